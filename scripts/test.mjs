@@ -1,0 +1,37 @@
+// npm test: sets everything up, then checks format, lint and types, and runs the tests.
+//   npm test -- NAME...    only the test files whose path contains a NAME
+//   npm run check          format, lint and types only
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { build, hasTool, installPackages, installSystemPackages, root, run, runTool } from './run.mjs';
+
+const names = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
+const isStatic = process.argv.includes('--static');
+
+function step(title) {
+  console.log(`\n== ${title}`);
+}
+
+if (!isStatic) installSystemPackages();
+installPackages();
+step('format');
+runTool('prettier/bin/prettier.cjs', ['--check', '--log-level', 'warn', '.']);
+step('lint');
+if (hasTool('eslint/bin/eslint.js')) runTool('eslint/bin/eslint.js', ['.']);
+else console.log('eslint is not installed: skipped');
+step('types');
+rmSync(join(root, 'build'), { recursive: true, force: true });
+rmSync(join(root, 'dist'), { recursive: true, force: true });
+runTool('typescript/bin/tsc', ['-p', 'tsconfig.test.json']);
+build();
+if (isStatic) process.exit(0);
+
+step('tests');
+const files = readdirSync(join(root, 'build', 'test'), { recursive: true })
+  .map(String)
+  .filter(
+    (name) => name.endsWith('.test.js') && (names.length === 0 || names.some((part) => name.includes(part))),
+  )
+  .sort()
+  .map((name) => join('build', 'test', name));
+run(process.execPath, ['--test', '--test-reporter=spec', ...files]);

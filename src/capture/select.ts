@@ -1,0 +1,75 @@
+import type { CaptureName } from '../config/names.js';
+import { CapSource, loadCap } from './cap.js';
+import { loadPcap, openLiveSession, PcapSource } from './pcap.js';
+import { CaptureError, type FrameSource } from './source.js';
+import { findTcpdump, TcpdumpSource, tcpdumpArguments } from './tcpdump.js';
+
+/**
+ * What `auto` tries, in this order. cap is never among them on a BSD: it has no immediate mode there. OpenBSD: pcap
+ * and cap do not build.
+ */
+const AUTO: Partial<Record<NodeJS.Platform, readonly CaptureName[]>> = {
+  openbsd: ['tcpdump'],
+  freebsd: ['pcap', 'tcpdump'],
+  linux: ['pcap', 'cap', 'tcpdump'],
+};
+
+/** What a live source needs to know. */
+export interface CaptureSettings {
+  readonly capture: 'auto' | CaptureName;
+  readonly interfaceName: string;
+  readonly filter: string;
+  /** absolute path; undefined: where the system keeps it */
+  readonly tcpdumpPath: string | undefined;
+  readonly platform: NodeJS.Platform;
+  /** os.release() */
+  readonly release: string;
+  /** milliseconds since 1970 */
+  readonly wallClockMs: () => number;
+}
+
+/**
+ * Makes the live source that the settings ask for, not yet opened. A tcpdump that is named is what `auto` takes.
+ * @throws CaptureError (`unavailable`) that says what to install
+ */
+export async function selectSource(settings: CaptureSettings): Promise<FrameSource> {
+  if (settings.capture !== 'auto') return makeSource(settings.capture, settings);
+  const names = settings.tcpdumpPath === undefined ? AUTO[settings.platform] : undefined;
+  const problems: string[] = [];
+  for (const name of names ?? (['tcpdump'] as const)) {
+    try {
+      return await makeSource(name, settings);
+    } catch (error) {
+      if (!(error instanceof CaptureError)) throw error;
+      problems.push(error.message);
+    }
+  }
+  throw new CaptureError(`no capture source is available: ${problems.join('; ')}`, 'unavailable');
+}
+
+async function makeSource(name: CaptureName, settings: CaptureSettings): Promise<FrameSource> {
+  const { interfaceName, filter, platform, release } = settings;
+  switch (name) {
+    case 'tcpdump': {
+      const path = settings.tcpdumpPath ?? findTcpdump();
+      if (path === undefined) {
+        throw new CaptureError(
+          'capture "tcpdump" needs tcpdump (part of OpenBSD and FreeBSD; elsewhere the package tcpdump), ' +
+            'or its path in --tcpdump',
+          'unavailable',
+        );
+      }
+      return new TcpdumpSource(
+        path,
+        tcpdumpArguments(platform, release, interfaceName, filter),
+        interfaceName,
+      );
+    }
+    case 'pcap':
+      await loadPcap();
+      return new PcapSource(interfaceName, () => openLiveSession(interfaceName, filter));
+    case 'cap':
+      await loadCap();
+      return new CapSource(interfaceName, filter, settings.wallClockMs);
+  }
+}

@@ -1,0 +1,192 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { SavefileParser } from './savefile-parser.js';
+import { CaptureError, type CaptureStatistics, type FrameSink, type FrameSource } from './source.js';
+
+/** Long enough for a pflog header of 100 bytes, IPv6 with extension headers, and TCP. */
+export const SNAP_LENGTH = 256;
+
+/** Where systems keep tcpdump. */
+const PATHS = ['/usr/sbin/tcpdump', '/usr/bin/tcpdump', '/usr/local/sbin/tcpdump', '/sbin/tcpdump'];
+
+interface Flavour {
+  readonly platform: NodeJS.Platform;
+  /** major release from which on this line applies */
+  readonly fromRelease: number;
+  readonly flags: readonly string[];
+}
+
+/**
+ * What makes tcpdump hand out each frame at once, per system, the newest release first. OpenBSD's writes to `-w`
+ * unbuffered and knows neither flag; FreeBSD has `--immediate-mode` as of 11 (tcpdump 4.9).
+ */
+const FLAVOURS: readonly Flavour[] = [
+  { platform: 'openbsd', fromRelease: 0, flags: [] },
+  { platform: 'freebsd', fromRelease: 11, flags: ['-U', '--immediate-mode'] },
+  { platform: 'freebsd', fromRelease: 0, flags: ['-U'] },
+  { platform: 'netbsd', fromRelease: 0, flags: ['-U'] },
+  { platform: 'darwin', fromRelease: 0, flags: ['-U', '--immediate-mode'] },
+  { platform: 'linux', fromRelease: 0, flags: ['-U', '--immediate-mode'] },
+];
+
+/**
+ * The arguments for tcpdump.
+ * @param platform - process.platform
+ * @param release - os.release(), for example `14.1-RELEASE`
+ */
+export function tcpdumpArguments(
+  platform: NodeJS.Platform,
+  release: string,
+  interfaceName: string,
+  filter: string,
+): string[] {
+  const major = Number.parseInt(release, 10);
+  const flavour = FLAVOURS.find((line) => line.platform === platform && !(major < line.fromRelease));
+  const flags = flavour?.flags ?? ['-U'];
+  const common = ['-n', '-p', ...flags, '-s', String(SNAP_LENGTH), '-i', interfaceName, '-w', '-'];
+  // "--" ends the options: a filter that begins with "-" must not become one
+  return filter === '' ? common : [...common, '--', filter];
+}
+
+/** The first tcpdump that can be run; undefined when there is none. */
+export function findTcpdump(): string | undefined {
+  return PATHS.find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** How long tcpdump may take to begin. */
+const START_TIMEOUT_MS = 10_000;
+/** How much of what it said is kept for the message when it dies. */
+const MAX_SAID = 4;
+const MAX_LINE = 500;
+
+/** "12 packets dropped by kernel", which tcpdump says when it ends. */
+const DROPPED = /^(\d+) packets? dropped by kernel$/;
+
+/** A tcpdump child whose standard output is a pcap stream. */
+export class TcpdumpSource implements FrameSource {
+  readonly description: string;
+  private child: ChildProcessByStdio<null, Readable, Readable> | undefined;
+  private exited: Promise<void> = Promise.resolve();
+  private received = 0;
+  private dropped: number | undefined;
+  private closing = false;
+  private readonly said: string[] = [];
+
+  /**
+   * @param path - absolute path of tcpdump
+   * @param args - from {@link tcpdumpArguments}
+   */
+  constructor(
+    private readonly path: string,
+    private readonly args: readonly string[],
+    interfaceName: string,
+  ) {
+    this.description = `${path} on ${interfaceName}`;
+  }
+
+  open(sink: FrameSink): Promise<void> {
+    const child = spawn(this.path, this.args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = child;
+    return new Promise((resolve, reject) => {
+      let opened = false;
+      let failed = false;
+      const fail = (error: CaptureError): void => {
+        if (failed) return;
+        failed = true;
+        clearTimeout(timer);
+        child.kill('SIGKILL');
+        if (!opened) reject(error);
+        else if (!this.closing) sink.error(error);
+      };
+      const timer = setTimeout(() => {
+        fail(new CaptureError(`${this.path} said nothing for ${START_TIMEOUT_MS / 1000} s`, 'died'));
+      }, START_TIMEOUT_MS);
+      const ready = (): void => {
+        if (opened || failed) return;
+        opened = true;
+        clearTimeout(timer);
+        resolve();
+      };
+      const parser = new SavefileParser(this.path, (frame) => {
+        this.received++;
+        sink.frame(frame);
+      });
+      child.stdout.on('data', (chunk: Buffer) => {
+        if (failed || this.closing) return;
+        try {
+          parser.push(chunk);
+          if (parser.hasHeader) ready();
+        } catch (error) {
+          if (!(error instanceof CaptureError)) throw error;
+          fail(error);
+        }
+      });
+      readLines(child.stderr, (line) => this.note(line, sink));
+      this.exited = new Promise((done) => {
+        child.once('error', (error: NodeJS.ErrnoException) => {
+          const missing = error.code === 'ENOENT';
+          fail(new CaptureError(`${this.path}: ${error.message}`, missing ? 'unavailable' : 'died'));
+          if (child.pid === undefined) done();
+        });
+        child.once('close', (code, signal) => {
+          done();
+          fail(this.death(code, signal));
+        });
+      });
+    });
+  }
+
+  statistics(): CaptureStatistics {
+    return { received: this.received, dropped: this.dropped };
+  }
+
+  async close(): Promise<void> {
+    this.closing = true;
+    const { child } = this;
+    if (child === undefined) return;
+    child.kill('SIGTERM');
+    const kill = setTimeout(() => child.kill('SIGKILL'), 1000);
+    await this.exited;
+    clearTimeout(kill);
+  }
+
+  private note(line: string, sink: FrameSink): void {
+    const dropped = DROPPED.exec(line);
+    if (dropped !== null) this.dropped = Number(dropped[1]);
+    this.said.push(line);
+    if (this.said.length > MAX_SAID) this.said.shift();
+    const lost = dropped !== null && this.dropped !== 0;
+    sink.notice(`tcpdump: ${line.replace(/^tcpdump: /, '')}`, lost ? 'warning' : 'info');
+  }
+
+  private death(code: number | null, signal: NodeJS.Signals | null): CaptureError {
+    const how = signal === null ? `ended with status ${code}` : `was killed by ${signal}`;
+    const words = this.said.join('; ');
+    const kind = /permission denied|operation not permitted|don't have permission/i.test(words)
+      ? 'permission'
+      : 'died';
+    return new CaptureError(`${this.path} ${how}${words === '' ? '' : `: ${words}`}`, kind);
+  }
+}
+
+/** Calls back with each line of a stream, cut to a sane length. */
+function readLines(stream: Readable, line: (text: string) => void): void {
+  let rest = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (chunk: string) => {
+    const parts = (rest + chunk).split('\n');
+    rest = (parts.pop() ?? '').slice(0, MAX_LINE);
+    for (const part of parts) if (part !== '') line(part.slice(0, MAX_LINE));
+  });
+  stream.on('end', () => {
+    if (rest !== '') line(rest);
+  });
+}

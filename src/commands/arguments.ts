@@ -1,0 +1,147 @@
+import type { Given } from '../config/config.js';
+import { OPTION_LIST, type OptionSpec } from '../config/options.js';
+import { type Problem, suggestion } from '../config/problem.js';
+import { escapeText } from '../packet/escape.js';
+import type { Argv } from 'yargs';
+
+/** An option that only one command has, and no file. */
+export interface ExtraOption {
+  readonly name: string;
+  readonly letters?: readonly string[];
+  readonly help: string;
+}
+
+/** What yargs found on the command line. */
+export type ParsedArguments = Readonly<Record<string, unknown>>;
+
+/** Adds the options of the option table (those that judging a recording needs, or all) and extra switches. */
+export function addOptions(yargs: Argv, which: 'all' | 'replay', extra: readonly ExtraOption[] = []): Argv {
+  for (const spec of specs(which)) {
+    yargs.option(spec.name, {
+      ...(spec.letters === undefined ? {} : { alias: [...spec.letters] }),
+      type: spec.value === undefined ? 'boolean' : 'string',
+      requiresArg: spec.value !== undefined,
+      describe: spec.help,
+      group: `${spec.group}:`,
+      ...(spec.defaultText === undefined ? {} : { defaultDescription: spec.defaultText }),
+    });
+  }
+  for (const { name, letters, help } of extra) {
+    yargs.option(name, { alias: [...(letters ?? [])], type: 'boolean', describe: help, group: 'Output:' });
+  }
+  return yargs;
+}
+
+/**
+ * Takes the options out of what yargs found.
+ * @returns what was given, and the names that are not known
+ */
+export function collectOptions(
+  argv: ParsedArguments,
+  which: 'all' | 'replay',
+  extra: readonly ExtraOption[] = [],
+): { given: Given[]; problems: Problem[] } {
+  const given: Given[] = [];
+  for (const [key, spec] of OPTION_LIST) {
+    if (which === 'replay' && spec.forReplay !== true) continue;
+    const where = `--${spec.name}`;
+    const value = argv[spec.name];
+    if (value === undefined || value === false) continue;
+    if (spec.value === undefined) given.push({ key, text: undefined, where, origin: 'command line' });
+    for (const text of spec.value === undefined ? [] : [value as string | string[]].flat()) {
+      given.push({ key, text, where, origin: 'command line' });
+    }
+  }
+  return { given, problems: unknownOptions(argv, which, extra) };
+}
+
+function unknownOptions(
+  argv: ParsedArguments,
+  which: 'all' | 'replay',
+  extra: readonly ExtraOption[],
+): Problem[] {
+  const names = [...specs(which), ...extra].flatMap((spec) => [spec.name, ...(spec.letters ?? [])]);
+  const known = new Set(['_', '$0', 'help', 'h', 'version', 'V', 'files', ...names]);
+  const longNames = names.filter((name) => name.length > 1);
+  return Object.keys(argv)
+    .filter((key) => !known.has(key))
+    .map((key) => {
+      const dashes = key.length === 1 ? '-' : '--';
+      const message = `unknown option${key.length === 1 ? '' : suggestion(key, longNames)}`;
+      return { where: `${dashes}${escapeText(key, 60)}`, kind: 'usage', message };
+    });
+}
+
+function specs(which: 'all' | 'replay'): OptionSpec[] {
+  return OPTION_LIST.map(([, spec]) => spec).filter((spec) => which === 'all' || spec.forReplay === true);
+}
+
+/** The long options of 1.9, which getopt_long let people shorten. */
+const NAMES_OF_1_9 = [
+  'fake-mailserver',
+  'real-mailserver',
+  'whitelist-time',
+  'no-rdns-whitelist',
+  'config',
+  'foreground',
+  'stdout',
+  'quiet',
+  'queue-num',
+  'pflog-interface',
+  'pcap-filter',
+  'help',
+];
+
+/**
+ * Rewrites what getopt_long(3) takes and yargs does not: `-f192.0.2.3`, `-Fqt60`, and long names of 1.9 cut short.
+ * @param args - the command line after the program's name
+ */
+export function expandGetopt(args: readonly string[]): string[] {
+  const withValue = new Set<string>();
+  const all = new Set<string>();
+  for (const [, spec] of OPTION_LIST) {
+    for (const letter of spec.letters ?? []) {
+      all.add(letter);
+      if (spec.value !== undefined) withValue.add(letter);
+    }
+  }
+  const end = args.includes('--') ? args.indexOf('--') : args.length;
+  const expanded: string[] = [];
+  for (let index = 0; index < end; index++) {
+    const arg = args[index] ?? '';
+    if (/^-[A-Za-z]./.test(arg) && all.has(arg.charAt(1))) {
+      const pieces = splitCluster(arg.slice(1), withValue);
+      expanded.push(...pieces);
+      if (takesNext(pieces.at(-1) ?? '', withValue)) expanded.push(...args.slice(++index, index + 1));
+    } else {
+      expanded.push(arg.startsWith('--') ? completeName(arg) : arg);
+      if (takesNext(arg, withValue)) expanded.push(...args.slice(++index, index + 1));
+    }
+  }
+  return [...expanded, ...args.slice(end)];
+}
+
+function takesNext(arg: string, withValue: ReadonlySet<string>): boolean {
+  return /^-[A-Za-z]$/.test(arg) && withValue.has(arg.charAt(1));
+}
+
+function splitCluster(letters: string, withValue: ReadonlySet<string>): string[] {
+  const pieces: string[] = [];
+  for (let i = 0; i < letters.length; i++) {
+    const letter = letters.charAt(i);
+    pieces.push(`-${letter}`);
+    if (!withValue.has(letter)) continue;
+    const rest = letters.slice(i + 1).replace(/^=/, '');
+    if (rest !== '') pieces.push(rest);
+    break;
+  }
+  return pieces;
+}
+
+function completeName(arg: string): string {
+  const [name = '', ...value] = arg.slice(2).split('=');
+  const isWhole = OPTION_LIST.some(([, spec]) => spec.name === name);
+  const candidates = NAMES_OF_1_9.filter((candidate) => candidate.startsWith(name));
+  if (isWhole || name === '' || candidates.length !== 1) return arg;
+  return ['--' + String(candidates[0]), ...value].join('=');
+}

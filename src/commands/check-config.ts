@@ -1,0 +1,34 @@
+import { formatProblem } from '../config/problem.js';
+import { formatAddress, formatPrefix } from '../packet/address.js';
+import { Exit } from '../service/sysexits.js';
+import { collectOptions, type ParsedArguments } from './arguments.js';
+import { loadConfig, printProblems } from './load-config.js';
+
+/** `mxallowd check-config`: reads the configuration as the daemon would, and says what it means or what is wrong. */
+export function checkConfig(argv: ParsedArguments): number {
+  const { given, problems } = collectOptions(argv, 'all');
+  const loaded = loadConfig(given, problems);
+  if (!loaded.ok) {
+    printProblems(loaded.problems);
+    return loaded.exitStatus;
+  }
+  for (const remark of loaded.remarks) process.stderr.write(`mxallowd: warning: ${formatProblem(remark)}\n`);
+  const { config } = loaded;
+  const rows: [string, string][] = [
+    ['fake MX', config.fakeMailserver.map(formatAddress).join(' ')],
+    ['real MX', config.realMailserver.map(formatAddress).join(' ')],
+    ['allowed at all times', config.allow.map(formatPrefix).join(' ') || 'nobody'],
+    ['port', String(config.port)],
+    ['whitelist time', `${config.whitelistTime} s after the last attempt`],
+    ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
+    ['capture', `${config.capture} on ${config.pflogInterface}, filter "${config.pcapFilter}"`],
+    [
+      'table',
+      `<${config.table}>${config.anchor === '' ? '' : ` of anchor "${config.anchor}"`}, by ${config.pfctl}`,
+    ],
+    ['log', `${config.stdout ? 'standard output' : 'syslog'}, ${config.quiet ? 'error' : config.logLevel}`],
+  ];
+  for (const [name, value] of rows) process.stdout.write(`${`${name}:`.padEnd(22)}${value}\n`);
+  process.stdout.write(`${loaded.path ?? 'the command line'}: ok\n`);
+  return Exit.OK;
+}

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type Config, type Given, resolveConfig } from '../config/config.js';
+import { parseConfigFile } from '../config/file.js';
+import { OPTIONS } from '../config/options.js';
+import { formatProblem, type Problem } from '../config/problem.js';
+import { Exit } from '../service/sysexits.js';
+
+/** The configuration of this run, or all that is wrong with it and the exit status for that. */
+export type LoadedConfig =
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      readonly remarks: readonly Problem[];
+      readonly path: string | undefined;
+    }
+  | { readonly ok: false; readonly problems: readonly Problem[]; readonly exitStatus: number };
+
+/** A configuration file is small; something larger is not one. */
+const MAX_FILE = 1 << 20;
+
+/**
+ * Reads the configuration file and combines it with the command line. The default file may be missing.
+ * @param given - from the command line
+ * @param problems - found on the command line already
+ */
+export function loadConfig(given: readonly Given[], problems: readonly Problem[]): LoadedConfig {
+  const named = given.findLast((item) => item.key === 'config')?.text;
+  const path = resolve(named ?? OPTIONS.config.defaultText ?? '');
+  const file = readFile(path, named !== undefined);
+  const parsed = file.text === undefined ? undefined : parseConfigFile(path, file.text);
+  const result = resolveConfig(
+    [...(parsed?.given ?? []), ...given],
+    [...problems, ...file.problems, ...(parsed?.problems ?? [])],
+  );
+  if (result.ok) {
+    return { ok: true, config: result.config, remarks: parsed?.remarks ?? [], path: parsed && path };
+  }
+  const isUsage = result.problems.some((problem) => problem.kind === 'usage');
+  return { ok: false, problems: result.problems, exitStatus: isUsage ? Exit.USAGE : Exit.CONFIG };
+}
+
+/** Prints problems to standard error, a line each. */
+export function printProblems(problems: readonly Problem[]): void {
+  for (const problem of problems) process.stderr.write(`mxallowd: ${formatProblem(problem)}\n`);
+}
+
+function readFile(path: string, mustExist: boolean): { text: string | undefined; problems: Problem[] } {
+  try {
+    const text = readFileSync(path, 'latin1');
+    if (text.length <= MAX_FILE) return { text, problems: [] };
+    return {
+      text: undefined,
+      problems: [{ where: path, kind: 'config', message: 'too large for a configuration file' }],
+    };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && !mustExist) return { text: undefined, problems: [] };
+    return {
+      text: undefined,
+      problems: [{ where: path, kind: 'config', message: message.replace(/,.*/, '') }],
+    };
+  }
+}

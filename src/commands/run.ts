@@ -1,0 +1,166 @@
+import { release } from 'node:os';
+import { selectSource } from '../capture/select.js';
+import type { Config } from '../config/config.js';
+import { OPTIONS } from '../config/options.js';
+import { formatProblem } from '../config/problem.js';
+import { type Log, openLog } from '../log/log.js';
+import { isBackgroundChild, reportStart, startInBackground } from '../service/background.js';
+import { systemClock } from '../service/clock.js';
+import { Engine, levelOf, StartError } from '../service/engine.js';
+import { removePidFile, writePidFile } from '../service/pid-file.js';
+import { Exit } from '../service/sysexits.js';
+import { PfctlTable } from '../table/pfctl.js';
+import { collectOptions, type ParsedArguments } from './arguments.js';
+import { loadConfig, printProblems } from './load-config.js';
+
+/** A pfctl call with few addresses takes some 10 ms. */
+const PFCTL_TIMEOUT_MS = 10_000;
+/** The whole stop may take 5 s. */
+const WRITE_OUT_MS = 3500;
+
+/** `mxallowd`: runs the daemon until a signal ends it. */
+export async function run(argv: ParsedArguments): Promise<number> {
+  const { given, problems } = collectOptions(argv, 'all');
+  const loaded = loadConfig(given, problems);
+  if (!loaded.ok) {
+    printProblems(loaded.problems);
+    return loaded.exitStatus;
+  }
+  const { config } = loaded;
+  const isChild = isBackgroundChild(process.env);
+  if (!config.foreground && !isChild) return startInBackground(config.stdout);
+
+  const log = openLog({
+    destination: config.stdout ? 'stdout' : 'syslog',
+    format: config.logFormat,
+    level: levelOf(config),
+    trouble: (message) => void process.stderr.write(`mxallowd: ${message}\n`),
+  });
+  for (const remark of loaded.remarks) {
+    log.write('warn', formatProblem(remark), { event: 'config-remark' });
+  }
+  const daemon = new Daemon(config, log, () => reload(argv));
+  const status = await daemon.start(isChild);
+  if (isChild) await reportStart(status);
+  if (status !== Exit.OK) {
+    await log.close();
+    return status;
+  }
+  if (isChild) process.chdir('/');
+  return daemon.untilSignal();
+}
+
+/** Reads the configuration again, for a SIGHUP. */
+function reload(argv: ParsedArguments): ReturnType<typeof loadConfig> {
+  return loadConfig(collectOptions(argv, 'all').given, []);
+}
+
+/** One engine, its signals and its PID file. */
+class Daemon {
+  private readonly engine: Engine;
+  private pidFile: string | undefined;
+  private stopped: ((status: number) => void) | undefined;
+  private stopRequested = false;
+
+  constructor(
+    private readonly config: Config,
+    private readonly log: Log,
+    private readonly readAgain: () => ReturnType<typeof loadConfig>,
+  ) {
+    const { pfctl, table, anchor } = config;
+    this.engine = new Engine({
+      config,
+      log,
+      clock: systemClock,
+      table: new PfctlTable({ path: pfctl, table, anchor, timeoutMs: PFCTL_TIMEOUT_MS }),
+      makeSource: ({ capture, pflogInterface, pcapFilter, tcpdump }) =>
+        selectSource({
+          capture,
+          interfaceName: pflogInterface,
+          filter: pcapFilter,
+          tcpdumpPath: tcpdump,
+          platform: process.platform,
+          release: release(),
+          wallClockMs: systemClock.wallMs,
+        }),
+    });
+  }
+
+  /** @returns EX_OK when the daemon is ready, else the exit status; the reason has been told */
+  async start(inBackground: boolean): Promise<number> {
+    // before anything else: until it is handled, SIGUSR1 makes Node open its debugger
+    process.on('SIGUSR1', () => this.engine.logStatistics());
+    process.on('SIGHUP', () => this.reload());
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.requestStop(signal));
+
+    const pidFile = this.config.pidFile ?? (inBackground ? OPTIONS.pidFile.defaultText : undefined);
+    if (pidFile !== undefined) {
+      const written = writePidFile(pidFile, process.pid);
+      if (!written.ok)
+        return this.fail(written.message, written.reason === 'running' ? Exit.UNAVAILABLE : Exit.CANTCREAT);
+      this.pidFile = pidFile;
+    }
+    try {
+      await this.engine.start();
+      return Exit.OK;
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      this.removePidFile();
+      return this.fail(error.message, error.exitStatus);
+    }
+  }
+
+  /** @returns exit status */
+  untilSignal(): Promise<number> {
+    return new Promise((resolve) => {
+      this.stopped = resolve;
+      if (this.stopRequested) void this.stop();
+    });
+  }
+
+  private requestStop(signal: string): void {
+    if (this.stopRequested) return;
+    this.stopRequested = true;
+    this.log.write('info', `${signal}: writing out what is pending, then ending`, { event: 'stopping' });
+    if (this.stopped !== undefined) void this.stop();
+  }
+
+  private async stop(): Promise<void> {
+    await this.engine.stop(WRITE_OUT_MS);
+    this.engine.logStatistics();
+    this.removePidFile();
+    await this.log.close();
+    this.stopped?.(Exit.OK);
+  }
+
+  private reload(): void {
+    const loaded = this.readAgain();
+    if (loaded.ok) {
+      for (const remark of loaded.remarks)
+        this.log.write('warn', formatProblem(remark), { event: 'config-remark' });
+      this.engine.reload(loaded.config);
+      return;
+    }
+    for (const problem of loaded.problems)
+      this.log.write('error', formatProblem(problem), { event: 'config-problem' });
+    this.log.write('error', 'the configuration was not taken over; the old one stays', {
+      event: 'reload-failed',
+    });
+  }
+
+  private fail(message: string, status: number): number {
+    this.log.write('error', message, { event: 'start-failed' });
+    // with --stdout or in syslog it may not be where the administrator looks
+    process.stderr.write(`mxallowd: ${message}\n`);
+    return status;
+  }
+
+  private removePidFile(): void {
+    if (this.pidFile === undefined) return;
+    try {
+      removePidFile(this.pidFile, process.pid);
+    } catch (error) {
+      this.log.write('warn', String(error), { event: 'pid-file' });
+    }
+  }
+}

@@ -1,0 +1,178 @@
+import { type Address, formatAddress, type Prefix } from '../packet/address.js';
+import { escapeText } from '../packet/escape.js';
+import { OPTION_LIST, type OptionKey, OPTIONS } from './options.js';
+import type { Problem } from './problem.js';
+import type { Check } from './values.js';
+
+/** An option as it was given, not yet checked. */
+export interface Given {
+  readonly key: OptionKey;
+  /** undefined for a switch */
+  readonly text: string | undefined;
+  /** `FILE:LINE` or `--option` */
+  readonly where: string;
+  readonly origin: 'file' | 'command line';
+}
+
+type ValueOf<K extends OptionKey> = (typeof OPTIONS)[K] extends { readonly check?: Check<infer T> }
+  ? T
+  : never;
+
+/** The whole configuration, checked. */
+export interface Config {
+  readonly fakeMailserver: readonly Address[];
+  readonly realMailserver: readonly Address[];
+  readonly allow: readonly Prefix[];
+  readonly port: number;
+  /** seconds */
+  readonly whitelistTime: number;
+  readonly maxEntries: number;
+  readonly ipv4Prefix: number;
+  readonly ipv6Prefix: number;
+  readonly noRdnsWhitelist: boolean;
+  readonly capture: ValueOf<'capture'>;
+  readonly pflogInterface: string;
+  readonly pcapFilter: string;
+  readonly tcpdump: string | undefined;
+  readonly queueNum: number | undefined;
+  readonly table: string;
+  /** empty: the main ruleset */
+  readonly anchor: string;
+  readonly pfctl: string;
+  readonly foreground: boolean;
+  /** undefined: only when in the background, at the default place */
+  readonly pidFile: string | undefined;
+  readonly stdout: boolean;
+  readonly quiet: boolean;
+  readonly logFormat: ValueOf<'logFormat'>;
+  readonly logLevel: ValueOf<'logLevel'>;
+}
+
+/** A configuration, or everything that is wrong with it. */
+export type ConfigResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/**
+ * Checks and combines what the file and the command line say. Addresses add up; of anything else the last word
+ * counts, and the command line comes after the file.
+ * @param given - file first
+ * @param earlier - problems found while the texts were read; they are reported together with those found here
+ */
+export function resolveConfig(given: readonly Given[], earlier: readonly Problem[]): ConfigResult {
+  const resolver = new Resolver(given);
+  const port = resolver.scalar('port');
+  const config: Config = {
+    fakeMailserver: resolver.many('fakeMailserver'),
+    realMailserver: resolver.many('realMailserver'),
+    allow: resolver.many('allow'),
+    port: port ?? 0,
+    whitelistTime: resolver.scalar('whitelistTime') ?? 0,
+    maxEntries: resolver.scalar('maxEntries') ?? 0,
+    ipv4Prefix: resolver.scalar('ipv4Prefix') ?? 0,
+    ipv6Prefix: resolver.scalar('ipv6Prefix') ?? 0,
+    noRdnsWhitelist: resolver.isGiven('noRdnsWhitelist'),
+    capture: resolver.scalar('capture') ?? 'auto',
+    pflogInterface: resolver.scalar('pflogInterface') ?? '',
+    pcapFilter: resolver.isGiven('pcapFilter') ? (resolver.scalar('pcapFilter') ?? '') : `port ${port}`,
+    tcpdump: resolver.scalar('tcpdump'),
+    queueNum: resolver.scalar('queueNum'),
+    table: resolver.scalar('table') ?? '',
+    anchor: resolver.scalar('anchor') ?? '',
+    pfctl: resolver.scalar('pfctl') ?? '',
+    foreground: resolver.isGiven('foreground'),
+    pidFile: resolver.isGiven('pidFile') ? resolver.scalar('pidFile') : undefined,
+    stdout: resolver.isGiven('stdout'),
+    quiet: resolver.isGiven('quiet'),
+    logFormat: resolver.scalar('logFormat') ?? 'text',
+    logLevel: resolver.scalar('logLevel') ?? 'info',
+  };
+  const problems = [...earlier, ...resolver.problems, ...checkServers(config, given)];
+  return problems.length === 0 ? { ok: true, config } : { ok: false, problems };
+}
+
+/** The value that an option has when nothing is given. */
+export function defaultValue<K extends OptionKey>(key: K): ValueOf<K> | undefined {
+  const spec = OPTIONS[key] as { readonly check?: Check<ValueOf<K>>; readonly defaultText?: string };
+  if (spec.check === undefined || spec.defaultText === undefined) return undefined;
+  const checked = spec.check(spec.defaultText);
+  return checked.ok ? checked.value : undefined;
+}
+
+class Resolver {
+  readonly problems: Problem[] = [];
+  private readonly byKey = new Map<OptionKey, Given[]>();
+
+  constructor(given: readonly Given[]) {
+    for (const item of given) {
+      const items = this.byKey.get(item.key);
+      if (items === undefined) this.byKey.set(item.key, [item]);
+      else items.push(item);
+    }
+  }
+
+  isGiven(key: OptionKey): boolean {
+    return this.byKey.has(key);
+  }
+
+  many<K extends OptionKey>(key: K): ValueOf<K>[] {
+    return (this.byKey.get(key) ?? []).flatMap((item) => {
+      const value = this.check(key, item);
+      return value === undefined ? [] : [value];
+    });
+  }
+
+  /** All texts are checked, the last one counts. */
+  scalar<K extends OptionKey>(key: K): ValueOf<K> | undefined {
+    const values = this.many(key);
+    return this.isGiven(key) ? values.at(-1) : defaultValue(key);
+  }
+
+  private check<K extends OptionKey>(key: K, item: Given): ValueOf<K> | undefined {
+    const spec = OPTIONS[key] as { readonly name: string; readonly check?: Check<ValueOf<K>> };
+    if (spec.check === undefined || item.text === undefined) return undefined;
+    const checked = spec.check(item.text);
+    if (checked.ok) return checked.value;
+    const subject = item.origin === 'file' ? `${spec.name}: ` : '';
+    const message = `${subject}"${escapeText(item.text, 80)}" is not ${checked.expected}`;
+    this.problems.push({ where: item.where, kind: kindOf(item), message });
+    return undefined;
+  }
+}
+
+function kindOf(item: Given): Problem['kind'] {
+  return item.origin === 'file' ? 'config' : 'usage';
+}
+
+/** At least one of each, and none that is both. */
+function checkServers(config: Config, given: readonly Given[]): Problem[] {
+  const problems: Problem[] = [];
+  const kind = given.some((item) => item.origin === 'file') ? 'config' : 'usage';
+  for (const key of ['fakeMailserver', 'realMailserver'] as const) {
+    // an address that was given but is wrong has been reported already
+    if (given.some((item) => item.key === key)) continue;
+    const { name } = OPTIONS[key];
+    const message = `no ${name} is given: at least one fake and one real mail server address is needed`;
+    problems.push({ where: '', kind, message });
+  }
+  const both = config.fakeMailserver.filter((address) => config.realMailserver.includes(address));
+  for (const address of new Set(both)) {
+    problems.push({
+      where: '',
+      kind,
+      message: `${formatAddress(address)} is given as fake and as real mail server`,
+    });
+  }
+  return problems;
+}
+
+/**
+ * Names of the options that differ between two configurations and that a running daemon cannot take over.
+ */
+export function needsRestart(before: Config, after: Config): string[] {
+  return OPTION_LIST.filter(([key, spec]) => {
+    if (spec.reloads === true || spec.commandLineOnly === true) return false;
+    // the filter's default follows the port
+    return before[key as keyof Config] !== after[key as keyof Config];
+  }).map(([, spec]) => spec.name);
+}

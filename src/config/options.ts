@@ -1,0 +1,262 @@
+import { CAPTURE_NAMES } from './names.js';
+import * as check from './values.js';
+
+/** How an option takes values. */
+interface OptionShape<T> {
+  /** long name on the command line, and the name in the configuration file */
+  readonly name: string;
+  /** letters on the command line */
+  readonly letters?: readonly string[];
+  /** what stands for the value in help texts; absent: a switch without value */
+  readonly value?: string;
+  readonly check?: check.Check<T>;
+  /** may be given many times */
+  readonly many?: true;
+  /** for help texts */
+  readonly defaultText?: string;
+  /** one line, lower case, no final dot */
+  readonly help: string;
+  /** only on the command line */
+  readonly commandLineOnly?: true;
+  /** the value is the rest of the line in the file */
+  readonly restOfLine?: true;
+  /** what a SIGHUP takes over; the others need a restart */
+  readonly reloads?: true;
+  /** which heading of the help it stands under */
+  readonly group: 'Addresses' | 'Whitelist' | 'Capture' | 'Table' | 'Service';
+  /** judging a recording needs it, too */
+  readonly forReplay?: true;
+}
+
+/** An option of unknown value type. */
+export type OptionSpec = OptionShape<unknown>;
+
+function option<T>(shape: OptionShape<T>): OptionShape<T> {
+  return shape;
+}
+
+const interfaceName = check.name('an interface name', /^[A-Za-z][\w.-]*$/, 15);
+
+/**
+ * All options: the one source for the command line, the configuration file and the texts about them. The names and
+ * letters of mxallowd 1.9 keep their meaning.
+ */
+export const OPTIONS = {
+  fakeMailserver: option({
+    name: 'fake-mailserver',
+    letters: ['f'],
+    value: 'IP',
+    check: check.address,
+    many: true,
+    help: 'address of the fake MX (repeatable)',
+    reloads: true,
+    forReplay: true,
+    group: 'Addresses',
+  }),
+  realMailserver: option({
+    name: 'real-mailserver',
+    letters: ['r'],
+    value: 'IP',
+    check: check.address,
+    many: true,
+    help: 'address of the real MX (repeatable)',
+    reloads: true,
+    forReplay: true,
+    group: 'Addresses',
+  }),
+  allow: option({
+    name: 'allow',
+    value: 'NET',
+    check: check.network,
+    many: true,
+    help: 'address or network to admit at all times (repeatable)',
+    reloads: true,
+    forReplay: true,
+    group: 'Addresses',
+  }),
+  port: option({
+    name: 'port',
+    value: 'PORT',
+    check: check.integer(1, 65_535),
+    defaultText: '25',
+    help: 'TCP port of the mail servers',
+    reloads: true,
+    forReplay: true,
+    group: 'Addresses',
+  }),
+  whitelistTime: option({
+    name: 'whitelist-time',
+    letters: ['t'],
+    value: 'SEC',
+    check: check.duration,
+    defaultText: '3600',
+    help: 'how long a sender stays whitelisted',
+    reloads: true,
+    forReplay: true,
+    group: 'Whitelist',
+  }),
+  maxEntries: option({
+    name: 'max-entries',
+    value: 'N',
+    check: check.integer(1, 1_000_000),
+    defaultText: '100000',
+    help: 'entries at the most',
+    reloads: true,
+    forReplay: true,
+    group: 'Whitelist',
+  }),
+  ipv4Prefix: option({
+    name: 'ipv4-prefix',
+    value: 'BITS',
+    check: check.prefixLength(4, 24),
+    defaultText: '32',
+    help: 'length of the IPv4 prefix that is whitelisted',
+    forReplay: true,
+    group: 'Whitelist',
+  }),
+  ipv6Prefix: option({
+    name: 'ipv6-prefix',
+    value: 'BITS',
+    check: check.prefixLength(6, 48),
+    defaultText: '64',
+    help: 'the same for IPv6; 128 for the exact address',
+    forReplay: true,
+    group: 'Whitelist',
+  }),
+  noRdnsWhitelist: option({
+    name: 'no-rdns-whitelist',
+    letters: ['b', 'd'],
+    help: 'accepted for 1.9; names are never looked up',
+    group: 'Whitelist',
+  }),
+  capture: option({
+    name: 'capture',
+    value: 'SOURCE',
+    check: check.oneOf(['auto', ...CAPTURE_NAMES] as const),
+    defaultText: 'auto',
+    help: `where frames come from: auto, ${CAPTURE_NAMES.join(', ')}`,
+    group: 'Capture',
+  }),
+  pflogInterface: option({
+    name: 'pflog-interface',
+    letters: ['p'],
+    value: 'IF',
+    check: interfaceName,
+    defaultText: 'pflog0',
+    help: 'the pflog interface',
+    group: 'Capture',
+  }),
+  pcapFilter: option({
+    name: 'pcap-filter',
+    letters: ['l'],
+    value: 'EXPR',
+    check: check.anyText,
+    defaultText: '"port PORT"',
+    help: 'filter for the capture',
+    restOfLine: true,
+    group: 'Capture',
+  }),
+  tcpdump: option({
+    name: 'tcpdump',
+    value: 'PATH',
+    check: check.absolutePath,
+    help: 'tcpdump or a wrapper for it',
+    group: 'Capture',
+  }),
+  queueNum: option({
+    name: 'queue-num',
+    letters: ['n'],
+    value: 'N',
+    check: check.integer(0, 65_535),
+    help: 'accepted for 1.9; NFQUEUE is not in this version',
+    group: 'Capture',
+  }),
+  table: option({
+    name: 'table',
+    value: 'NAME',
+    check: check.name('a table name', /^[A-Za-z0-9_.-]+$/, 31),
+    defaultText: 'mx-white',
+    help: 'the pf table',
+    group: 'Table',
+  }),
+  anchor: option({
+    name: 'anchor',
+    value: 'PATH',
+    check: check.name('an anchor path', /^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/, 1023),
+    help: 'the anchor that the table is in',
+    group: 'Table',
+  }),
+  pfctl: option({
+    name: 'pfctl',
+    value: 'PATH',
+    check: check.absolutePath,
+    defaultText: '/sbin/pfctl',
+    help: 'pfctl or a wrapper for it',
+    group: 'Table',
+  }),
+  foreground: option({
+    name: 'foreground',
+    letters: ['F'],
+    help: 'stay in the foreground',
+    commandLineOnly: true,
+    group: 'Service',
+  }),
+  config: option({
+    name: 'config',
+    letters: ['c'],
+    value: 'FILE',
+    check: check.anyText,
+    defaultText: '/etc/mxallowd.conf',
+    help: 'the configuration file',
+    commandLineOnly: true,
+    forReplay: true,
+    group: 'Service',
+  }),
+  pidFile: option({
+    name: 'pid-file',
+    value: 'PATH',
+    check: check.absolutePath,
+    defaultText: '/var/run/mxallowd.pid',
+    help: 'where the process ID is kept',
+    group: 'Service',
+  }),
+  stdout: option({
+    name: 'stdout',
+    letters: ['s'],
+    help: 'log to standard output, not to syslog',
+    group: 'Service',
+  }),
+  quiet: option({
+    name: 'quiet',
+    letters: ['q'],
+    help: 'log errors only',
+    reloads: true,
+    group: 'Service',
+  }),
+  logFormat: option({
+    name: 'log-format',
+    value: 'FORMAT',
+    check: check.oneOf(['text', 'json'] as const),
+    defaultText: 'text',
+    help: 'text or json',
+    group: 'Service',
+  }),
+  logLevel: option({
+    name: 'log-level',
+    value: 'LEVEL',
+    check: check.oneOf(['error', 'warn', 'info', 'debug'] as const),
+    defaultText: 'info',
+    help: 'error, warn, info or debug',
+    reloads: true,
+    group: 'Service',
+  }),
+} as const;
+
+/** The options by their keys in the program. */
+export type OptionKey = keyof typeof OPTIONS;
+
+/** All options with their keys. */
+export const OPTION_LIST: readonly (readonly [OptionKey, OptionSpec])[] = Object.entries(OPTIONS) as [
+  OptionKey,
+  OptionSpec,
+][];

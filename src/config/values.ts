@@ -1,0 +1,102 @@
+import {
+  type Address,
+  ADDRESS_BITS,
+  familyOf,
+  formatAddress,
+  parseAddress,
+  parsePrefix,
+  type Prefix,
+} from '../packet/address.js';
+
+/** A checked value, or what was expected instead. */
+export type Checked<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly expected: string };
+
+/** Turns the text of an option's value into the value. */
+export type Check<T> = (text: string) => Checked<T>;
+
+function good<T>(value: T): Checked<T> {
+  return { ok: true, value };
+}
+
+function bad<T>(expected: string): Checked<T> {
+  return { ok: false, expected };
+}
+
+/** One literal IPv4 or IPv6 address. */
+export const address: Check<Address> = (text) => {
+  const value = parseAddress(text);
+  return value === undefined ? bad('an IPv4 or IPv6 address') : good(value);
+};
+
+/** The widest network that may be admitted at all times: wider ones would open the gate to a good part of everybody. */
+const WIDEST = { 4: 8, 6: 16 } as const;
+
+/** An address or a network in CIDR form. */
+export const network: Check<Prefix> = (text) => {
+  const parsed = parsePrefix(text);
+  if (!parsed.ok) {
+    const why = {
+      'not-an-address': '',
+      'bad-length': ' (bad prefix length)',
+      'host-bits': ' (host bits are set)',
+    };
+    return bad(`an address or a network such as 192.0.2.0/24${why[parsed.reason]}`);
+  }
+  const family = familyOf(parsed.prefix.address);
+  if (parsed.prefix.length < WIDEST[family]) {
+    return bad(
+      `a network of at least /${WIDEST[family]} (${formatAddress(parsed.prefix.address)} is IPv${family})`,
+    );
+  }
+  return good(parsed.prefix);
+};
+
+/** A whole number within bounds. */
+export function integer(min: number, max: number, unit = ''): Check<number> {
+  return (text) => {
+    const value = Number(text);
+    const fits = /^\d{1,15}$/.test(text) && value >= min && value <= max;
+    return fits
+      ? good(value)
+      : bad(`a whole number${unit === '' ? '' : ` of ${unit}`} from ${min} to ${max}`);
+  };
+}
+
+/** Number of bits of a stored prefix. */
+export function prefixLength(family: 4 | 6, min: number): Check<number> {
+  return integer(min, ADDRESS_BITS[family], 'bits');
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400 };
+const MAX_SECONDS = 366 * 86_400;
+
+/** Seconds, or a number with s, m, h or d behind it; the value is in seconds. */
+export const duration: Check<number> = (text) => {
+  const match = /^(\d{1,9})([smhd]?)$/.exec(text);
+  const seconds = match === null ? 0 : Number(match[1]) * (UNITS[match[2] ?? ''] ?? 0);
+  return seconds >= 1 && seconds <= MAX_SECONDS
+    ? good(seconds)
+    : bad('seconds from 1 to 31622400, or 30m, 2h, 7d');
+};
+
+/** One of a few words. */
+export function oneOf<T extends string>(words: readonly T[]): Check<T> {
+  return (text) => {
+    const word = words.find((candidate) => candidate === text.toLowerCase());
+    return word === undefined ? bad(`one of ${words.join(', ')}`) : good(word);
+  };
+}
+
+/** A name for pf: no blanks, no quotes, at most `max` characters. */
+export function name(what: string, pattern: RegExp, max: number): Check<string> {
+  return (text) =>
+    pattern.test(text) && text.length <= max ? good(text) : bad(`${what} of at most ${max} characters`);
+}
+
+/** A path that begins with a slash. */
+export const absolutePath: Check<string> = (text) =>
+  /^\/[^\0-\x1f]*$/.test(text) ? good(text) : bad('an absolute path');
+
+/** Any text. */
+export const anyText: Check<string> = (text) => good(text);

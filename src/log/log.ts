@@ -1,0 +1,75 @@
+import { createLogger, format, type Logger, transports } from 'winston';
+import { SyslogTransport } from './syslog.js';
+
+/** Severities, most severe first. */
+export type Level = 'error' | 'warn' | 'info' | 'debug';
+
+/** Structured fields beside the sentence. Values from outside are escaped by whoever passes them. */
+export type Fields = Readonly<Record<string, string | number | boolean | undefined>> & {
+  readonly event: string;
+};
+
+/** Where the daemon tells what happened. */
+export interface Log {
+  write(level: Level, message: string, fields: Fields): void;
+  /** Whether lines of this level go anywhere: saves making them. */
+  isEnabled(level: Level): boolean;
+  setLevel(level: Level): void;
+  /** Hands over what is waiting, and ends. */
+  close(): Promise<void>;
+}
+
+/** What the options say about the log. */
+export interface LogSettings {
+  readonly destination: 'syslog' | 'stdout';
+  readonly format: 'text' | 'json';
+  readonly level: Level;
+  /** path of logger(1); undefined: where the system keeps it */
+  readonly loggerPath?: string;
+  /** is told when the log itself is in trouble */
+  readonly trouble: (message: string) => void;
+}
+
+const ORDER: readonly Level[] = ['error', 'warn', 'info', 'debug'];
+
+/** Makes the log: winston, with syslog or standard output behind it. */
+export function openLog(settings: LogSettings): Log {
+  const syslog =
+    settings.destination === 'syslog'
+      ? new SyslogTransport(settings.trouble, settings.loggerPath)
+      : undefined;
+  const logger = createLogger({
+    levels: { error: 0, warn: 1, info: 2, debug: 3 },
+    level: settings.level,
+    format: lineFormat(settings),
+    transports: [syslog ?? new transports.Stream({ stream: process.stdout, eol: '\n' })],
+    exitOnError: false,
+  });
+  logger.on('error', (error: Error) => settings.trouble(`log: ${error.message}`));
+  return {
+    write: (level, message, fields) => void logger.log(level, message, fields),
+    isEnabled: (level) => ORDER.indexOf(level) <= ORDER.indexOf(logger.level as Level),
+    setLevel: (level) => void (logger.level = level),
+    close: () => endLogger(logger, syslog),
+  };
+}
+
+/** syslogd adds the time and the name by itself. */
+function lineFormat(settings: LogSettings): ReturnType<typeof format.printf> {
+  const isSyslog = settings.destination === 'syslog';
+  return format.printf(({ level, message, ...fields }) => {
+    if (settings.format === 'json') {
+      const time = isSyslog ? {} : { time: new Date().toISOString() };
+      return JSON.stringify({ ...time, level, message, ...fields });
+    }
+    return isSyslog ? String(message) : `${new Date().toISOString()} ${level}: ${String(message)}`;
+  });
+}
+
+async function endLogger(logger: Logger, syslog: SyslogTransport | undefined): Promise<void> {
+  await new Promise<void>((resolve) => {
+    logger.once('finish', () => resolve());
+    logger.end();
+  });
+  await syslog?.drain();
+}

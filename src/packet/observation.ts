@@ -1,0 +1,117 @@
+import { type Address, readIpv4Address, readIpv6Address } from './address.js';
+import { int32, uint16 } from './bytes.js';
+import { type Frame, LinkType } from './frame.js';
+import { findTcpInIpv4, findTcpInIpv6, type IpFailure, ipv4TotalLength, ipv6TotalLength } from './ip.js';
+import { type HeaderFailure, IP_VERSION_OF_FAMILY, locateHeader, oldDirection, readName } from './pflog.js';
+
+/** TCP flag bits (RFC 9293 section 3.1, byte 13). */
+export const TcpFlag = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16, URG: 32, ECE: 64, CWR: 128 } as const;
+
+/** Why a frame says nothing about a TCP segment. */
+export type UndecodedReason =
+  | HeaderFailure
+  | IpFailure
+  | 'unknown-address-family'
+  | 'version-mismatch'
+  | 'truncated-tcp'
+  | 'short-tcp'
+  | 'bad-tcp';
+
+/** What a frame says. */
+export class Observation {
+  readonly ok = true;
+
+  constructor(
+    /** when it was captured, milliseconds since 1970 UTC */
+    readonly timeMs: number,
+    readonly source: Address,
+    readonly destination: Address,
+    readonly sourcePort: number,
+    readonly destinationPort: number,
+    /** bits of {@link TcpFlag} */
+    readonly tcpFlags: number,
+    /** 1 is in (packet/pflog `Direction`) */
+    readonly direction: number,
+    /** the rule's action (packet/pflog `Action`), not the packet's fate */
+    readonly action: number,
+    /** why; 0 is a match (packet/pflog `PfReason`) */
+    readonly pfReason: number,
+    /** unescaped, as it was on the wire */
+    readonly interfaceName: string,
+    /** last component of the anchor's path; empty in the main ruleset; unescaped */
+    readonly anchor: string,
+    readonly ruleNumber: number,
+  ) {}
+
+  /** A connection request: SYN without ACK. */
+  get isSyn(): boolean {
+    return (this.tcpFlags & (TcpFlag.SYN | TcpFlag.ACK)) === TcpFlag.SYN;
+  }
+}
+
+/** A frame that could not be decoded, and why. */
+export interface Undecoded {
+  readonly ok: false;
+  readonly reason: UndecodedReason;
+}
+
+const undecoded = new Map<UndecodedReason, Undecoded>();
+
+function failed(reason: UndecodedReason): Undecoded {
+  let failure = undecoded.get(reason);
+  if (failure === undefined) {
+    failure = Object.freeze({ ok: false, reason });
+    undecoded.set(reason, failure);
+  }
+  return failure;
+}
+
+/** Ports at 0 and 2, data offset at 12, flags at 13 (RFC 9293 section 3.1). */
+const TCP_UP_TO_FLAGS = 14;
+const TCP_HEADER = 20;
+
+/**
+ * Decodes a frame of pf's log: pflog header, IPv4 or IPv6, TCP.
+ * Never throws, never reads after `captureLength` (nor after the end of `data`).
+ * @returns what the frame says, or the reason why it says nothing about TCP
+ */
+export function decode(frame: Frame): Observation | Undecoded {
+  const { data, offset } = frame;
+  const available = Math.min(frame.captureLength, data.length - offset);
+  const location = locateHeader(data, offset, available, frame.linkType);
+  if (typeof location === 'string') return failed(location);
+  const end = offset + available;
+  const start = offset + location.payloadOffset;
+  const version = IP_VERSION_OF_FAMILY.get(addressFamily(data, offset, frame.linkType));
+  if (version === undefined) return failed('unknown-address-family');
+  if (start >= end) return failed(version === 4 ? 'truncated-ipv4' : 'truncated-ipv6');
+  if ((data[start] as number) >> 4 !== version) return failed('version-mismatch');
+
+  const tcp = version === 4 ? findTcpInIpv4(data, start, end) : findTcpInIpv6(data, start, end);
+  if (typeof tcp === 'string') return failed(tcp);
+  const packetEnd = start + (version === 4 ? ipv4TotalLength(data, start) : ipv6TotalLength(data, start));
+  if (packetEnd - tcp < TCP_HEADER) return failed('short-tcp');
+  if (end - tcp < TCP_UP_TO_FLAGS) return failed('truncated-tcp');
+  if ((data[tcp + 12] as number) >> 4 < TCP_HEADER / 4) return failed('bad-tcp');
+
+  const { layout } = location;
+  const isOld = layout === undefined;
+  return new Observation(
+    frame.timeMs,
+    version === 4 ? readIpv4Address(data, start + 12) : readIpv6Address(data, start + 8),
+    version === 4 ? readIpv4Address(data, start + 16) : readIpv6Address(data, start + 24),
+    uint16(data, tcp),
+    uint16(data, tcp + 2),
+    data[tcp + 13] as number,
+    isOld ? oldDirection(uint16(data, offset + 26)) : (data[offset + layout.dir] as number),
+    isOld ? uint16(data, offset + 24) : (data[offset + 2] as number),
+    isOld ? uint16(data, offset + 22) : (data[offset + 3] as number),
+    readName(data, offset + 4),
+    isOld ? '' : readName(data, offset + 20),
+    isOld ? uint16(data, offset + 20) : int32(data, offset + 36),
+  );
+}
+
+function addressFamily(data: Uint8Array, offset: number, linkType: LinkType): number {
+  return linkType === LinkType.OLD_PFLOG ? int32(data, offset) : (data[offset + 1] as number);
+}

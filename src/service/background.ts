@@ -1,0 +1,64 @@
+import { spawn } from 'node:child_process';
+import { Exit } from './sysexits.js';
+
+/** Tells a process that it is the daemon that another one started. Not an argument: rc.d finds us by our arguments. */
+const MARK = 'MXALLOWD_DAEMON';
+
+/** What the daemon tells the process that started it, over IPC. */
+type Message = { readonly ready: true } | { readonly ready: false; readonly exitStatus: number };
+
+/** How long the daemon may take to get ready. */
+const READY_TIMEOUT_MS = 60_000;
+
+/** Whether this process was started by {@link startInBackground}. */
+export function isBackgroundChild(environment: NodeJS.ProcessEnv): boolean {
+  return environment[MARK] !== undefined && process.send !== undefined;
+}
+
+/**
+ * Starts the same command again in a session of its own and waits until that daemon is ready or has failed. What it
+ * writes to standard error meanwhile is passed on.
+ * @param keepStdout - the daemon goes on writing to our standard output
+ * @returns exit status for this process
+ */
+export function startInBackground(keepStdout: boolean): Promise<number> {
+  const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+    detached: true,
+    stdio: ['ignore', keepStdout ? 'inherit' : 'ignore', 'pipe', 'ipc'],
+    env: { ...process.env, [MARK]: '1' },
+  });
+  child.stderr?.pipe(process.stderr, { end: false });
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      process.stderr.write(`mxallowd: not ready within ${READY_TIMEOUT_MS / 1000} s, giving up\n`);
+      child.kill('SIGKILL');
+      resolve(Exit.UNAVAILABLE);
+    }, READY_TIMEOUT_MS);
+    const finish = (status: number): void => {
+      clearTimeout(timer);
+      resolve(status);
+    };
+    child.once('message', (message) => {
+      const answer = message as Message;
+      if (answer.ready) finish(Exit.OK);
+      else child.once('close', () => finish(answer.exitStatus));
+    });
+    child.once('error', (error) => {
+      process.stderr.write(`mxallowd: cannot start the daemon: ${error.message}\n`);
+      finish(Exit.OSERR);
+    });
+    child.once('exit', (code, signal) => {
+      if (signal !== null) process.stderr.write(`mxallowd: the daemon was killed by ${signal}\n`);
+      child.once('close', () => finish(code ?? Exit.SOFTWARE));
+    });
+  });
+}
+
+/** Tells the process that started us how the start went, and lets go of it. */
+export async function reportStart(exitStatus: number): Promise<void> {
+  const message: Message = exitStatus === Exit.OK ? { ready: true } : { ready: false, exitStatus };
+  await new Promise<void>((resolve) => {
+    if (process.send?.(message, undefined, undefined, () => resolve()) === undefined) resolve();
+  });
+  if (process.connected) process.disconnect();
+}

@@ -1,0 +1,130 @@
+import type { Fields, Level } from '../log/log.js';
+import { formatAddress, formatPrefix } from '../packet/address.js';
+import { escapeText } from '../packet/escape.js';
+import type { Observation } from '../packet/observation.js';
+import type { WriterEvent } from '../table/writer.js';
+import type { Counters, Decision, RemovalReason } from '../tracker/tracker.js';
+import type { Entry } from '../tracker/whitelist.js';
+
+/** A log line. */
+export interface Line {
+  readonly level: Level;
+  readonly message: string;
+  readonly fields: Fields;
+}
+
+/** The level of a decision's line: what 1.9 logged is info, the rest debug. */
+export function decisionLevel(decision: Decision): Level {
+  return decision.kind === 'attempt' && decision.reason !== 'new-entry' ? 'debug' : 'info';
+}
+
+/** A decision in the words of 1.9. */
+export function decisionLine(decision: Decision, observation: Observation): Line {
+  const source = formatAddress(observation.source);
+  const fields = {
+    event: decision.kind,
+    reason: decision.reason,
+    source,
+    target: formatAddress(observation.destination),
+    interface: escapeText(observation.interfaceName, 64),
+  };
+  return { level: decisionLevel(decision), message: decisionText(decision, source), fields };
+}
+
+function decisionText(decision: Decision, source: string): string {
+  switch (decision.kind) {
+    case 'attempt': {
+      const then = {
+        'new-entry': 'adding to whitelist',
+        renewed: 'renewing its whitelist entry',
+        'always-allowed': 'which is allowed at all times',
+      }[decision.reason];
+      return `Successful connection from ${source} to a fake mailserver, ${then}`;
+    }
+    case 'refusal': {
+      const late = decision.reason === 'not-yet-in-table' ? ' (whitelisted, but not yet in the table)' : '';
+      return `Dropping connection attempt from ${source} to a real mailserver${late}`;
+    }
+    case 'admission':
+      return `Successful connection from ${source} to a real mailserver`;
+    case 'unjudged':
+      return `Nothing to decide about a packet from ${source}: ${decision.reason}`;
+  }
+}
+
+/** An entry that has gone. */
+export function removalLine(entry: Entry, reason: RemovalReason): Line {
+  const prefix = formatPrefix(entry.prefix);
+  const { admissions } = entry;
+  if (reason === 'timeout') {
+    const message = `Cleaning ${prefix} (RDNS: none) from whitelist (timeout)`;
+    return { level: 'info', message, fields: { event: 'expiry', source: prefix, reason, admissions } };
+  }
+  const message = `Cleaning ${prefix} (RDNS: none) from whitelist (no room: max-entries is reached)`;
+  return { level: 'warn', message, fields: { event: 'eviction', source: prefix, reason, admissions } };
+}
+
+/** The statistics in the words of 1.9, with our own counters as fields. */
+export function statisticsLine(counters: Counters, entries: number): Line {
+  const message =
+    `Statistics: ${counters.refusals} blocked connection attempts, ` +
+    `${counters.expiredUsed} successful connections, ${counters.expiredUnused} direct-to-fake-mx`;
+  return { level: 'info', message, fields: { event: 'statistics', entries, ...counters } };
+}
+
+/** What the table's writer has to say; undefined for what nobody needs to read. */
+export function writerLine(event: WriterEvent, table: string): Line | undefined {
+  switch (event.kind) {
+    case 'written': {
+      const { verb, count, changed } = event;
+      const tookMs = Math.round(event.tookMs);
+      const done = verb === 'add' ? 'added to' : 'deleted from';
+      const message = `${changed ?? count} of ${count} addresses ${done} ${table} in ${tookMs} ms`;
+      return { level: 'debug', message, fields: { event: 'table-written', verb, count, changed, tookMs } };
+    }
+    case 'failed': {
+      const { failure, message } = event.reply;
+      const { pending, retryInMs } = event;
+      const text = `${table} cannot be written: ${escapeText(message)}; ${pending} changes wait, next try in ${retryInMs} ms`;
+      return {
+        level: 'error',
+        message: text,
+        fields: { event: 'table-failed', failure, pending, retryInMs },
+      };
+    }
+    case 'recovered': {
+      const { failures } = event;
+      const message = `${table} can be written again after ${Math.round(event.afterMs / 1000)} s and ${failures} failed tries`;
+      return { level: 'warn', message, fields: { event: 'table-recovered', failures } };
+    }
+    case 'table-made':
+      return {
+        level: 'warn',
+        message: `${table} was missing and has been made again; is it still in pf.conf, with "persist"?`,
+        fields: { event: 'table-made' },
+      };
+    case 'table-lost-entries': {
+      const { count } = event;
+      const message = `${table} had lost ${count} entries (was pf restarted, or the table flushed?); they are put back`;
+      return { level: 'warn', message, fields: { event: 'table-lost-entries', count } };
+    }
+    case 'compared': {
+      const { entries, missing, surplus, foreign } = event;
+      const message =
+        `${table} has ${entries} entries: ${missing} of ours were missing, ${surplus} are taken out, ` +
+        `${foreign} are left alone (networks wider than what is whitelisted, or exceptions)`;
+      return {
+        level: 'debug',
+        message,
+        fields: { event: 'table-compared', entries, missing, surplus, foreign },
+      };
+    }
+    case 'no-room': {
+      const { held, ceiling, pending } = event;
+      const message =
+        `${table} is full: ${held} entries of ${ceiling} that are safe; ${pending} wait. ` +
+        'Raise "set limit table-entries" in pf.conf or lower max-entries';
+      return { level: 'error', message, fields: { event: 'table-full', held, ceiling, pending } };
+    }
+  }
+}

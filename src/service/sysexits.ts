@@ -1,0 +1,13 @@
+/** Exit statuses (sysexits(3)). */
+export const Exit = {
+  OK: 0,
+  USAGE: 64,
+  DATAERR: 65,
+  NOINPUT: 66,
+  UNAVAILABLE: 69,
+  SOFTWARE: 70,
+  OSERR: 71,
+  CANTCREAT: 73,
+  NOPERM: 77,
+  CONFIG: 78,
+} as const;

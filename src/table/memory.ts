@@ -1,0 +1,50 @@
+import { parsePrefix, type PrefixText } from '../packet/address.js';
+import type { Table, TableEntry, TableLimits, TableReply } from './table.js';
+
+/** A table without a firewall: for replays, and to try things out. */
+export class MemoryTable implements Table {
+  readonly description = 'memory';
+  private readonly clearedAtMs = new Map<PrefixText, number>();
+
+  /** @param wallClockMs - milliseconds since 1970 */
+  constructor(private readonly wallClockMs: () => number) {}
+
+  /** number of entries */
+  get size(): number {
+    return this.clearedAtMs.size;
+  }
+
+  has(prefix: PrefixText): boolean {
+    return this.clearedAtMs.has(prefix);
+  }
+
+  add(prefixes: readonly PrefixText[]): Promise<TableReply> {
+    const before = this.size;
+    for (const prefix of prefixes) {
+      if (!this.has(prefix)) this.clearedAtMs.set(prefix, this.wallClockMs());
+    }
+    return Promise.resolve({ ok: true, changed: this.size - before, created: false });
+  }
+
+  delete(prefixes: readonly PrefixText[]): Promise<TableReply> {
+    const before = this.size;
+    for (const prefix of prefixes) this.clearedAtMs.delete(prefix);
+    return Promise.resolve({ ok: true, changed: before - this.size, created: false });
+  }
+
+  show(entry: (entry: TableEntry) => void): Promise<TableReply> {
+    for (const [text, clearedAtMs] of this.clearedAtMs) {
+      const parsed = parsePrefix(text);
+      if (parsed.ok) entry({ prefix: parsed.prefix, negated: false, clearedAtMs });
+    }
+    return Promise.resolve({ ok: true, changed: undefined, created: false });
+  }
+
+  limits(): Promise<TableLimits | undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  abort(): void {
+    // nothing runs
+  }
+}

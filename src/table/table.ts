@@ -1,0 +1,65 @@
+import type { Prefix, PrefixText } from '../packet/address.js';
+
+/** Why a table command failed. */
+export type TableFailure =
+  /** the table is not there */
+  | 'missing-table'
+  /** not allowed: no access to /dev/pf, a const table, or the securelevel */
+  | 'permission'
+  /** no room: the limit table-entries */
+  | 'no-room'
+  /** the program could not be started */
+  | 'not-started'
+  /** it did not end in time and was killed */
+  | 'time-out'
+  /** it was killed by somebody else */
+  | 'killed'
+  /** any other status */
+  | 'refused';
+
+/** The outcome of a table command. */
+export type TableReply =
+  | {
+      readonly ok: true;
+      /** number of addresses that were added or deleted, where the firewall says so */
+      readonly changed: number | undefined;
+      /** the table was not there and has been made by this command */
+      readonly created: boolean;
+    }
+  | {
+      readonly ok: false;
+      readonly failure: TableFailure;
+      /** what happened, with the program's own words; one line, unescaped */
+      readonly message: string;
+    };
+
+/** An address or network found in the table. */
+export interface TableEntry {
+  readonly prefix: Prefix;
+  /** `!` before it: an exception */
+  readonly negated: boolean;
+  /** when it was put in (or its counters were cleared): milliseconds since 1970; undefined when not told */
+  readonly clearedAtMs: number | undefined;
+}
+
+/** How much the firewall can hold. */
+export interface TableLimits {
+  /** entries in all tables together */
+  readonly limit: number;
+  /** entries in the other tables */
+  readonly usedByOthers: number;
+}
+
+/** Where the firewall looks. One command at a time. */
+export interface Table {
+  /** for people: the table's name, with its anchor */
+  readonly description: string;
+  add(prefixes: readonly PrefixText[]): Promise<TableReply>;
+  delete(prefixes: readonly PrefixText[]): Promise<TableReply>;
+  /** Calls back with each entry of the table. */
+  show(entry: (entry: TableEntry) => void): Promise<TableReply>;
+  /** Undefined when the firewall does not tell. */
+  limits(): Promise<TableLimits | undefined>;
+  /** Ends the command that is running, at once. */
+  abort(): void;
+}

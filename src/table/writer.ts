@@ -1,0 +1,382 @@
+import { formatPrefix, type PrefixText } from '../packet/address.js';
+import type { Table, TableEntry, TableFailure, TableReply } from './table.js';
+
+/** What is known of one prefix: whether it should be in the table, and whether it is. */
+const WANTED = 1;
+const PRESENT = 2;
+/** a command about it failed or is under way */
+const UNSURE = 4;
+/** seen by the comparison that is under way */
+const SEEN = 8;
+
+/** What to do with an entry of the table that the writer did not put there. */
+export type Verdict = 'adopt' | 'delete' | 'leave';
+
+/** Failures after which the command may or may not have been carried out. */
+const UNKNOWN_OUTCOME: ReadonlySet<TableFailure> = new Set(['time-out', 'killed']);
+
+/** What the writer tells: one place turns this into log lines. */
+export type WriterEvent =
+  | {
+      readonly kind: 'written';
+      readonly verb: 'add' | 'delete';
+      readonly count: number;
+      readonly changed: number | undefined;
+      readonly tookMs: number;
+    }
+  | {
+      readonly kind: 'failed';
+      readonly reply: Failed;
+      readonly pending: number;
+      readonly retryInMs: number;
+    }
+  | { readonly kind: 'recovered'; readonly afterMs: number; readonly failures: number }
+  | { readonly kind: 'table-made' }
+  | { readonly kind: 'table-lost-entries'; readonly count: number }
+  | {
+      readonly kind: 'compared';
+      readonly entries: number;
+      readonly missing: number;
+      readonly surplus: number;
+      readonly foreign: number;
+    }
+  | { readonly kind: 'no-room'; readonly held: number; readonly ceiling: number; readonly pending: number };
+
+type Failed = Extract<TableReply, { ok: false }>;
+
+/** What the writer needs from outside. */
+export interface WriterSettings {
+  readonly table: Table;
+  /** judges an entry of the table that is not ours; must call {@link TableWriter.want} for it when it says `adopt` */
+  readonly judge: (entry: TableEntry) => Verdict;
+  readonly report: (event: WriterEvent) => void;
+  /** monotonic milliseconds */
+  readonly nowMs: () => number;
+  /** runs a callback later; returns what cancels it */
+  readonly after: (ms: number, callback: () => void) => () => void;
+  /** runs a callback when the events at hand have been handled, so that one batch takes what they brought */
+  readonly soon: (callback: () => void) => void;
+}
+
+/** Delay before the first retry, and the longest one. */
+const FIRST_RETRY_MS = 100;
+const MAX_RETRY_MS = 10_000;
+/** Addresses in one command. */
+const MAX_BATCH = 10_000;
+/** Addresses in one delete while additions are waiting. */
+const SHORT_BATCH = 1000;
+/** Part of the firewall's limit that stays free: it counts duplicates of a batch, too. */
+const RESERVE = 0.1;
+
+/**
+ * Keeps the firewall's table equal to the set of wanted prefixes. At most one command runs; what is asked for
+ * meanwhile goes into the next one. It looks at what is wanted when it writes, not at the order of requests: so a
+ * retry can neither lose nor double anything, and the last word on a prefix counts.
+ */
+export class TableWriter {
+  /** Flags per prefix; a prefix that is neither wanted nor held is not in here. */
+  private readonly cells = new Map<PrefixText, number>();
+  private readonly toAdd = new Set<PrefixText>();
+  private readonly toDelete = new Set<PrefixText>();
+  /** prefixes that are, or may be, in the table */
+  private held = 0;
+  /** entries of the table that are left alone */
+  private foreign = 0;
+  private ceiling = Number.POSITIVE_INFINITY;
+  private busy = false;
+  private scheduled = false;
+  private compareWanted = false;
+  private deleteNext = false;
+  private failures = 0;
+  private failingSinceMs = 0;
+  private cancelRetry: (() => void) | undefined;
+  private closing = false;
+  private closed = false;
+  private idleWaiters: (() => void)[] = [];
+
+  constructor(private readonly settings: WriterSettings) {}
+
+  /** number of prefixes that still have to be added or deleted */
+  get pending(): number {
+    return this.toAdd.size + this.toDelete.size;
+  }
+
+  /** since when commands fail, monotonic milliseconds; undefined when the last one succeeded */
+  get failingSince(): number | undefined {
+    return this.failures === 0 ? undefined : this.failingSinceMs;
+  }
+
+  /** number of entries of the table as far as known, with those that are not ours */
+  get tableSize(): number {
+    return this.held + this.foreign;
+  }
+
+  /** Asks for a prefix to be in the table. */
+  want(prefix: PrefixText): void {
+    const flags = (this.cells.get(prefix) ?? 0) | WANTED;
+    this.cells.set(prefix, flags);
+    this.toDelete.delete(prefix);
+    if ((flags & PRESENT) === 0) this.toAdd.add(prefix);
+    this.schedule();
+  }
+
+  /** Asks for a prefix not to be in the table. */
+  unwant(prefix: PrefixText): void {
+    const flags = (this.cells.get(prefix) ?? 0) & ~WANTED;
+    this.toAdd.delete(prefix);
+    if ((flags & (PRESENT | UNSURE)) === 0) {
+      this.cells.delete(prefix);
+      return;
+    }
+    this.cells.set(prefix, flags);
+    this.toDelete.add(prefix);
+    this.schedule();
+  }
+
+  /** Asks for a comparison of the table with what is wanted, soon. */
+  compare(): void {
+    this.compareWanted = true;
+    this.schedule();
+  }
+
+  /**
+   * Reads the table and judges its entries for the first time; nothing else runs meanwhile.
+   * The table's limit is asked for, and is observed from now on.
+   * @returns how the firewall answered; nothing is written by this
+   */
+  async start(): Promise<TableReply> {
+    this.busy = true;
+    const reply = await this.runCompare();
+    this.busy = false;
+    // a table that could not be read is not written either: that would make one that is missing
+    if (reply.ok) this.schedule();
+    else this.closed = true;
+    return reply;
+  }
+
+  /** The most entries that the table may have; unlimited when the firewall does not tell. */
+  get room(): number {
+    return this.ceiling;
+  }
+
+  /**
+   * Writes out what is pending and ends; a command that still runs at the deadline is killed.
+   * @returns number of prefixes that could not be written
+   */
+  async close(withinMs: number): Promise<number> {
+    this.closing = true;
+    this.compareWanted = false;
+    const cancel = this.settings.after(withinMs, () => {
+      this.closed = true;
+      this.settings.table.abort();
+      this.wakeIdle();
+    });
+    this.retryNow();
+    if (this.busy || this.pending > 0) {
+      await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
+    }
+    cancel();
+    this.closed = true;
+    this.cancelRetry?.();
+    return this.pending;
+  }
+
+  /** Resolves when nothing is pending and no command runs. */
+  async idle(): Promise<void> {
+    if (!this.busy && this.pending === 0 && !this.compareWanted) return;
+    await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
+  }
+
+  private schedule(): void {
+    if (this.busy || this.scheduled || this.closed || this.cancelRetry !== undefined) return;
+    if (this.pending === 0 && !this.compareWanted) return;
+    this.scheduled = true;
+    this.settings.soon(() => {
+      this.scheduled = false;
+      void this.turn();
+    });
+  }
+
+  private async turn(): Promise<void> {
+    if (this.busy || this.closed) return;
+    this.busy = true;
+    const reply = this.compareWanted ? await this.runCompare() : await this.writeBatch();
+    this.busy = false;
+    if (reply !== undefined) this.settle(reply);
+    this.schedule();
+    if (this.pending === 0 && !this.compareWanted && !this.busy) this.wakeIdle();
+  }
+
+  private settle(reply: TableReply): void {
+    const { nowMs, report, after } = this.settings;
+    if (reply.ok) {
+      if (this.failures === 0) return;
+      report({ kind: 'recovered', afterMs: nowMs() - this.failingSinceMs, failures: this.failures });
+      this.failures = 0;
+      this.compareWanted = !this.closing;
+      return;
+    }
+    if (this.closed) return;
+    if (this.failures === 0) this.failingSinceMs = nowMs();
+    const retryInMs = Math.min(FIRST_RETRY_MS * 2 ** this.failures, MAX_RETRY_MS);
+    this.failures++;
+    report({ kind: 'failed', reply, pending: this.pending, retryInMs });
+    this.cancelRetry = after(retryInMs, () => {
+      this.cancelRetry = undefined;
+      this.schedule();
+    });
+  }
+
+  private retryNow(): void {
+    this.cancelRetry?.();
+    this.cancelRetry = undefined;
+    this.schedule();
+  }
+
+  /** One add or one delete; undefined when there was nothing to do. Takes turns when both are waiting. */
+  private async writeBatch(): Promise<TableReply | undefined> {
+    const room = Math.max(0, this.ceiling - this.tableSize);
+    const canAdd = this.toAdd.size > 0 && room > 0;
+    const deletes = this.toDelete.size > 0 && (this.deleteNext || !canAdd);
+    this.deleteNext = !deletes;
+    if (deletes) return this.write('delete', first(this.toDelete, canAdd ? SHORT_BATCH : MAX_BATCH));
+    if (canAdd) return this.write('add', first(this.toAdd, Math.min(MAX_BATCH, room)));
+    if (this.toAdd.size === 0) return undefined;
+    this.settings.report({
+      kind: 'no-room',
+      held: this.tableSize,
+      ceiling: this.ceiling,
+      pending: this.toAdd.size,
+    });
+    this.compareWanted = true;
+    return { ok: false, failure: 'no-room', message: `${this.tableSize} entries, and no room for more` };
+  }
+
+  private async write(verb: 'add' | 'delete', batch: readonly PrefixText[]): Promise<TableReply> {
+    for (const prefix of batch) this.setHeld(prefix, UNSURE);
+    const startMs = this.settings.nowMs();
+    const reply = await this.settings.table[verb](batch);
+    if (reply.ok) {
+      for (const prefix of batch) this.conclude(prefix, verb === 'add' ? PRESENT : 0);
+      if (reply.created) this.settings.report({ kind: 'table-made' });
+      // what else was in the table is gone with it
+      if (reply.created) this.compareWanted = true;
+      const { changed } = reply;
+      const tookMs = this.settings.nowMs() - startMs;
+      this.settings.report({ kind: 'written', verb, count: batch.length, changed, tookMs });
+      return reply;
+    }
+    if (UNKNOWN_OUTCOME.has(reply.failure)) {
+      // look before anything else is written: so what is unsure never grows beyond one batch
+      this.compareWanted = true;
+      return reply;
+    }
+    // a batch is atomic: nothing has changed
+    for (const prefix of batch) this.conclude(prefix, verb === 'add' ? 0 : PRESENT);
+    if (reply.failure !== 'missing-table') return reply;
+    this.tableIsGone();
+    return verb === 'delete' ? { ok: true, changed: 0, created: false } : reply;
+  }
+
+  /** Everything that was held is not there any more. */
+  private tableIsGone(): void {
+    let lost = 0;
+    for (const [prefix, flags] of this.cells) {
+      if ((flags & PRESENT) !== 0) lost++;
+      this.conclude(prefix, 0);
+    }
+    this.foreign = 0;
+    if (lost > 0) this.settings.report({ kind: 'table-lost-entries', count: lost });
+  }
+
+  /** Notes that a prefix is in the table (PRESENT) or is not (0), and what is still to be done about it. */
+  private conclude(prefix: PrefixText, state: typeof PRESENT | 0): void {
+    const wanted = ((this.cells.get(prefix) ?? 0) & WANTED) !== 0;
+    this.setHeld(prefix, state);
+    if (wanted && state === 0) this.toAdd.add(prefix);
+    else this.toAdd.delete(prefix);
+    if (!wanted && state === PRESENT) this.toDelete.add(prefix);
+    else this.toDelete.delete(prefix);
+  }
+
+  /** Notes what the table has of a prefix: PRESENT, UNSURE or 0. Forgets a prefix that is neither held nor wanted. */
+  private setHeld(prefix: PrefixText, state: number): void {
+    const flags = this.cells.get(prefix) ?? 0;
+    const wasHeld = (flags & (PRESENT | UNSURE)) !== 0;
+    const next = (flags & WANTED) | state;
+    if (next === 0) this.cells.delete(prefix);
+    else this.cells.set(prefix, next);
+    this.held += Number(state !== 0) - Number(wasHeld);
+  }
+
+  private async runCompare(): Promise<TableReply> {
+    this.compareWanted = false;
+    const found: TableEntry[] = [];
+    let foreign = 0;
+    let surplus = 0;
+    let entries = 0;
+    const reply = await this.settings.table.show((entry) => {
+      entries++;
+      const prefix = formatPrefix(entry.prefix);
+      const flags = this.cells.get(prefix);
+      if (entry.negated) foreign++;
+      else if (flags === undefined) found.push(entry);
+      else this.cells.set(prefix, flags | SEEN);
+    });
+    if (!reply.ok && reply.failure !== 'missing-table') {
+      for (const [prefix, flags] of this.cells) this.cells.set(prefix, flags & ~SEEN);
+      return reply;
+    }
+    const missing = this.applyComparison();
+    for (const entry of found) {
+      const prefix = formatPrefix(entry.prefix);
+      // what was asked for while the table was read is wanted by now
+      const wanted = ((this.cells.get(prefix) ?? 0) & WANTED) !== 0;
+      this.setHeld(prefix, PRESENT);
+      const verdict = wanted ? 'adopt' : this.settings.judge(entry);
+      if (verdict === 'leave') foreign++;
+      if (verdict === 'delete') surplus++;
+      this.conclude(prefix, PRESENT);
+      if (verdict !== 'leave') continue;
+      this.toDelete.delete(prefix);
+      this.setHeld(prefix, 0);
+    }
+    this.foreign = foreign;
+    if (reply.ok) await this.readLimits();
+    if (missing > 0) this.settings.report({ kind: 'table-lost-entries', count: missing });
+    this.settings.report({ kind: 'compared', entries, missing, surplus, foreign });
+    return reply;
+  }
+
+  /** Takes over which cells were seen; returns how many that should be there were not. */
+  private applyComparison(): number {
+    let missing = 0;
+    for (const [prefix, flags] of this.cells) {
+      const seen = (flags & SEEN) !== 0;
+      if (!seen && (flags & (PRESENT | WANTED)) === (PRESENT | WANTED)) missing++;
+      this.conclude(prefix, seen ? PRESENT : 0);
+    }
+    return missing;
+  }
+
+  private async readLimits(): Promise<void> {
+    const limits = await this.settings.table.limits();
+    if (limits === undefined) return;
+    this.ceiling = Math.max(0, Math.floor((limits.limit - limits.usedByOthers) * (1 - RESERVE)) - MAX_BATCH);
+  }
+
+  private wakeIdle(): void {
+    const waiters = this.idleWaiters;
+    this.idleWaiters = [];
+    for (const wake of waiters) wake();
+  }
+}
+
+function first<T>(set: ReadonlySet<T>, count: number): T[] {
+  const items: T[] = [];
+  for (const item of set) {
+    if (items.length >= count) break;
+    items.push(item);
+  }
+  return items;
+}

@@ -1,0 +1,266 @@
+import {
+  type Address,
+  ADDRESS_BITS,
+  familyOf,
+  isPossibleSource,
+  type Prefix,
+  prefixOf,
+} from '../packet/address.js';
+import type { Observation } from '../packet/observation.js';
+import { Action, Direction, PfReason } from '../packet/pflog.js';
+import { PrefixMap } from './prefix-map.js';
+import { type Entry, type Origin, Whitelist } from './whitelist.js';
+
+/** The two kinds of mail server address. */
+export type Role = 'fake' | 'real';
+
+/** What the tracker must know. May be exchanged while it runs. */
+export interface TrackerConfig {
+  readonly fake: readonly Address[];
+  readonly real: readonly Address[];
+  /** admitted at all times */
+  readonly allow: readonly Prefix[];
+  /** TCP port of the mail servers */
+  readonly port: number;
+  /** how long an entry lives after the last attempt */
+  readonly whitelistTimeMs: number;
+  /** length of the prefix that is stored for an IPv4 sender, 24 to 32 */
+  readonly ipv4Prefix: number;
+  /** length of the prefix that is stored for an IPv6 sender, 48 to 128 */
+  readonly ipv6Prefix: number;
+  /** entries at the most */
+  readonly maxEntries: number;
+  /**
+   * Who decides whether a SYN to the real MX was admitted: `pf` (it has decided already: the record says what it
+   * did) or `whitelist` (we do: a replay, or our own verdict).
+   */
+  readonly authority: 'pf' | 'whitelist';
+}
+
+/** Why an observation is neither attempt nor refusal nor admission. */
+export type UnjudgedReason =
+  | 'not-inbound'
+  | 'not-a-verdict'
+  | 'dropped-after-pass'
+  | 'not-syn'
+  | 'other-port'
+  | 'other-destination'
+  | 'impossible-source';
+
+/** What the tracker makes of an observation. */
+export type Decision =
+  | {
+      readonly kind: 'attempt';
+      readonly reason: 'new-entry' | 'renewed' | 'always-allowed';
+      readonly entry: Entry | undefined;
+    }
+  | {
+      readonly kind: 'refusal';
+      readonly reason: 'not-whitelisted' | 'not-yet-in-table';
+      readonly entry: Entry | undefined;
+    }
+  | {
+      readonly kind: 'admission';
+      readonly reason: 'whitelisted' | 'always-allowed' | 'passed-by-pf';
+      readonly entry: Entry | undefined;
+    }
+  | { readonly kind: 'unjudged'; readonly reason: UnjudgedReason };
+
+/** Why an entry ceased to be: its time was over, or it had to make room. */
+export type RemovalReason = 'timeout' | 'no-room';
+
+/** Who wants to know of entries that come and go: the table's side, and the log. */
+export interface EntryListener {
+  added(entry: Entry): void;
+  removed(entry: Entry, reason: RemovalReason): void;
+}
+
+/** Counted since the start. */
+export interface Counters {
+  attempts: number;
+  renewals: number;
+  /** SYNs to a real MX from strangers: "blocked connection attempts" */
+  refusals: number;
+  admissions: number;
+  added: number;
+  expired: number;
+  /** entries that were used and have expired: "successful connections" */
+  expiredUsed: number;
+  /** entries that have expired without ever being used: "direct-to-fake-mx" */
+  expiredUnused: number;
+  evicted: number;
+  adopted: number;
+}
+
+const unjudged = new Map<UnjudgedReason, Decision>();
+
+function leave(reason: UnjudgedReason): Decision {
+  let decision = unjudged.get(reason);
+  if (decision === undefined) {
+    decision = Object.freeze({ kind: 'unjudged', reason });
+    unjudged.set(reason, decision);
+  }
+  return decision;
+}
+
+/**
+ * Decides what each observation means, and owns the whitelist. No I/O and no clock: the time comes with each call
+ * (monotonic milliseconds, never going back).
+ */
+export class Tracker {
+  readonly counters: Counters = {
+    attempts: 0,
+    renewals: 0,
+    refusals: 0,
+    admissions: 0,
+    added: 0,
+    expired: 0,
+    expiredUsed: 0,
+    expiredUnused: 0,
+    evicted: 0,
+    adopted: 0,
+  };
+  private readonly whitelist = new Whitelist();
+  private roles: ReadonlyMap<Address, Role> = new Map();
+  private allowed = new PrefixMap<true>();
+
+  constructor(
+    private config: TrackerConfig,
+    private readonly listener: EntryListener,
+  ) {
+    this.configure(config);
+  }
+
+  /** number of entries */
+  get size(): number {
+    return this.whitelist.size;
+  }
+
+  /**
+   * Takes over another configuration. Entries stay as they are; a lower `maxEntries` takes effect at once.
+   */
+  configure(config: TrackerConfig): void {
+    this.config = config;
+    this.roles = new Map<Address, Role>([
+      ...config.fake.map((address) => [address, 'fake'] as const),
+      ...config.real.map((address) => [address, 'real'] as const),
+    ]);
+    this.allowed = new PrefixMap<true>();
+    for (const prefix of config.allow) this.allowed.set(prefix, true);
+    while (this.whitelist.size > config.maxEntries && this.evict());
+  }
+
+  /** Judges an observation and acts on the whitelist. */
+  observe(observation: Observation, nowMs: number): Decision {
+    if (observation.direction !== Direction.IN) return leave('not-inbound');
+    if (observation.destinationPort !== this.config.port) return leave('other-port');
+    const role = this.roles.get(observation.destination);
+    if (role === undefined) return leave('other-destination');
+    if (!observation.isSyn) return leave('not-syn');
+    const passed = observation.action === Action.PASS || observation.action === Action.RDR;
+    if (!passed && observation.action !== Action.DROP) return leave('not-a-verdict');
+    if (passed && observation.pfReason !== PfReason.MATCH) return leave('dropped-after-pass');
+    if (!isPossibleSource(observation.source)) return leave('impossible-source');
+    return role === 'fake'
+      ? this.attempt(observation.source, nowMs)
+      : this.request(observation.source, passed);
+  }
+
+  /** Takes out all entries whose time is over. */
+  expire(nowMs: number): void {
+    for (;;) {
+      const entry = this.whitelist.takeDue(nowMs);
+      if (entry === undefined) return;
+      this.counters.expired++;
+      if (entry.admissions > 0) this.counters.expiredUsed++;
+      else this.counters.expiredUnused++;
+      this.listener.removed(entry, 'timeout');
+    }
+  }
+
+  /** The earliest time at which {@link expire} may have something to do. */
+  nextDeadlineMs(): number | undefined {
+    return this.whitelist.nextDeadlineMs();
+  }
+
+  /**
+   * Takes in an entry that is in the table already. The listener hears of it as of any other.
+   * @param remainingMs - how long it still lives; more than the whitelist time is cut to it
+   * @returns whether the prefix is an entry of ours now
+   */
+  adopt(prefix: Prefix, origin: Origin, remainingMs: number, nowMs: number): boolean {
+    if (remainingMs <= 0) return false;
+    if (this.whitelist.get(prefix) !== undefined) return true;
+    const deadlineMs = nowMs + Math.min(remainingMs, this.config.whitelistTimeMs);
+    this.counters.adopted++;
+    this.add(prefix, origin, nowMs, deadlineMs);
+    return true;
+  }
+
+  /** Whether a prefix is narrow enough to be an entry: no wider than what is stored for a sender. */
+  isEntrySized(prefix: Prefix): boolean {
+    return prefix.length >= this.prefixLength(prefix.address);
+  }
+
+  /** The entry that an address falls under. */
+  find(address: Address): Entry | undefined {
+    return this.whitelist.match(address);
+  }
+
+  /** All entries, in no particular order. */
+  entries(): Iterable<Entry> {
+    return this.whitelist.values();
+  }
+
+  private attempt(source: Address, nowMs: number): Decision {
+    this.counters.attempts++;
+    const deadlineMs = nowMs + this.config.whitelistTimeMs;
+    const known = this.whitelist.match(source);
+    if (known !== undefined) {
+      this.counters.renewals++;
+      this.whitelist.renew(known, nowMs, deadlineMs);
+      return { kind: 'attempt', reason: 'renewed', entry: known };
+    }
+    if (this.allowed.match(source) === true)
+      return { kind: 'attempt', reason: 'always-allowed', entry: undefined };
+    const entry = this.add(prefixOf(source, this.prefixLength(source)), 'attempt', nowMs, deadlineMs);
+    return { kind: 'attempt', reason: 'new-entry', entry };
+  }
+
+  private request(source: Address, passed: boolean): Decision {
+    const entry = this.whitelist.match(source);
+    const allowed = entry === undefined && this.allowed.match(source) === true;
+    const known = entry !== undefined || allowed;
+    const admitted = this.config.authority === 'pf' ? passed : known;
+    if (!admitted) {
+      this.counters.refusals++;
+      return { kind: 'refusal', reason: known ? 'not-yet-in-table' : 'not-whitelisted', entry };
+    }
+    this.counters.admissions++;
+    if (entry !== undefined) this.whitelist.use(entry);
+    const reason = entry !== undefined ? 'whitelisted' : allowed ? 'always-allowed' : 'passed-by-pf';
+    return { kind: 'admission', reason, entry };
+  }
+
+  private add(prefix: Prefix, origin: Origin, nowMs: number, deadlineMs: number): Entry {
+    while (this.whitelist.size >= this.config.maxEntries && this.evict());
+    const entry = this.whitelist.add(prefix, origin, nowMs, deadlineMs);
+    this.counters.added++;
+    this.listener.added(entry);
+    return entry;
+  }
+
+  private evict(): boolean {
+    const entry = this.whitelist.expendable();
+    if (entry === undefined) return false;
+    this.whitelist.remove(entry);
+    this.counters.evicted++;
+    this.listener.removed(entry, 'no-room');
+    return true;
+  }
+
+  private prefixLength(address: Address): number {
+    const configured = familyOf(address) === 4 ? this.config.ipv4Prefix : this.config.ipv6Prefix;
+    return Math.min(configured, ADDRESS_BITS[familyOf(address)]);
+  }
+}
