@@ -3,6 +3,7 @@ import { CaptureError } from '../capture/source.js';
 import { formatProblem } from '../config/problem.js';
 import type { Frame } from '../packet/frame.js';
 import { Exit } from '../service/sysexits.js';
+import { randomHashKey } from '../service/hash-key.js';
 import { Judge, trackerConfig } from '../service/judge.js';
 import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
 import { loadConfig, printProblems } from './load-config.js';
@@ -34,14 +35,18 @@ export async function replay(argv: ParsedArguments): Promise<number> {
   const report =
     argv['json'] === true ? new JsonReport(out.write, verbosity) : new TextReport(out.write, verbosity);
   let nowMs = 0;
-  const judge = new Judge(trackerConfig(loaded.config, 'whitelist'), {
-    added: () => undefined,
-    removed: (entry, reason) => {
-      const atMs = reason === 'timeout' ? entry.deadlineMs : nowMs;
-      statistics.removed(entry);
-      report.removed(atMs, entry, reason);
+  const judge = new Judge(
+    trackerConfig(loaded.config, 'whitelist'),
+    {
+      added: () => undefined,
+      removed: (entry, reason) => {
+        const atMs = reason === 'timeout' ? entry.deadlineMs : nowMs;
+        statistics.removed(entry);
+        report.removed(atMs, entry, reason);
+      },
     },
-  });
+    randomHashKey(),
+  );
   const onFrame = (frame: Frame): void => {
     // savefiles that overlap must not turn the clock back
     nowMs = Math.max(nowMs, frame.timeMs);

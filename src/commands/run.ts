@@ -7,6 +7,7 @@ import { type Log, openLog } from '../log/log.js';
 import { isBackgroundChild, reportStart, startInBackground } from '../service/background.js';
 import { systemClock } from '../service/clock.js';
 import { Engine, levelOf, StartError } from '../service/engine.js';
+import { randomHashKey } from '../service/hash-key.js';
 import { removePidFile, writePidFile } from '../service/pid-file.js';
 import { Exit } from '../service/sysexits.js';
 import { PfctlTable } from '../table/pfctl.js';
@@ -72,6 +73,7 @@ class Daemon {
       config,
       log,
       clock: systemClock,
+      hashKey: randomHashKey(),
       table: new PfctlTable({ path: pfctl, table, anchor, timeoutMs: PFCTL_TIMEOUT_MS }),
       makeSource: ({ capture, pflogInterface, pcapFilter, tcpdump }) =>
         selectSource({

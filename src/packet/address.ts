@@ -1,17 +1,15 @@
-import { int32 } from './bytes.js';
-
 declare const brand: unique symbol;
 
 /**
  * An IPv4 address: its 32 bits in network order, as a signed 32-bit integer (`192.0.2.1` is `-1073741311`).
- * Signed, so that V8 keeps it as a small integer; itself the key of a Map.
+ * Signed, so that V8 keeps it as a small integer.
  */
 export type Ipv4Address = number & { readonly [brand]: 'ipv4' };
 
 /**
- * An IPv6 address: 16 characters of code 0 to 255, the address's bytes in network order; itself the key of a Map.
- * A string, because V8 hashes strings with a seed; a 128-bit BigInt is hashed by its low half only and lets a
- * remote sender make a Map quadratic.
+ * An IPv6 address: 16 characters of code 0 to 255, the address's bytes in network order.
+ * A string, because V8 hashes strings with a seed; a 128-bit BigInt as a Map's key is hashed by its low half only and
+ * lets a remote sender make the Map quadratic.
  */
 export type Ipv6Address = string & { readonly [brand]: 'ipv6' };
 
@@ -34,48 +32,39 @@ export interface Prefix {
 /** Canonical text of a {@link Prefix}: RFC 5952 for IPv6, without `/32` and `/128`. Made by {@link formatPrefix} only. */
 export type PrefixText = string & { readonly [brand]: 'prefix' };
 
+/** An address as four signed 32-bit words in network order; of an IPv4 address the first, the others are 0. */
+export type Words = readonly [number, number, number, number];
+
+/** The words of an address. */
+export function addressWords(address: Address): Words {
+  if (typeof address === 'number') return [address, 0, 0, 0];
+  return [word(address, 0), word(address, 4), word(address, 8), word(address, 12)];
+}
+
+function word(address: Ipv6Address, at: number): number {
+  return (
+    (address.charCodeAt(at) << 24) |
+    (address.charCodeAt(at + 1) << 16) |
+    (address.charCodeAt(at + 2) << 8) |
+    address.charCodeAt(at + 3)
+  );
+}
+
+/** The address that has these words. */
+export function addressOfWords(family: Family, w0: number, w1: number, w2: number, w3: number): Address {
+  if (family === 4) return w0 as Ipv4Address;
+  const codes = [w0, w1, w2, w3].flatMap((w) => [
+    (w >>> 24) & 255,
+    (w >>> 16) & 255,
+    (w >>> 8) & 255,
+    w & 255,
+  ]);
+  return String.fromCharCode(...codes) as Ipv6Address;
+}
+
 /** The family of an address. */
 export function familyOf(address: Address): Family {
   return typeof address === 'number' ? 4 : 6;
-}
-
-/**
- * Reads an IPv4 address.
- * @param data - bytes, network byte order
- * @param offset - where the four bytes begin; the caller has checked that they are there
- */
-export function readIpv4Address(data: Uint8Array, offset: number): Ipv4Address {
-  return int32(data, offset) as Ipv4Address;
-}
-
-/**
- * Reads an IPv6 address.
- * @param data - bytes, network byte order
- * @param offset - where the 16 bytes begin; the caller has checked that they are there
- */
-export function readIpv6Address(data: Uint8Array, offset: number): Ipv6Address {
-  return String.fromCharCode(
-    byteAt(data, offset),
-    byteAt(data, offset + 1),
-    byteAt(data, offset + 2),
-    byteAt(data, offset + 3),
-    byteAt(data, offset + 4),
-    byteAt(data, offset + 5),
-    byteAt(data, offset + 6),
-    byteAt(data, offset + 7),
-    byteAt(data, offset + 8),
-    byteAt(data, offset + 9),
-    byteAt(data, offset + 10),
-    byteAt(data, offset + 11),
-    byteAt(data, offset + 12),
-    byteAt(data, offset + 13),
-    byteAt(data, offset + 14),
-    byteAt(data, offset + 15),
-  ) as Ipv6Address;
-}
-
-function byteAt(data: Uint8Array, offset: number): number {
-  return data[offset] as number;
 }
 
 /**
@@ -164,26 +153,23 @@ function longestZeroRun(groups: readonly number[]): { start: number; length: num
   return best;
 }
 
-/**
- * The first `length` bits of an address, as the key of a Map.
- * @param length - 0 to the family's number of bits
- * @returns IPv4: the masked 32 bits, signed. IPv6: the bytes that hold these bits, the last one masked
- */
-export function prefixKey(address: Ipv4Address, length: number): number;
-export function prefixKey(address: Ipv6Address, length: number): string;
-export function prefixKey(address: Address, length: number): number | string;
-export function prefixKey(address: Address, length: number): number | string {
-  if (typeof address === 'number') return length === 0 ? 0 : address & (-1 << (32 - length));
-  const whole = length >> 3;
-  const rest = length & 7;
-  if (rest === 0) return address.slice(0, whole);
-  return address.slice(0, whole) + String.fromCharCode(address.charCodeAt(whole) & (0xff00 >> rest) & 0xff);
-}
-
 /** The network of `length` bits that an address lies in. */
 export function prefixOf(address: Address, length: number): Prefix {
-  if (typeof address === 'number') return { address: prefixKey(address, length) as Ipv4Address, length };
-  return { address: prefixKey(address, length).padEnd(16, '\0') as Ipv6Address, length };
+  const [w0, w1, w2, w3] = addressWords(address);
+  const family = familyOf(address);
+  const masked = addressOfWords(
+    family,
+    w0 & wordMask(length),
+    w1 & wordMask(length - 32),
+    w2 & wordMask(length - 64),
+    w3 & wordMask(length - 96),
+  );
+  return { address: masked, length };
+}
+
+/** The first `bits` bits of a 32-bit word; none for 0 and less, all for 32 and more. */
+export function wordMask(bits: number): number {
+  return bits <= 0 ? 0 : bits >= 32 ? -1 : -1 << (32 - bits);
 }
 
 /**
@@ -214,19 +200,13 @@ export function formatPrefix(prefix: Prefix): PrefixText {
 }
 
 /**
- * Whether an address can be a mail server's on the Internet side of a packet filter: not unspecified, loopback,
- * multicast, reserved or IPv4-mapped. (RFC 6890; private addresses are possible.)
+ * Whether an address (as {@link addressWords} has it) can be a mail server's: not unspecified, loopback, multicast,
+ * reserved or IPv4-mapped (RFC 6890; private addresses are possible).
  */
-export function isPossibleSource(address: Address): boolean {
-  if (typeof address === 'number') {
-    const first = address >>> 24;
-    return first !== 0 && first !== 127 && first < 224;
-  }
-  if (address.charCodeAt(0) === 0xff) return false;
-  if (address.charCodeAt(0) !== 0 || !address.startsWith('\0\0\0\0\0\0\0\0\0\0')) return true;
-  const middle = address.slice(10, 12);
-  return !(
-    middle === '\xff\xff' ||
-    (middle === '\0\0' && address.slice(12, 15) === '\0\0\0' && address.charCodeAt(15) < 2)
-  );
+export function isPossibleSource(family: Family, w0: number, w1: number, w2: number, w3: number): boolean {
+  const first = w0 >>> 24;
+  if (family === 4) return first !== 0 && first !== 127 && first < 224;
+  if (first === 0xff) return false;
+  if (w0 !== 0 || w1 !== 0) return true;
+  return w2 !== 0xffff && !(w2 === 0 && (w3 === 0 || w3 === 1));
 }

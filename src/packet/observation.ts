@@ -1,4 +1,4 @@
-import { type Address, readIpv4Address, readIpv6Address } from './address.js';
+import { type Address, addressOfWords, type Family } from './address.js';
 import { int32, uint16 } from './bytes.js';
 import { type Frame, LinkType } from './frame.js';
 import { findTcpInIpv4, findTcpInIpv6, type IpFailure, ipv4TotalLength, ipv6TotalLength } from './ip.js';
@@ -24,8 +24,16 @@ export class Observation {
   constructor(
     /** when it was captured, milliseconds since 1970 UTC */
     readonly timeMs: number,
-    readonly source: Address,
-    readonly destination: Address,
+    /** family of both addresses; their words are as `addressWords` has them */
+    readonly family: Family,
+    readonly source0: number,
+    readonly source1: number,
+    readonly source2: number,
+    readonly source3: number,
+    readonly destination0: number,
+    readonly destination1: number,
+    readonly destination2: number,
+    readonly destination3: number,
     readonly sourcePort: number,
     readonly destinationPort: number,
     /** bits of {@link TcpFlag} */
@@ -42,6 +50,20 @@ export class Observation {
     readonly anchor: string,
     readonly ruleNumber: number,
   ) {}
+
+  get source(): Address {
+    return addressOfWords(this.family, this.source0, this.source1, this.source2, this.source3);
+  }
+
+  get destination(): Address {
+    return addressOfWords(
+      this.family,
+      this.destination0,
+      this.destination1,
+      this.destination2,
+      this.destination3,
+    );
+  }
 
   /** A connection request: SYN without ACK. */
   get isSyn(): boolean {
@@ -96,10 +118,18 @@ export function decode(frame: Frame): Observation | Undecoded {
 
   const { layout } = location;
   const isOld = layout === undefined;
+  const isIpv4 = version === 4;
   return new Observation(
     frame.timeMs,
-    version === 4 ? readIpv4Address(data, start + 12) : readIpv6Address(data, start + 8),
-    version === 4 ? readIpv4Address(data, start + 16) : readIpv6Address(data, start + 24),
+    version,
+    int32(data, isIpv4 ? start + 12 : start + 8),
+    isIpv4 ? 0 : int32(data, start + 12),
+    isIpv4 ? 0 : int32(data, start + 16),
+    isIpv4 ? 0 : int32(data, start + 20),
+    int32(data, isIpv4 ? start + 16 : start + 24),
+    isIpv4 ? 0 : int32(data, start + 28),
+    isIpv4 ? 0 : int32(data, start + 32),
+    isIpv4 ? 0 : int32(data, start + 36),
     uint16(data, tcp),
     uint16(data, tcp + 2),
     data[tcp + 13] as number,

@@ -8,6 +8,7 @@ import type { Table, TableEntry } from '../table/table.js';
 import { TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
 import type { Decision, EntryListener } from '../tracker/tracker.js';
 import { CaptureKeeper } from './capture-keeper.js';
+import type { HashKey } from '../tracker/siphash.js';
 import type { Clock } from './clock.js';
 import { Judge, trackerConfig } from './judge.js';
 import {
@@ -27,6 +28,7 @@ export interface EngineParts {
   readonly table: Table;
   readonly log: Log;
   readonly clock: Clock;
+  readonly hashKey: HashKey;
   /** makes a live source, not yet opened; called again when the capture has died */
   readonly makeSource: (config: Config) => Promise<FrameSource>;
 }
@@ -81,7 +83,7 @@ export class Engine {
         this.sayOften(reason === 'timeout' ? 'info' : 'warn', () => removalLine(entry, reason));
       },
     };
-    this.judge = new Judge(trackerConfig(this.config, 'pf'), listener);
+    this.judge = new Judge(trackerConfig(this.config, 'pf'), listener, parts.hashKey);
     this.writer = new TableWriter({
       table,
       judge: (entry) => this.judgeTableEntry(entry),

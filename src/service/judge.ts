@@ -1,3 +1,4 @@
+import type { HashKey } from '../tracker/siphash.js';
 import type { Config } from '../config/config.js';
 import type { Frame } from '../packet/frame.js';
 import { decode, type Observation, type UndecodedReason } from '../packet/observation.js';
@@ -24,8 +25,9 @@ export class Judge {
   /** how many frames led to no decision, by reason */
   readonly unjudged = new Map<UndecodedReason | UnjudgedReason, number>();
 
-  constructor(config: TrackerConfig, listener: EntryListener) {
-    this.tracker = new Tracker(config, listener);
+  /** @param hashKey - random, so that senders cannot choose addresses that slow us down */
+  constructor(config: TrackerConfig, listener: EntryListener, hashKey: HashKey) {
+    this.tracker = new Tracker(config, listener, hashKey);
   }
 
   /** @param nowMs - the tracker's time: monotonic milliseconds, or a recording's own time */

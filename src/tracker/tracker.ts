@@ -1,6 +1,7 @@
 import {
   type Address,
   ADDRESS_BITS,
+  addressWords,
   familyOf,
   isPossibleSource,
   type Prefix,
@@ -9,6 +10,7 @@ import {
 import type { Observation } from '../packet/observation.js';
 import { Action, Direction, PfReason } from '../packet/pflog.js';
 import { PrefixMap } from './prefix-map.js';
+import type { HashKey } from './siphash.js';
 import { type Entry, type Origin, Whitelist } from './whitelist.js';
 
 /** The two kinds of mail server address. */
@@ -120,14 +122,18 @@ export class Tracker {
     evicted: 0,
     adopted: 0,
   };
-  private readonly whitelist = new Whitelist();
-  private roles: ReadonlyMap<Address, Role> = new Map();
-  private allowed = new PrefixMap<true>();
+  private readonly whitelist: Whitelist;
+  private roles: PrefixMap<Role>;
+  private allowed: PrefixMap<true>;
 
   constructor(
     private config: TrackerConfig,
     private readonly listener: EntryListener,
+    private readonly hashKey: HashKey,
   ) {
+    this.whitelist = new Whitelist(hashKey);
+    this.roles = new PrefixMap(hashKey);
+    this.allowed = new PrefixMap(hashKey);
     this.configure(config);
   }
 
@@ -141,11 +147,10 @@ export class Tracker {
    */
   configure(config: TrackerConfig): void {
     this.config = config;
-    this.roles = new Map<Address, Role>([
-      ...config.fake.map((address) => [address, 'fake'] as const),
-      ...config.real.map((address) => [address, 'real'] as const),
-    ]);
-    this.allowed = new PrefixMap<true>();
+    this.roles = new PrefixMap(this.hashKey);
+    for (const address of config.fake) this.roles.set(single(address), 'fake');
+    for (const address of config.real) this.roles.set(single(address), 'real');
+    this.allowed = new PrefixMap(this.hashKey);
     for (const prefix of config.allow) this.allowed.set(prefix, true);
     while (this.whitelist.size > config.maxEntries && this.evict());
   }
@@ -154,16 +159,16 @@ export class Tracker {
   observe(observation: Observation, nowMs: number): Decision {
     if (observation.direction !== Direction.IN) return leave('not-inbound');
     if (observation.destinationPort !== this.config.port) return leave('other-port');
-    const role = this.roles.get(observation.destination);
+    const role = this.role(observation);
     if (role === undefined) return leave('other-destination');
     if (!observation.isSyn) return leave('not-syn');
     const passed = observation.action === Action.PASS || observation.action === Action.RDR;
     if (!passed && observation.action !== Action.DROP) return leave('not-a-verdict');
     if (passed && observation.pfReason !== PfReason.MATCH) return leave('dropped-after-pass');
-    if (!isPossibleSource(observation.source)) return leave('impossible-source');
-    return role === 'fake'
-      ? this.attempt(observation.source, nowMs)
-      : this.request(observation.source, passed);
+    const { family, source0, source1, source2, source3 } = observation;
+    if (!isPossibleSource(family, source0, source1, source2, source3)) return leave('impossible-source');
+    const id = this.whitelist.match(family, source0, source1, source2, source3);
+    return role === 'fake' ? this.attempt(observation, id, nowMs) : this.request(observation, id, passed);
   }
 
   /** Takes out all entries whose time is over. */
@@ -204,7 +209,7 @@ export class Tracker {
 
   /** The entry that an address falls under. */
   find(address: Address): Entry | undefined {
-    return this.whitelist.match(address);
+    return this.whitelist.entry(this.whitelist.match(familyOf(address), ...addressWords(address)));
   }
 
   /** All entries, in no particular order. */
@@ -212,33 +217,43 @@ export class Tracker {
     return this.whitelist.values();
   }
 
-  private attempt(source: Address, nowMs: number): Decision {
+  private role(observation: Observation): Role | undefined {
+    const { family, destination0, destination1, destination2, destination3 } = observation;
+    return this.roles.matchWords(family, destination0, destination1, destination2, destination3);
+  }
+
+  private isAllowed(observation: Observation): boolean {
+    const { family, source0, source1, source2, source3 } = observation;
+    return this.allowed.matchId(family, source0, source1, source2, source3) >= 0;
+  }
+
+  private attempt(observation: Observation, id: number, nowMs: number): Decision {
     this.counters.attempts++;
     const deadlineMs = nowMs + this.config.whitelistTimeMs;
-    const known = this.whitelist.match(source);
+    const known = this.whitelist.entry(id);
     if (known !== undefined) {
       this.counters.renewals++;
       this.whitelist.renew(known, nowMs, deadlineMs);
       return { kind: 'attempt', reason: 'renewed', entry: known };
     }
-    if (this.allowed.match(source) === true)
-      return { kind: 'attempt', reason: 'always-allowed', entry: undefined };
+    if (this.isAllowed(observation)) return { kind: 'attempt', reason: 'always-allowed', entry: undefined };
+    const { source } = observation;
     const entry = this.add(prefixOf(source, this.prefixLength(source)), 'attempt', nowMs, deadlineMs);
     return { kind: 'attempt', reason: 'new-entry', entry };
   }
 
-  private request(source: Address, passed: boolean): Decision {
-    const entry = this.whitelist.match(source);
-    const allowed = entry === undefined && this.allowed.match(source) === true;
-    const known = entry !== undefined || allowed;
+  private request(observation: Observation, id: number, passed: boolean): Decision {
+    const allowed = id < 0 && this.isAllowed(observation);
+    const known = id >= 0 || allowed;
+    const entry = this.whitelist.entry(id);
     const admitted = this.config.authority === 'pf' ? passed : known;
     if (!admitted) {
       this.counters.refusals++;
       return { kind: 'refusal', reason: known ? 'not-yet-in-table' : 'not-whitelisted', entry };
     }
     this.counters.admissions++;
-    if (entry !== undefined) this.whitelist.use(entry);
-    const reason = entry !== undefined ? 'whitelisted' : allowed ? 'always-allowed' : 'passed-by-pf';
+    if (id >= 0) this.whitelist.use(id);
+    const reason = id >= 0 ? 'whitelisted' : allowed ? 'always-allowed' : 'passed-by-pf';
     return { kind: 'admission', reason, entry };
   }
 
@@ -263,4 +278,8 @@ export class Tracker {
     const configured = familyOf(address) === 4 ? this.config.ipv4Prefix : this.config.ipv6Prefix;
     return Math.min(configured, ADDRESS_BITS[familyOf(address)]);
   }
+}
+
+function single(address: Address): Prefix {
+  return { address, length: ADDRESS_BITS[familyOf(address)] };
 }

@@ -1,6 +1,7 @@
-import type { Address, Prefix } from '../packet/address.js';
+import type { Family, Prefix } from '../packet/address.js';
 import { Deadlines, type Timed } from './deadlines.js';
 import { PrefixMap } from './prefix-map.js';
+import type { HashKey } from './siphash.js';
 
 /**
  * Where an entry comes from: `attempt` (its address tried the fake MX), `adopted` (found in the table at start),
@@ -9,57 +10,144 @@ import { PrefixMap } from './prefix-map.js';
 export type Origin = 'attempt' | 'adopted' | 'manual';
 
 /** A whitelisted address or prefix. Times are monotonic milliseconds. */
-export interface Entry extends Timed {
-  readonly prefix: Prefix;
-  readonly origin: Origin;
-  readonly addedMs: number;
+export class Entry implements Timed {
   lastAttemptMs: number;
   attempts: number;
-  admissions: number;
-  /** neighbours in the order in which entries are given up; they belong to {@link Whitelist} */
-  older: Entry | undefined;
-  newer: Entry | undefined;
-}
+  queuedMs: number;
+  heapIndex = -1;
 
-/** A doubly linked list of entries, the one that goes first at its head. */
-class Line {
-  head: Entry | undefined;
-  private tail: Entry | undefined;
-
-  append(entry: Entry): void {
-    entry.older = this.tail;
-    entry.newer = undefined;
-    if (this.tail === undefined) this.head = entry;
-    else this.tail.newer = entry;
-    this.tail = entry;
+  constructor(
+    readonly prefix: Prefix,
+    readonly origin: Origin,
+    readonly addedMs: number,
+    public deadlineMs: number,
+    private readonly counts: AdmissionCounts,
+    /** its number among the entries, and its place in {@link AdmissionCounts} */
+    readonly id: number,
+  ) {
+    this.lastAttemptMs = addedMs;
+    this.attempts = origin === 'attempt' ? 1 : 0;
+    this.queuedMs = deadlineMs;
   }
 
-  remove(entry: Entry): void {
-    if (entry.older === undefined) this.head = entry.newer;
-    else entry.older.newer = entry.newer;
-    if (entry.newer === undefined) this.tail = entry.older;
-    else entry.newer.older = entry.older;
-    entry.older = undefined;
-    entry.newer = undefined;
+  /** how often it was used */
+  get admissions(): number {
+    return this.counts.of(this.id);
+  }
+}
+
+/** Ends of a line of entries, the one that goes first at its head. */
+interface Line {
+  head: number;
+  tail: number;
+}
+
+const NONE = -1;
+const FIRST_CAPACITY = 64;
+
+/**
+ * What an admission changes, in flat arrays: how often an entry was used, and its neighbours in the order in which
+ * entries are given up. Apart from the entries, so that a flood of admissions does not go through all of memory.
+ */
+class AdmissionCounts {
+  private admissions = new Uint32Array(FIRST_CAPACITY);
+  private older = new Int32Array(FIRST_CAPACITY);
+  private newer = new Int32Array(FIRST_CAPACITY);
+  /** never admitted, least recently tried first */
+  private readonly unused: Line = { head: NONE, tail: NONE };
+  /** admitted at least once, least recently tried first */
+  private readonly used: Line = { head: NONE, tail: NONE };
+
+  of(id: number): number {
+    return this.admissions[id] ?? 0;
+  }
+
+  add(id: number): void {
+    if (id >= this.admissions.length) this.grow();
+    this.admissions[id] = 0;
+    this.append(this.unused, id);
+  }
+
+  /** Notes an admission. */
+  use(id: number): void {
+    const before = this.of(id);
+    this.admissions[id] = before + 1;
+    if (before > 0) return;
+    this.unlink(this.unused, id);
+    this.append(this.used, id);
+  }
+
+  /** Makes it the last one to go of its kind. */
+  touch(id: number): void {
+    const line = this.lineOf(id);
+    this.unlink(line, id);
+    this.append(line, id);
+  }
+
+  remove(id: number): void {
+    this.unlink(this.lineOf(id), id);
+  }
+
+  /** The one that goes first: the oldest never admitted, else the oldest; {@link NONE} when there is none. */
+  first(): number {
+    return this.unused.head === NONE ? this.used.head : this.unused.head;
+  }
+
+  private lineOf(id: number): Line {
+    return this.of(id) === 0 ? this.unused : this.used;
+  }
+
+  private append(line: Line, id: number): void {
+    this.older[id] = line.tail;
+    this.newer[id] = NONE;
+    if (line.tail === NONE) line.head = id;
+    else this.newer[line.tail] = id;
+    line.tail = id;
+  }
+
+  private unlink(line: Line, id: number): void {
+    const older = this.older[id] ?? NONE;
+    const newer = this.newer[id] ?? NONE;
+    if (older === NONE) line.head = newer;
+    else this.newer[older] = newer;
+    if (newer === NONE) line.tail = older;
+    else this.older[newer] = older;
+  }
+
+  private grow(): void {
+    const bigger = <T extends Uint32Array | Int32Array>(array: T, copy: T): T => {
+      copy.set(array);
+      return copy;
+    };
+    const capacity = this.admissions.length * 2;
+    this.admissions = bigger(this.admissions, new Uint32Array(capacity));
+    this.older = bigger(this.older, new Int32Array(capacity));
+    this.newer = bigger(this.newer, new Int32Array(capacity));
   }
 }
 
 /** The entries, their deadlines, and the order in which they go when there is no room. */
 export class Whitelist {
-  private readonly entries = new PrefixMap<Entry>();
+  private readonly entries: PrefixMap<Entry>;
   private readonly deadlines = new Deadlines<Entry>();
-  /** never admitted, least recently tried first */
-  private readonly unused = new Line();
-  /** admitted at least once, least recently used first */
-  private readonly used = new Line();
+  private readonly counts = new AdmissionCounts();
+
+  constructor(hashKey: HashKey) {
+    this.entries = new PrefixMap(hashKey);
+  }
 
   get size(): number {
     return this.entries.size;
   }
 
-  /** The entry that an address falls under. */
-  match(address: Address): Entry | undefined {
-    return this.entries.match(address);
+  /** The number of the entry that an address (its words) falls under, -1 when there is none. */
+  match(family: Family, w0: number, w1: number, w2: number, w3: number): number {
+    return this.entries.matchId(family, w0, w1, w2, w3);
+  }
+
+  /** The entry with this number. */
+  entry(id: number): Entry | undefined {
+    return this.entries.item(id);
   }
 
   /** The entry of exactly this prefix. */
@@ -74,22 +162,10 @@ export class Whitelist {
 
   /** Adds an entry; the caller has checked that there is none for this prefix. */
   add(prefix: Prefix, origin: Origin, nowMs: number, deadlineMs: number): Entry {
-    const entry: Entry = {
-      prefix,
-      origin,
-      addedMs: nowMs,
-      lastAttemptMs: nowMs,
-      attempts: origin === 'attempt' ? 1 : 0,
-      admissions: 0,
-      deadlineMs,
-      queuedMs: deadlineMs,
-      heapIndex: -1,
-      older: undefined,
-      newer: undefined,
-    };
-    this.entries.set(prefix, entry);
+    const make = (id: number): Entry => new Entry(prefix, origin, nowMs, deadlineMs, this.counts, id);
+    const entry = this.entries.setWith(prefix, make);
     this.deadlines.add(entry);
-    this.unused.append(entry);
+    this.counts.add(entry.id);
     return entry;
   }
 
@@ -98,26 +174,24 @@ export class Whitelist {
     entry.attempts++;
     entry.lastAttemptMs = nowMs;
     if (deadlineMs > entry.deadlineMs) entry.deadlineMs = deadlineMs;
-    this.toEnd(entry);
+    this.counts.touch(entry.id);
   }
 
-  /** Notes an admission. */
-  use(entry: Entry): void {
-    if (entry.admissions === 0) this.unused.remove(entry);
-    else this.used.remove(entry);
-    entry.admissions++;
-    this.used.append(entry);
+  /** Notes an admission of the entry with this number. */
+  use(id: number): void {
+    this.counts.use(id);
   }
 
+  /** Its count of admissions can be read until the next entry is added. */
   remove(entry: Entry): void {
     if (!this.entries.delete(entry.prefix)) return;
     this.deadlines.remove(entry);
-    (entry.admissions === 0 ? this.unused : this.used).remove(entry);
+    this.counts.remove(entry.id);
   }
 
-  /** The entry that goes first when there is no room: the oldest never admitted one, else the longest unused one. */
+  /** The entry that goes first when there is no room: the oldest never admitted one, else the oldest one. */
   expendable(): Entry | undefined {
-    return this.unused.head ?? this.used.head;
+    return this.entries.item(this.counts.first());
   }
 
   /** Removes and returns one entry whose deadline has come. */
@@ -130,11 +204,5 @@ export class Whitelist {
   /** The earliest time at which an entry may be due. */
   nextDeadlineMs(): number | undefined {
     return this.deadlines.nextMs();
-  }
-
-  private toEnd(entry: Entry): void {
-    const line = entry.admissions === 0 ? this.unused : this.used;
-    line.remove(entry);
-    line.append(entry);
   }
 }
