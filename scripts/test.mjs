@@ -34,4 +34,4 @@ const files = readdirSync(join(root, 'build', 'test'), { recursive: true })
   )
   .sort()
   .map((name) => join('build', 'test', name));
-run(process.execPath, ['--test', '--test-reporter=spec', ...files]);
+run(process.execPath, ['--test', '--test-reporter=spec', '--test-timeout=180000', ...files]);

@@ -138,7 +138,7 @@ export function decode(frame: Frame): Observation | Undecoded {
     isOld ? uint16(data, offset + 22) : (data[offset + 3] as number),
     readName(data, offset + 4),
     isOld ? '' : readName(data, offset + 20),
-    isOld ? uint16(data, offset + 20) : int32(data, offset + 36),
+    isOld ? (uint16(data, offset + 20) << 16) >> 16 : int32(data, offset + 36),
   );
 }
 

@@ -1,0 +1,177 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Frame } from '../../src/packet/frame.js';
+import { packageFolder } from '../../src/version.js';
+import { PfctlStandIn } from './pfctl-harness.js';
+
+const CLI = join(packageFolder(), 'build', 'src', 'cli.js');
+/** Nothing that a test waits for takes longer, unless it is broken. */
+const DEADLINE_MS = 20_000;
+
+/** File header of a savefile: little endian, microseconds, link type 117. */
+function fileHeader(linkType: number): Buffer {
+  const header = Buffer.alloc(24);
+  header.writeUInt32LE(0xa1b2c3d4, 0);
+  header.writeUInt16LE(2, 4);
+  header.writeUInt16LE(4, 6);
+  header.writeUInt32LE(256, 16);
+  header.writeUInt32LE(linkType, 20);
+  return header;
+}
+
+function record(frame: Frame): Buffer {
+  const header = Buffer.alloc(16);
+  header.writeUInt32LE(Math.floor(frame.timeMs / 1000), 0);
+  header.writeUInt32LE(frame.captureLength, 8);
+  header.writeUInt32LE(frame.originalLength, 12);
+  return Buffer.concat([header, frame.data.subarray(frame.offset, frame.offset + frame.captureLength)]);
+}
+
+/** What a daemon under test runs with: a stand-in pfctl, and a pflog that the test writes frames to. */
+export class Workplace {
+  readonly folder = mkdtempSync(join(tmpdir(), 'mxallowd-test-'));
+  readonly tcpdump = join(this.folder, 'tcpdump');
+  readonly config = join(this.folder, 'mxallowd.conf');
+  readonly pidFile = join(this.folder, 'mxallowd.pid');
+  private readonly fifo = join(this.folder, 'pflog');
+  private pflog: number;
+  private readonly daemons: Daemon[] = [];
+
+  private constructor(readonly pfctl: PfctlStandIn) {
+    execFileSync('mkfifo', [this.fifo]);
+    // read and write: opening does not wait for a reader, and a reader sees no end while we hold it
+    this.pflog = openSync(this.fifo, 'r+');
+    writeFileSync(this.tcpdump, `#!/bin/sh\nexec cat '${this.fifo}'\n`, { mode: 0o755 });
+    this.writeConfig([]);
+    this.openPflog();
+  }
+
+  static async create(): Promise<Workplace> {
+    return new Workplace(await PfctlStandIn.create());
+  }
+
+  /** Writes the configuration file: the recordings' addresses, our stand-ins, and more lines. */
+  writeConfig(lines: readonly string[], servers: readonly string[] = SERVERS): void {
+    const common = [`pfctl ${this.pfctl.path}`, `tcpdump ${this.tcpdump}`];
+    writeFileSync(this.config, [...servers, ...common, ...lines, ''].join('\n'));
+  }
+
+  /** Says the beginning of a capture; once for each tcpdump that is started. */
+  openPflog(linkType = 117): void {
+    writeSync(this.pflog, fileHeader(linkType));
+  }
+
+  /** pf logs these packets. */
+  log(frames: readonly Frame[]): void {
+    writeSync(this.pflog, Buffer.concat(frames.map(record)));
+  }
+
+  /** tcpdump sees the end of its input and ends. */
+  closePflog(): void {
+    closeSync(this.pflog);
+    this.pflog = openSync(this.fifo, 'r+');
+  }
+
+  /** Starts `mxallowd -c CONFIG ARGS...`. */
+  start(args: readonly string[]): Daemon {
+    const daemon = new Daemon(spawn(process.execPath, [CLI, '-c', this.config, ...args], { stdio: 'pipe' }));
+    this.daemons.push(daemon);
+    return daemon;
+  }
+
+  /** Starts it in the foreground, logging to standard output, and waits until it is ready. */
+  async ready(args: readonly string[] = []): Promise<Daemon> {
+    const daemon = this.start(['-F', '-s', ...args]);
+    await daemon.line(/mxallowd is ready/);
+    return daemon;
+  }
+
+  async dispose(): Promise<void> {
+    for (const daemon of this.daemons) daemon.kill('SIGKILL');
+    closeSync(this.pflog);
+    await this.pfctl.dispose();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** The addresses of the recordings. */
+export const SERVERS = [
+  'fake-mailserver 192.168.1.3',
+  'fake-mailserver 2001:dead:beef::2',
+  'real-mailserver 192.168.1.4',
+  'real-mailserver 2001:dead:beef::1',
+];
+
+/** A running mxallowd, with what it says. */
+export class Daemon {
+  stdout = '';
+  stderr = '';
+  readonly ended: Promise<number | string>;
+  private readonly waiters = new Set<() => void>();
+
+  constructor(private readonly child: ChildProcess) {
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+      this.wake();
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+      this.wake();
+    });
+    this.ended = new Promise((resolve) => {
+      child.once('close', (code, signal) => {
+        resolve(code ?? signal ?? 'unknown');
+        this.wake();
+      });
+    });
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Waits until what it has said (since `from`) matches. */
+  async line(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
+    return waitFor(`${pattern.source}\n--- said:\n${this.stdout}${this.stderr}`, this.waiters, () => {
+      return pattern.exec(this.stdout.slice(from)) ?? pattern.exec(this.stderr) ?? undefined;
+    });
+  }
+
+  private wake(): void {
+    for (const waiter of this.waiters) waiter();
+  }
+}
+
+/** Waits until `look` finds something; it looks again whenever one of `wakers` is called. */
+function waitFor<T>(what: string, wakers: Set<() => void>, look: () => T | undefined): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      wakers.delete(check);
+      reject(new Error(`waited in vain for ${what}`));
+    }, DEADLINE_MS);
+    const check = (): void => {
+      const found = look();
+      if (found === undefined) return;
+      clearTimeout(timer);
+      wakers.delete(check);
+      resolve(found);
+    };
+    wakers.add(check);
+    check();
+  });
+}
+
+/** Waits until a condition of the outside world holds that nobody tells about. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + DEADLINE_MS;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
