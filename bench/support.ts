@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { SavefileParser } from '../src/capture/savefile-parser.js';
+import type { Log } from '../src/log/log.js';
 import { parseAddress, type Address } from '../src/packet/address.js';
 import type { Frame } from '../src/packet/frame.js';
 import type { TrackerConfig } from '../src/tracker/tracker.js';
@@ -98,3 +99,11 @@ export function quantile(sorted: readonly number[], part: number): number {
 export function verdict(reached: boolean): string {
   return reached ? 'reached' : 'NOT REACHED';
 }
+
+/** A log that goes nowhere. */
+export const quietLog: Log = {
+  write: () => undefined,
+  isEnabled: () => false,
+  setLevel: () => undefined,
+  close: () => Promise.resolve(),
+};

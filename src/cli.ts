@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import yargs from 'yargs';
-import { addOptions, expandGetopt, type ParsedArguments } from './commands/arguments.js';
+import { addOptions, expandGetopt, type ParsedArguments, wordsOf } from './commands/arguments.js';
 import { checkConfig } from './commands/check-config.js';
 import { REPLAY_OPTIONS, replay } from './commands/replay.js';
 import { run } from './commands/run.js';
@@ -39,14 +39,12 @@ async function main(args: readonly string[]): Promise<number> {
     .usage('Lets those who tried the fake MX reach the real one.\n\nUsage: $0 [OPTION]...')
     .command('$0', 'run the daemon', (y) => addOptions(y, 'all'), does(unlessStray(run)))
     .command(
-      'replay <files..>',
-      'judge recordings of pflog, and say why',
+      'replay',
+      'judge recordings of pflog (FILE...), and say why',
       (y) =>
-        addOptions(y, 'replay', REPLAY_OPTIONS)
-          .usage(
-            'Judges recordings of pflog (pcap, pcapng, .gz, or - for standard input)\nin their own time.\n\nUsage: $0 replay [OPTION]... FILE...',
-          )
-          .positional('files', { type: 'string', describe: 'recordings' }),
+        addOptions(y, 'replay', REPLAY_OPTIONS).usage(
+          'Judges recordings of pflog (pcap, pcapng, .gz, or - for standard input)\nin their own time.\n\nUsage: $0 replay [OPTION]... FILE...',
+        ),
       does(replay),
     )
     .command(
@@ -78,7 +76,7 @@ function unlessStray(
   command: (argv: ParsedArguments) => Promise<number>,
 ): (argv: ParsedArguments) => Promise<number> {
   return (argv) => {
-    const [word] = [argv['_']].flat().map(String);
+    const [word] = wordsOf(argv);
     if (word === undefined) return command(argv);
     process.stderr.write(
       `mxallowd: unknown command "${escapeText(word, 60)}"${suggestion(word, COMMANDS)}\n`,

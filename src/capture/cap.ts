@@ -29,6 +29,12 @@ export async function loadCap(): Promise<typeof CapModule> {
 }
 
 /**
+ * Every Cap there was. The destructor of cap 0.2.1 stops a poll handle that a failed open has not initialised, and
+ * ends an asynchronous resource in the middle of garbage collection: either is SIGSEGV. So none is ever collected.
+ */
+const kept: CapModule.Cap[] = [];
+
+/**
  * libpcap through the npm package cap. It has immediate mode on Linux only: elsewhere frames come up to a second
  * late. It gives no time stamps and no statistics.
  */
@@ -53,6 +59,7 @@ export class CapSource implements FrameSource {
   async open(sink: FrameSink): Promise<void> {
     const { Cap } = await loadCap();
     const cap = new Cap();
+    kept.push(cap);
     const data = Buffer.alloc(FRAME_BUFFER);
     const littleEndian = endianness() === 'LE';
     let linkText: string;

@@ -14,6 +14,11 @@ export interface ExtraOption {
 /** What yargs found on the command line. */
 export type ParsedArguments = Readonly<Record<string, unknown>>;
 
+/** What stands on the command line beside the options: the command's name, if any, first. */
+export function wordsOf(argv: ParsedArguments): string[] {
+  return [argv['_'] ?? []].flat().map(String);
+}
+
 /** Adds the options of the option table (those that judging a recording needs, or all) and extra switches. */
 export function addOptions(yargs: Argv, which: 'all' | 'replay', extra: readonly ExtraOption[] = []): Argv {
   for (const spec of specs(which)) {
@@ -61,7 +66,7 @@ function unknownOptions(
   extra: readonly ExtraOption[],
 ): Problem[] {
   const names = [...specs(which), ...extra].flatMap((spec) => [spec.name, ...(spec.letters ?? [])]);
-  const known = new Set(['_', '$0', 'help', 'h', 'version', 'V', 'files', ...names]);
+  const known = new Set(['_', '$0', 'help', 'h', 'version', 'V', ...names]);
   const longNames = names.filter((name) => name.length > 1);
   return Object.keys(argv)
     .filter((key) => !known.has(key))

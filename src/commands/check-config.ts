@@ -1,12 +1,17 @@
 import { formatProblem } from '../config/problem.js';
 import { formatAddress, formatPrefix } from '../packet/address.js';
+import { escapeText } from '../packet/escape.js';
 import { Exit } from '../service/sysexits.js';
-import { collectOptions, type ParsedArguments } from './arguments.js';
+import { collectOptions, type ParsedArguments, wordsOf } from './arguments.js';
 import { loadConfig, printProblems } from './load-config.js';
 
 /** `mxallowd check-config`: reads the configuration as the daemon would, and says what it means or what is wrong. */
 export function checkConfig(argv: ParsedArguments): number {
   const { given, problems } = collectOptions(argv, 'all');
+  for (const word of wordsOf(argv).slice(1)) {
+    const message = `"${escapeText(word, 60)}" is not an option: the file is named with --config`;
+    problems.push({ where: '', kind: 'usage', message });
+  }
   const loaded = loadConfig(given, problems);
   if (!loaded.ok) {
     printProblems(loaded.problems);

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { SavefileSource } from '../capture/savefile.js';
 import { CaptureError } from '../capture/source.js';
 import { formatProblem } from '../config/problem.js';
@@ -5,7 +6,7 @@ import type { Frame } from '../packet/frame.js';
 import { Exit } from '../service/sysexits.js';
 import { randomHashKey } from '../service/hash-key.js';
 import { Judge, trackerConfig } from '../service/judge.js';
-import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
+import { collectOptions, type ExtraOption, type ParsedArguments, wordsOf } from './arguments.js';
 import { loadConfig, printProblems } from './load-config.js';
 import { JsonReport } from './replay-json.js';
 import { ReplayStatistics } from './replay-statistics.js';
@@ -21,13 +22,18 @@ export const REPLAY_OPTIONS: readonly ExtraOption[] = [
 /** `mxallowd replay FILE...`: judges recordings in their own time, and says what would have been let in and why. */
 export async function replay(argv: ParsedArguments): Promise<number> {
   const { given, problems } = collectOptions(argv, 'replay', REPLAY_OPTIONS);
+  const names = wordsOf(argv).slice(1);
+  if (names.length === 0) {
+    const message = 'replay needs a FILE, or - for standard input';
+    problems.push({ where: '', kind: 'usage', message });
+  }
   const loaded = loadConfig(given, problems);
   if (!loaded.ok) {
     printProblems(loaded.problems);
     return loaded.exitStatus;
   }
   for (const remark of loaded.remarks) process.stderr.write(`mxallowd: warning: ${formatProblem(remark)}\n`);
-  const files = await inOrderOfTime([argv['files']].flat().map(String));
+  const files = await inOrderOfTime(names);
 
   const statistics = new ReplayStatistics();
   const out = new Output();
@@ -88,8 +94,8 @@ function readSavefile(path: string, onFrame: (frame: Frame) => void): Promise<Ca
 }
 
 /**
- * Sorts files by the time of their first frame: `pflog*` names the newest first. Files that cannot be read, and
- * standard input, keep their places relative to each other, at the end.
+ * Sorts files by the time of their first frame: `pflog*` names the newest first. Files that cannot be read, and what
+ * can be read only once (standard input, a FIFO), keep their places relative to each other, at the end.
  */
 async function inOrderOfTime(files: readonly string[]): Promise<string[]> {
   if (files.length < 2) return [...files];
@@ -99,7 +105,7 @@ async function inOrderOfTime(files: readonly string[]): Promise<string[]> {
 }
 
 async function firstFrameTimeMs(path: string): Promise<number> {
-  if (path === '-') return Number.MAX_VALUE;
+  if (path === '-' || statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return Number.MAX_VALUE;
   const source = new SavefileSource(path);
   const time = await new Promise<number>((resolve) => {
     const none = (): void => resolve(Number.MAX_VALUE);

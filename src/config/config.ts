@@ -87,7 +87,7 @@ export function resolveConfig(given: readonly Given[], earlier: readonly Problem
     logFormat: resolver.scalar('logFormat') ?? 'text',
     logLevel: resolver.scalar('logLevel') ?? 'info',
   };
-  const problems = [...earlier, ...resolver.problems, ...checkServers(config, given)];
+  const problems = [...earlier, ...resolver.problems, ...checkServers(config, given, earlier)];
   return problems.length === 0 ? { ok: true, config } : { ok: false, problems };
 }
 
@@ -145,9 +145,11 @@ function kindOf(item: Given): Problem['kind'] {
 }
 
 /** At least one of each, and none that is both. */
-function checkServers(config: Config, given: readonly Given[]): Problem[] {
+function checkServers(config: Config, given: readonly Given[], earlier: readonly Problem[]): Problem[] {
   const problems: Problem[] = [];
-  const kind = given.some((item) => item.origin === 'file') ? 'config' : 'usage';
+  const hasFile =
+    given.some((item) => item.origin === 'file') || earlier.some((problem) => problem.kind === 'config');
+  const kind = hasFile ? 'config' : 'usage';
   for (const key of ['fakeMailserver', 'realMailserver'] as const) {
     // an address that was given but is wrong has been reported already
     if (given.some((item) => item.key === key)) continue;

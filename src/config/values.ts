@@ -6,6 +6,7 @@ import {
   parseAddress,
   parsePrefix,
   type Prefix,
+  WIDEST_NETWORK,
 } from '../packet/address.js';
 
 /** A checked value, or what was expected instead. */
@@ -29,9 +30,6 @@ export const address: Check<Address> = (text) => {
   return value === undefined ? bad('an IPv4 or IPv6 address') : good(value);
 };
 
-/** The widest network that may be admitted at all times: wider ones would open the gate to a good part of everybody. */
-const WIDEST = { 4: 8, 6: 16 } as const;
-
 /** An address or a network in CIDR form. */
 export const network: Check<Prefix> = (text) => {
   const parsed = parsePrefix(text);
@@ -44,9 +42,9 @@ export const network: Check<Prefix> = (text) => {
     return bad(`an address or a network such as 192.0.2.0/24${why[parsed.reason]}`);
   }
   const family = familyOf(parsed.prefix.address);
-  if (parsed.prefix.length < WIDEST[family]) {
+  if (parsed.prefix.length < WIDEST_NETWORK[family]) {
     return bad(
-      `a network of at least /${WIDEST[family]} (${formatAddress(parsed.prefix.address)} is IPv${family})`,
+      `a network of at least /${WIDEST_NETWORK[family]} (${formatAddress(parsed.prefix.address)} is IPv${family})`,
     );
   }
   return good(parsed.prefix);

@@ -22,6 +22,9 @@ export type Family = 4 | 6;
 /** Number of bits of an address of each family. */
 export const ADDRESS_BITS: Readonly<Record<Family, number>> = { 4: 32, 6: 128 };
 
+/** The widest network that is ever let in: a wider one would open the gate to a good part of everybody. */
+export const WIDEST_NETWORK: Readonly<Record<Family, number>> = { 4: 8, 6: 16 };
+
 /** A network: `address` with all bits after the first `length` bits cleared. A full length means one address. */
 export interface Prefix {
   readonly address: Address;

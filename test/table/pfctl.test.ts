@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { formatPrefix, type PrefixText } from '../../src/packet/address.js';
+import { PfctlTable } from '../../src/table/pfctl.js';
+import { classifyFailure, parseCtimeUtc, ShowParser, sumOtherTables } from '../../src/table/pfctl-output.js';
+import type { TableEntry, TableFailure } from '../../src/table/table.js';
+import { packageFolder } from '../../src/version.js';
+import { PfctlStandIn } from '../support/pfctl-harness.js';
+import { addresses, prefix } from '../support/writing.js';
+
+function recording(name: string): string {
+  return readFileSync(join(packageFolder(), 'test', 'fixtures', 'pfctl', name), 'latin1');
+}
+
+function show(text: string): { entries: TableEntry[]; strange: string[] } {
+  const entries: TableEntry[] = [];
+  const strange: string[] = [];
+  const parser = new ShowParser(
+    (entry) => entries.push(entry),
+    (line) => strange.push(line),
+  );
+  for (const line of text.split('\n')) parser.line(line);
+  parser.finish();
+  return { entries, strange };
+}
+
+describe('what pfctl prints', () => {
+  it('is read entry by entry with its time (recording 081: -v show)', () => {
+    const { entries, strange } = show(recording('081-show-v.out'));
+    assert.deepEqual(strange, []);
+    assert.equal(
+      entries.length,
+      recording('081-show-v.out')
+        .split('\n')
+        .filter((line) => line.startsWith('  ')).length,
+    );
+    assert.ok(entries.length > 1000);
+    const [first] = entries;
+    assert.equal(first && formatPrefix(first.prefix), '8.9.10.11');
+    assert.equal(first?.clearedAtMs, Date.UTC(2026, 10, 23, 18, 1, 42));
+    const negated = entries.filter((entry) => entry.negated).map((entry) => formatPrefix(entry.prefix));
+    assert.ok(negated.includes('10.1.2.4' as PrefixText));
+  });
+
+  it('is read beside counters (recording 229: a table with the counters keyword)', () => {
+    const { entries, strange } = show(recording('229-counters-show-vv.out'));
+    assert.deepEqual(strange, []);
+    assert.deepEqual(
+      entries.map((entry) => formatPrefix(entry.prefix)),
+      ['192.0.2.1', '203.0.113.8'],
+    );
+    assert.ok(entries.every((entry) => entry.clearedAtMs === Date.UTC(2026, 10, 23, 18, 3, 9)));
+  });
+
+  it('is read without times, too (recording 018: show)', () => {
+    const { entries } = show(recording('018-show-1.out'));
+    assert.equal(entries.length, 13);
+    assert.ok(entries.every((entry) => entry.clearedAtMs === undefined));
+    assert.deepEqual(
+      entries.slice(7, 12).map((entry) => `${entry.negated ? '!' : ''}${formatPrefix(entry.prefix)}`),
+      ['198.51.100.0/25', '198.51.100.0/24', '198.51.100.5', '!198.51.100.9', '2001:db8::1'],
+    );
+  });
+
+  it('does not become an entry when it is no address', () => {
+    const { entries, strange } = show('   192.0.2.1\nsomething else\n   em0\n');
+    assert.equal(entries.length, 1);
+    assert.deepEqual(strange, ['something else', 'em0']);
+  });
+
+  it('tells the time with one or two digits of the day', () => {
+    assert.equal(parseCtimeUtc('Wed Jan  7 03:04:05 2026'), Date.UTC(2026, 0, 7, 3, 4, 5));
+    assert.equal(parseCtimeUtc('Wed Jan 17 03:04:05 2026'), Date.UTC(2026, 0, 17, 3, 4, 5));
+    assert.equal(parseCtimeUtc('Mer 17 jan 03:04:05 2026'), undefined);
+  });
+
+  it('counts the entries of other tables', () => {
+    const text =
+      '-pa-rh-\tmx-white\n\tAddresses:   3\n-pa----\tbruteforce\n\tAddresses:   41\n-pa----\tx\n\tAddresses:   1\n';
+    assert.equal(sumOtherTables(text, 'mx-white', ''), 42);
+    assert.equal(sumOtherTables(recording('194-s-Tables-vv.out'), 'mx-white', ''), 0);
+    assert.equal(sumOtherTables('-pa-r--\tmx-white@mx\n\tAddresses:   3\n', 'mx-white', 'mx'), 0);
+  });
+
+  for (const [name, failure] of [
+    ['105-nosuch-show', 'missing-table'],
+    ['107-nosuch-delete', 'missing-table'],
+    ['127-user-add', 'permission'],
+    ['221-const-add', 'permission'],
+    ['023-add-stdin-badline', 'refused'],
+    ['120-no-table', 'refused'],
+  ] as const satisfies readonly (readonly [string, TableFailure])[]) {
+    it(`is a ${failure} in recording ${name}`, () => {
+      assert.equal(classifyFailure(recording(`${name}.err`)), failure);
+      assert.notEqual(recording(`${name}.rc`).trim(), '0');
+    });
+  }
+});
+
+describe('a pf table by pfctl', () => {
+  let pfctl: PfctlStandIn;
+  const make = (settings: Partial<ConstructorParameters<typeof PfctlTable>[0]> = {}) =>
+    new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000, ...settings });
+  beforeEach(async () => {
+    pfctl = await PfctlStandIn.create();
+  });
+  afterEach(() => pfctl.dispose());
+
+  it('tells how many addresses were really added and deleted', async () => {
+    const table = make();
+    const three = addresses(3);
+    assert.deepEqual(await table.add(three.slice(0, 2)), { ok: true, changed: 2, created: false });
+    assert.deepEqual(await table.add(three), { ok: true, changed: 1, created: false });
+    assert.deepEqual(await table.delete([...three, prefix('192.0.2.9')]), {
+      ok: true,
+      changed: 3,
+      created: false,
+    });
+  });
+
+  it('tells that the command has made the table', async () => {
+    pfctl.destroyTable();
+    assert.deepEqual(await make().add(addresses(1)), { ok: true, changed: 1, created: true });
+  });
+
+  it('works on a table inside an anchor', async () => {
+    const table = make({ anchor: 'mx', table: 'inside' });
+    await table.add(addresses(1));
+    assert.deepEqual(pfctl.calls()[0]?.argv, ['-a', 'mx', '-t', 'inside', '-T', 'add', '-f', '-']);
+  });
+
+  it('reads the times in UTC whatever the zone of the machine', async () => {
+    pfctl.putEntries(['192.0.2.1'], 1_795_456_517);
+    const entries: TableEntry[] = [];
+    assert.equal((await make().show((entry) => entries.push(entry))).ok, true);
+    assert.equal(entries[0]?.clearedAtMs, 1_795_456_517_000);
+  });
+
+  it('reads the limit, and what other tables hold of it', async () => {
+    pfctl.update((state) => {
+      state.limit = 5000;
+    });
+    await pfctl.run(['-q', '-t', 'other', '-T', 'add', '192.0.2.1', '192.0.2.2']);
+    assert.deepEqual(await make().limits(), { limit: 5000, usedByOthers: 2 });
+  });
+
+  for (const text of [
+    '0/0',
+    '0.0.0.0/0',
+    '10.0.0.0/7',
+    '::/0',
+    '2000::/3',
+    'em0',
+    '-192.0.2.1',
+    '192.0.2.1 192.0.2.2',
+    '192.0.2.1\n0/0',
+    '!192.0.2.1',
+    'any',
+    '',
+  ]) {
+    it(`refuses ${JSON.stringify(text)} before pfctl is started`, async () => {
+      await assert.rejects(make().add([text as PrefixText]), /not a prefix for pfctl/);
+      assert.deepEqual(pfctl.calls(), []);
+    });
+  }
+
+  for (const [name, fault, failure, words] of [
+    ['a killed pfctl', { mode: 'kill' }, 'killed', /was killed by SIGKILL/],
+    [
+      'no room',
+      { mode: 'fail', rc: 255, stderr: 'pfctl: Cannot allocate memory.' },
+      'no-room',
+      /Cannot allocate/,
+    ],
+    ['another status', { mode: 'fail', rc: 3 }, 'refused', /ended with status 3$/],
+  ] as const) {
+    it(`tells ${name} apart`, async () => {
+      pfctl.setFault(fault);
+      const reply = await make().add(addresses(1));
+      assert.equal(!reply.ok && reply.failure, failure);
+      assert.match(reply.ok ? '' : reply.message, words);
+    });
+  }
+
+  it('tells a program that is not there apart', async () => {
+    const reply = await make({ path: join(pfctl.directory, 'nothing') }).add(addresses(1));
+    assert.equal(!reply.ok && reply.failure, 'not-started');
+    assert.match(reply.ok ? '' : reply.message, /nothing: spawn .* ENOENT/);
+  });
+
+  it('is not held up by a grandchild that keeps the pipes open', async () => {
+    const wrapper = join(pfctl.directory, 'wrapper');
+    writeFileSync(wrapper, '#!/bin/sh\n(sleep 30) &\necho "1/1 addresses added." >&2\n', { mode: 0o755 });
+    const reply = await make({ path: wrapper }).add(addresses(1));
+    assert.deepEqual(reply, { ok: true, changed: 1, created: false });
+  });
+});
