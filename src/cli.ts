@@ -11,12 +11,13 @@ import { version } from './version.js';
 
 const COMMANDS = ['replay', 'check-config'];
 
-/** Ends the process when the reader of our output has gone (`| head`): there is nobody to tell. */
-function endWithReader(stream: NodeJS.WriteStream): void {
+/** A command for people ends when the reader of its output has gone (`| head`); the daemon has more to do. */
+let goesOnUnread = false;
+
+function watchReader(stream: NodeJS.WriteStream): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
-    // the daemon goes on: its standard error is closed once it is in the background
-    if (stream === process.stdout) process.exit(Exit.OK);
+    if (stream === process.stdout && !goesOnUnread) process.exit(Exit.OK);
   });
 }
 
@@ -77,7 +78,10 @@ function unlessStray(
 ): (argv: ParsedArguments) => Promise<number> {
   return (argv) => {
     const [word] = wordsOf(argv);
-    if (word === undefined) return command(argv);
+    if (word === undefined) {
+      goesOnUnread = true;
+      return command(argv);
+    }
     process.stderr.write(
       `mxallowd: unknown command "${escapeText(word, 60)}"${suggestion(word, COMMANDS)}\n`,
     );
@@ -92,8 +96,8 @@ function usageMessage(message: string): string {
   });
 }
 
-endWithReader(process.stdout);
-endWithReader(process.stderr);
+watchReader(process.stdout);
+watchReader(process.stderr);
 process.exitCode = Exit.SOFTWARE;
 const exitStatus = await main(process.argv.slice(2));
 // timers and children that are left must not keep the process alive

@@ -38,6 +38,11 @@ export class JsonReport {
     this.print({ event, at: isoTime(atMs), source, target: null, reason, attempts, admissions });
   }
 
+  /** What is in the table at the end, and since when. */
+  entry(prefix: string, sinceMs: number): void {
+    this.print({ event: 'entry', at: isoTime(sinceMs), source: prefix });
+  }
+
   summary(summary: ReplaySummary): void {
     this.print({ event: 'summary', ...summary });
   }

@@ -49,6 +49,11 @@ export class TextReport {
     this.line(atMs, kind, `${formatPrefix(entry.prefix)}: `, reason, used);
   }
 
+  /** What is in the table at the end, and since when. */
+  entry(prefix: string, sinceMs: number): void {
+    this.line(sinceMs, 'entry', prefix, '', '');
+  }
+
   summary(summary: ReplaySummary): void {
     const { senders, delay } = summary;
     const period = summary.from === null ? 'no frames' : `${summary.from} to ${summary.to ?? ''}`;

@@ -1,11 +1,13 @@
-import { statSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { SavefileSource } from '../capture/savefile.js';
 import { CaptureError } from '../capture/source.js';
 import { formatProblem } from '../config/problem.js';
+import { formatPrefix } from '../packet/address.js';
 import type { Frame } from '../packet/frame.js';
 import { Exit } from '../service/sysexits.js';
 import { randomHashKey } from '../service/hash-key.js';
 import { Judge, trackerConfig } from '../service/judge.js';
+import { MemoryTable } from '../table/memory.js';
 import { collectOptions, type ExtraOption, type ParsedArguments, wordsOf } from './arguments.js';
 import { loadConfig, printProblems } from './load-config.js';
 import { JsonReport } from './replay-json.js';
@@ -17,6 +19,7 @@ export const REPLAY_OPTIONS: readonly ExtraOption[] = [
   { name: 'json', help: 'print NDJSON: an object for each event, the summary last' },
   { name: 'verbose', letters: ['v'], help: 'print frames that cannot be judged, too' },
   { name: 'summary', help: 'print the summary only' },
+  { name: 'entries', help: 'print what is in the table at the end, too' },
 ];
 
 /** `mxallowd replay FILE...`: judges recordings in their own time, and says what would have been let in and why. */
@@ -41,13 +44,15 @@ export async function replay(argv: ParsedArguments): Promise<number> {
   const report =
     argv['json'] === true ? new JsonReport(out.write, verbosity) : new TextReport(out.write, verbosity);
   let nowMs = 0;
+  const table = new MemoryTable(() => nowMs);
   const judge = new Judge(
     trackerConfig(loaded.config, 'whitelist'),
     {
-      added: () => undefined,
+      added: (entry) => void table.add([formatPrefix(entry.prefix)]),
       removed: (entry, reason) => {
         const atMs = reason === 'timeout' ? entry.deadlineMs : nowMs;
         statistics.removed(entry);
+        void table.delete([formatPrefix(entry.prefix)]);
         report.removed(atMs, entry, reason);
       },
     },
@@ -69,6 +74,9 @@ export async function replay(argv: ParsedArguments): Promise<number> {
     if (problem === undefined) continue;
     process.stderr.write(`mxallowd: ${problem.message}\n`);
     status = problem.kind === 'data' ? Exit.DATAERR : Exit.NOINPUT;
+  }
+  if (argv['entries'] === true) {
+    await table.show(({ prefix, clearedAtMs }) => report.entry(formatPrefix(prefix), clearedAtMs ?? 0));
   }
   report.summary(statistics.summary(judge));
   await out.settle();
@@ -105,7 +113,8 @@ async function inOrderOfTime(files: readonly string[]): Promise<string[]> {
 }
 
 async function firstFrameTimeMs(path: string): Promise<number> {
-  if (path === '-' || statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return Number.MAX_VALUE;
+  const status = path === '-' ? undefined : await stat(path).catch(() => undefined);
+  if (status?.isFile() !== true) return Number.MAX_VALUE;
   const source = new SavefileSource(path);
   const time = await new Promise<number>((resolve) => {
     const none = (): void => resolve(Number.MAX_VALUE);

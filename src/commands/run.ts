@@ -1,9 +1,11 @@
 import { release } from 'node:os';
+import { resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { selectSource } from '../capture/select.js';
 import type { Config } from '../config/config.js';
 import { OPTIONS } from '../config/options.js';
 import { formatProblem } from '../config/problem.js';
+import { escapeText } from '../packet/escape.js';
 import { type Log, openLog } from '../log/log.js';
 import { isBackgroundChild, reportStart, startInBackground } from '../service/background.js';
 import { systemClock } from '../service/clock.js';
@@ -22,7 +24,11 @@ const WRITE_OUT_MS = 3500;
 
 /** `mxallowd`: runs the daemon until a signal ends it. */
 export async function run(argv: ParsedArguments): Promise<number> {
-  const { given, problems } = collectOptions(argv, 'all');
+  const { given: words, problems } = collectOptions(argv, 'all');
+  // a SIGHUP must find the same file from the root folder, too
+  const given = words.map((item) =>
+    item.key === 'config' ? { ...item, text: resolve(item.text ?? '') } : item,
+  );
   const loaded = loadConfig(given, problems);
   if (!loaded.ok) {
     printProblems(loaded.problems);
@@ -43,7 +49,8 @@ export async function run(argv: ParsedArguments): Promise<number> {
   for (const remark of loaded.remarks) {
     log.write('warn', formatProblem(remark), { event: 'config-remark' });
   }
-  const daemon = new Daemon(config, log, () => reload(argv));
+  endOnBug(log);
+  const daemon = new Daemon(config, log, () => loadConfig(given, []));
   const status = await daemon.start(isChild);
   if (isChild) await reportStart(status);
   if (status !== Exit.OK) {
@@ -54,9 +61,12 @@ export async function run(argv: ParsedArguments): Promise<number> {
   return daemon.untilSignal();
 }
 
-/** Reads the configuration again, for a SIGHUP. */
-function reload(argv: ParsedArguments): ReturnType<typeof loadConfig> {
-  return loadConfig(collectOptions(argv, 'all').given, []);
+/** The one place where a bug ends the process: told to the log, and with a status of its own. */
+function endOnBug(log: Log): void {
+  process.on('uncaughtException', (error) => {
+    log.write('error', `bug, ending: ${escapeText(error.stack ?? String(error), 2000)}`, { event: 'bug' });
+    void log.close().then(() => process.exit(Exit.SOFTWARE));
+  });
 }
 
 /** One engine, its signals and its PID file. */
@@ -65,6 +75,8 @@ class Daemon {
   private pidFile: string | undefined;
   private stopped: ((status: number) => void) | undefined;
   private stopRequested = false;
+  private isReady = false;
+  private reloadRequested = false;
 
   constructor(
     private readonly config: Config,
@@ -107,6 +119,8 @@ class Daemon {
     }
     try {
       await this.engine.start();
+      this.isReady = true;
+      if (this.reloadRequested) this.reload();
       return Exit.OK;
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
@@ -127,7 +141,16 @@ class Daemon {
     if (this.stopRequested) return;
     this.stopRequested = true;
     this.log.write('info', `${signal}: writing out what is pending, then ending`, { event: 'stopping' });
-    if (this.stopped !== undefined) void this.stop();
+    if (!this.isReady) void this.abandonStart();
+    else if (this.stopped !== undefined) void this.stop();
+  }
+
+  /** A signal during the start: nothing is pending yet. */
+  private async abandonStart(): Promise<void> {
+    await this.engine.stop(0);
+    this.removePidFile();
+    await this.log.close();
+    process.exit(Exit.UNAVAILABLE);
   }
 
   private async stop(): Promise<void> {
@@ -139,6 +162,8 @@ class Daemon {
   }
 
   private reload(): void {
+    this.reloadRequested = !this.isReady;
+    if (!this.isReady) return;
     const loaded = this.readAgain();
     if (loaded.ok) {
       for (const remark of loaded.remarks)

@@ -64,7 +64,7 @@ export class CaptureKeeper {
     return {
       frame: this.parts.frame,
       notice: (text, severity) => {
-        const level = severity === 'warning' ? 'warn' : 'debug';
+        const level = severity === 'warning' ? 'warn' : 'info';
         this.parts.say({ level, message: escapeText(text), fields: { event: 'capture-notice' } });
       },
       error: (error) => this.reopenLater(error.message),

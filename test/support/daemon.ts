@@ -36,13 +36,11 @@ export class Workplace {
   readonly config = join(this.folder, 'mxallowd.conf');
   readonly pidFile = join(this.folder, 'mxallowd.pid');
   private readonly fifo = join(this.folder, 'pflog');
-  private pflog: number;
+  private pflog: number | undefined;
   private readonly daemons: Daemon[] = [];
 
   private constructor(readonly pfctl: PfctlStandIn) {
     execFileSync('mkfifo', [this.fifo]);
-    // read and write: opening does not wait for a reader, and a reader sees no end while we hold it
-    this.pflog = openSync(this.fifo, 'r+');
     writeFileSync(this.tcpdump, `#!/bin/sh\nexec cat '${this.fifo}'\n`, { mode: 0o755 });
     this.writeConfig([]);
     this.openPflog();
@@ -60,18 +58,21 @@ export class Workplace {
 
   /** Says the beginning of a capture; once for each tcpdump that is started. */
   openPflog(linkType = 117): void {
+    // read and write: opening does not wait for a reader, and a reader sees no end while we hold it
+    this.pflog ??= openSync(this.fifo, 'r+');
     writeSync(this.pflog, fileHeader(linkType));
   }
 
   /** pf logs these packets. */
   log(frames: readonly Frame[]): void {
+    if (this.pflog === undefined) throw new Error('pflog is closed');
     writeSync(this.pflog, Buffer.concat(frames.map(record)));
   }
 
   /** tcpdump sees the end of its input and ends. */
   closePflog(): void {
-    closeSync(this.pflog);
-    this.pflog = openSync(this.fifo, 'r+');
+    if (this.pflog !== undefined) closeSync(this.pflog);
+    this.pflog = undefined;
   }
 
   /** Starts `mxallowd -c CONFIG ARGS...`. */
@@ -90,7 +91,7 @@ export class Workplace {
 
   async dispose(): Promise<void> {
     for (const daemon of this.daemons) daemon.kill('SIGKILL');
-    closeSync(this.pflog);
+    this.closePflog();
     await this.pfctl.dispose();
     rmSync(this.folder, { recursive: true, force: true });
   }
