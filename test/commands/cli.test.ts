@@ -1,0 +1,364 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { REPLAY_OPTIONS } from '../../src/commands/replay.js';
+import { OPTION_LIST } from '../../src/config/options.js';
+import { packageFolder } from '../../src/version.js';
+import { linesOf, runCli, Scratch } from '../support/cli.js';
+
+const scratch = new Scratch();
+after(() => scratch.remove());
+
+// with a file named, no test depends on an /etc/mxallowd.conf
+const EMPTY = scratch.file('empty.conf', '# nothing\n');
+const GOOD = scratch.file('good.conf', 'fake-mailserver 192.0.2.3\nreal-mailserver 192.0.2.4\n');
+const SERVERS = ['-c', EMPTY, '-f', '192.0.2.3', '-r', '192.0.2.4'];
+/** Good options for a daemon that could not start: no test may leave one behind. */
+const DAEMON = [...SERVERS, '--pfctl', '/nonexistent/pfctl', '-F'];
+const NO_SERVERS = ['fake', 'real'].map(
+  (kind) =>
+    `mxallowd: no ${kind}-mailserver is given: at least one fake and one real mail server address is needed`,
+);
+const TRY_HELP = 'mxallowd: try "mxallowd --help"';
+
+function assertNarrow(text: string): void {
+  for (const line of text.split('\n')) assert.ok(line.length <= 80, `more than 80 columns: ${line}`);
+}
+
+/** The row of a help text that explains an option, up to the next option. */
+function assertExplained(help: string, name: string, letters: readonly string[] = []): void {
+  const start = new RegExp(`^ +${letters.map((letter) => `-${letter}, `).join('')}--${name}\\b`, 'm');
+  assert.match(help, start);
+}
+
+describe('mxallowd --help', { concurrency: true }, () => {
+  it('explains every option, within 80 columns, and ends well', async () => {
+    const { status, stdout, stderr } = await runCli(['--help']);
+    assert.equal(status, 0);
+    assert.equal(stderr, '');
+    assertNarrow(stdout);
+    for (const [, spec] of OPTION_LIST) {
+      assertExplained(stdout, spec.name, spec.letters);
+      const help = spec.help.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll(' ', '\\s+');
+      assert.match(stdout, new RegExp(help), `the help of ${spec.name}`);
+    }
+    for (const command of ['replay', 'check-config']) assert.match(stdout, new RegExp(`mxallowd ${command}`));
+  });
+
+  it('is what -h says, too', async () => {
+    const [long, short] = await Promise.all([runCli(['--help']), runCli(['-h'])]);
+    assert.deepEqual(short, long);
+  });
+
+  it('of replay explains its own switches and what judging needs, and nothing else', async () => {
+    const { status, stdout } = await runCli(['replay', '--help']);
+    assert.equal(status, 0);
+    assertNarrow(stdout);
+    assert.match(stdout, /Usage: mxallowd replay \[OPTION\]\.\.\. FILE\.\.\./);
+    for (const { name, letters } of REPLAY_OPTIONS) assertExplained(stdout, name, letters);
+    for (const [, spec] of OPTION_LIST) {
+      if (spec.forReplay === true) assertExplained(stdout, spec.name, spec.letters);
+      else assert.doesNotMatch(stdout, new RegExp(`--${spec.name}\\b`));
+    }
+  });
+
+  it('of check-config explains every option', async () => {
+    const { status, stdout } = await runCli(['check-config', '--help']);
+    assert.equal(status, 0);
+    assertNarrow(stdout);
+    for (const [, spec] of OPTION_LIST) assertExplained(stdout, spec.name, spec.letters);
+  });
+});
+
+describe('mxallowd --version', () => {
+  it('is the version in package.json', async () => {
+    const manifest = JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8')) as {
+      version: string;
+    };
+    for (const option of ['--version', '-V']) {
+      const { status, stdout, stderr } = await runCli([option]);
+      assert.deepEqual([status, stdout, stderr], [0, `${manifest.version}\n`, '']);
+    }
+  });
+});
+
+describe('a wrong command line', { concurrency: true }, () => {
+  const cases: readonly (readonly [string, readonly string[], readonly string[]])[] = [
+    [
+      'an unknown option, with the one that may be meant',
+      [...DAEMON, '--whitelist-tme=60'],
+      ['mxallowd: --whitelist-tme: unknown option (did you mean "whitelist-time"?)'],
+    ],
+    ['an unknown letter', [...DAEMON, '-z'], ['mxallowd: -z: unknown option']],
+    [
+      'several errors at once, in one go',
+      [
+        'check-config',
+        '-c',
+        EMPTY,
+        '--nonsense',
+        '-f',
+        '192.0.2.999',
+        '-t',
+        '0',
+        '--port=smtp',
+        '--allow',
+        '0.0.0.0/0',
+      ],
+      [
+        'mxallowd: --nonsense: unknown option',
+        'mxallowd: --port: "smtp" is not a whole number from 1 to 65535',
+        'mxallowd: --fake-mailserver: "192.0.2.999" is not an IPv4 or IPv6 address',
+        'mxallowd: --allow: "0.0.0.0/0" is not a network of at least /8 (0.0.0.0 is IPv4)',
+        'mxallowd: --whitelist-time: "0" is not seconds from 1 to 31622400, or 30m, 2h, 7d',
+        NO_SERVERS[1] ?? '',
+      ],
+    ],
+    ['no address at all', ['-c', EMPTY], NO_SERVERS],
+    [
+      'an unknown command, with the one that may be meant',
+      ['reply', 'x.pcap'],
+      ['mxallowd: unknown command "reply" (did you mean "replay"?)', TRY_HELP],
+    ],
+    [
+      'an unknown command beside good options: the daemon is not started',
+      [...DAEMON, 'chek-config'],
+      ['mxallowd: unknown command "chek-config" (did you mean "check-config"?)', TRY_HELP],
+    ],
+    ['a letter without its value', [...DAEMON, '-t'], ['mxallowd: -t needs a value', TRY_HELP]],
+    [
+      'a long option without its value',
+      ['check-config', ...SERVERS, '--table'],
+      ['mxallowd: --table needs a value', TRY_HELP],
+    ],
+    [
+      'an empty value',
+      ['check-config', ...SERVERS, '--port='],
+      ['mxallowd: --port: "" is not a whole number from 1 to 65535'],
+    ],
+    [
+      'a negative number',
+      ['check-config', ...SERVERS, '-t', '-5'],
+      ['mxallowd: --whitelist-time: "-5" is not seconds from 1 to 31622400, or 30m, 2h, 7d'],
+    ],
+    [
+      'an option that comes off the screen',
+      ['check-config', ...SERVERS, '--\x1b[2J'],
+      ['mxallowd: --\\x1b[2J: unknown option'],
+    ],
+    [
+      'a file for check-config without --config',
+      ['check-config', ...SERVERS, 'mxallowd.conf'],
+      ['mxallowd: "mxallowd.conf" is not an option: the file is named with --config'],
+    ],
+    [
+      'replay without a file',
+      ['replay', ...SERVERS],
+      ['mxallowd: replay needs a FILE, or - for standard input'],
+    ],
+    [
+      'an option of the daemon for replay',
+      ['replay', ...SERVERS, '--table=x', 'x.pcap'],
+      ['mxallowd: --table: unknown option'],
+    ],
+    [
+      'an abbreviation that may be one of two',
+      ['check-config', ...SERVERS, '--qu'],
+      ['mxallowd: --qu: unknown option'],
+    ],
+  ];
+  for (const [what, args, expected] of cases) {
+    it(`${what}: status 64`, async () => {
+      const { status, stdout, stderr } = await runCli(args);
+      assert.deepEqual(linesOf(stderr), expected);
+      assert.equal(status, 64);
+      assert.equal(stdout, '');
+    });
+  }
+});
+
+describe('a wrong configuration file', { concurrency: true }, () => {
+  it('is told with file and line, everything at once: status 78', async () => {
+    const bad = scratch.file(
+      'bad.conf',
+      '# mine\nfake-mailsever 192.0.2.3\nwhitelist-time 1e3\nreal-mailserver 192.0.2.4\n',
+    );
+    for (const command of [[], ['check-config'], ['replay', 'x.pcap']]) {
+      const { status, stdout, stderr } = await runCli([...command, '-c', bad]);
+      assert.deepEqual(linesOf(stderr), [
+        `mxallowd: ${bad}:2: Unknown configfile option: fake-mailsever (did you mean "fake-mailserver"?)`,
+        `mxallowd: ${bad}:3: whitelist-time: "1e3" is not seconds from 1 to 31622400, or 30m, 2h, 7d`,
+        NO_SERVERS[0],
+      ]);
+      assert.equal(status, 78);
+      assert.equal(stdout, '');
+    }
+  });
+
+  it('that is named and missing is told: status 78, also when the command line would do', async () => {
+    const missing = scratch.path('missing.conf');
+    for (const rest of [[], ['-f', '192.0.2.3', '-r', '192.0.2.4']]) {
+      const { status, stderr } = await runCli(['check-config', '-c', missing, ...rest]);
+      assert.equal(linesOf(stderr)[0], `mxallowd: ${missing}: ENOENT: no such file or directory`);
+      assert.equal(status, 78);
+    }
+  });
+
+  it('that is a folder is told: status 78', async () => {
+    const { status, stderr } = await runCli(['check-config', '-c', scratch.folder]);
+    assert.match(stderr, /^mxallowd: .*: EISDIR: /);
+    assert.equal(status, 78);
+  });
+
+  it('that is too large to be one is told: status 78', async () => {
+    const large = scratch.file('large.conf', Buffer.alloc((1 << 20) + 1, '#'));
+    const { status, stderr } = await runCli(['check-config', '-c', large]);
+    assert.equal(linesOf(stderr)[0], `mxallowd: ${large}: too large for a configuration file`);
+    assert.equal(status, 78);
+  });
+
+  it('and a wrong command line: both are told, status 64', async () => {
+    const bad = scratch.file('worse.conf', 'bogus\n');
+    const { status, stderr } = await runCli(['check-config', '-c', bad, '-t', '0']);
+    assert.match(stderr, /:1: Unknown configfile option: bogus\n/);
+    assert.match(stderr, /--whitelist-time: "0" is not/);
+    assert.equal(status, 64);
+  });
+
+  it('with an address that is fake and real is told: status 78', async () => {
+    const both = scratch.file('both.conf', 'fake-mailserver 192.0.2.3\nreal-mailserver 192.0.2.3\n');
+    const { status, stderr } = await runCli(['check-config', '-c', both]);
+    assert.equal(stderr, 'mxallowd: 192.0.2.3 is given as fake and as real mail server\n');
+    assert.equal(status, 78);
+  });
+});
+
+describe('mxallowd check-config', { concurrency: true }, () => {
+  it('says what the configuration means: status 0', async () => {
+    const { status, stdout, stderr } = await runCli(['check-config', '-c', GOOD]);
+    assert.deepEqual(linesOf(stdout), [
+      'fake MX:              192.0.2.3',
+      'real MX:              192.0.2.4',
+      'allowed at all times: nobody',
+      'port:                 25',
+      'whitelist time:       3600 s after the last attempt',
+      'entries:              at most 100000; IPv4 /32, IPv6 /64',
+      'capture:              auto on pflog0, filter "port 25"',
+      'table:                <mx-white>, by /sbin/pfctl',
+      'log:                  syslog, info',
+      `${GOOD}: ok`,
+    ]);
+    assert.deepEqual([status, stderr], [0, '']);
+  });
+
+  it('says what the command line changes', async () => {
+    const more = [
+      '-f2001:DB8::3',
+      '-t2h',
+      '--allow',
+      '198.51.100.0/24',
+      '--port',
+      '2525',
+      '--anchor',
+      'mx',
+      '-sq',
+    ];
+    const { status, stdout } = await runCli(['check-config', '-c', GOOD, ...more]);
+    assert.deepEqual(linesOf(stdout), [
+      'fake MX:              192.0.2.3 2001:db8::3',
+      'real MX:              192.0.2.4',
+      'allowed at all times: 198.51.100.0/24',
+      'port:                 2525',
+      'whitelist time:       7200 s after the last attempt',
+      'entries:              at most 100000; IPv4 /32, IPv6 /64',
+      'capture:              auto on pflog0, filter "port 2525"',
+      'table:                <mx-white> of anchor "mx", by /sbin/pfctl',
+      'log:                  standard output, error',
+      `${GOOD}: ok`,
+    ]);
+    assert.equal(status, 0);
+  });
+
+  it('warns of what it ignores, and goes on', async () => {
+    const file = scratch.file('remark.conf', `${readFileSync(GOOD, 'utf8')}whitelist-time 60 seconds\n`);
+    const { status, stdout, stderr } = await runCli(['check-config', '-c', file]);
+    assert.equal(
+      stderr,
+      `mxallowd: warning: ${file}:3: what follows the value of whitelist-time is ignored: "seconds"\n`,
+    );
+    assert.match(stdout, /^whitelist time: {7}60 s /m);
+    assert.equal(status, 0);
+  });
+
+  it('finds the example files right', async () => {
+    for (const name of ['mxallowd.conf', 'recordings/mxallowd.conf']) {
+      const path = join(packageFolder(), 'examples', name);
+      const { status, stdout, stderr } = await runCli(['check-config', '-c', path]);
+      assert.deepEqual([status, stderr], [0, '']);
+      assert.equal(linesOf(stdout).at(-1), `${path}: ok`);
+    }
+  });
+});
+
+describe('what was installed for 1.9', { concurrency: true }, () => {
+  const OLD_FILE = scratch.file(
+    'old.conf',
+    [
+      '# mxallowd configuration file',
+      'fake-mailserver\t192.168.1.3',
+      'Real-MailServer \t 192.168.1.4\r',
+      '',
+      '#whitelist-time 3600',
+      'whitelist-time 1800 ',
+      'pflog-interface pflog0',
+      'pcap-filter port 25',
+      'queue-num 23',
+      'no-rdns-whitelist',
+      'stdout',
+      '',
+    ].join('\n'),
+  );
+  const OLD_LINE = '-f 192.168.1.5 -r 192.168.1.6 -t 60 -b -d -F -s -q -p pflog1 -l'.split(' ');
+  const EXPECTED = [
+    'fake MX:              192.168.1.3 192.168.1.5',
+    'real MX:              192.168.1.4 192.168.1.6',
+    'allowed at all times: nobody',
+    'port:                 25',
+    'whitelist time:       60 s after the last attempt',
+    'entries:              at most 100000; IPv4 /32, IPv6 /64',
+    'capture:              auto on pflog1, filter "port 25"',
+    'table:                <mx-white>, by /sbin/pfctl',
+    'log:                  standard output, error',
+    `${OLD_FILE}: ok`,
+  ];
+
+  it('works unchanged, file and command line', async () => {
+    const { status, stdout, stderr } = await runCli(['check-config', '-c', OLD_FILE, ...OLD_LINE, 'port 25']);
+    assert.deepEqual(linesOf(stdout), EXPECTED);
+    assert.deepEqual([status, stderr], [0, '']);
+  });
+
+  it('works with everything written together, as getopt takes it', async () => {
+    const line = [`-c${OLD_FILE}`, '-f192.168.1.5', '-r192.168.1.6', '-bdFsqt60', '-ppflog1', '-lport 25'];
+    const { status, stdout, stderr } = await runCli(['check-config', ...line]);
+    assert.deepEqual(linesOf(stdout), EXPECTED);
+    assert.deepEqual([status, stderr], [0, '']);
+  });
+
+  it('works with the long names, whole and cut short', async () => {
+    const whole =
+      '--fake-mailserver 192.168.1.5 --real-mailserver=192.168.1.6 --whitelist-time 60 --quiet'.split(' ');
+    const short = '--no-rdns --fore --stdout --queue 7 --pflog=pflog1 --pcap'.split(' ');
+    const { status, stdout, stderr } = await runCli([
+      'check-config',
+      '--conf',
+      OLD_FILE,
+      ...whole,
+      ...short,
+      'port 25',
+    ]);
+    assert.deepEqual(linesOf(stdout), EXPECTED);
+    assert.deepEqual([status, stderr], [0, '']);
+  });
+});

@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { formatAddress, formatPrefix } from '../../src/packet/address.js';
+import { type Config, type Given, needsRestart, resolveConfig } from '../../src/config/config.js';
+import type { OptionKey } from '../../src/config/options.js';
+import { formatProblem, suggestion } from '../../src/config/problem.js';
+
+function fromFile(key: OptionKey, text?: string): Given {
+  return { key, text, where: 'mx.conf:1', origin: 'file' };
+}
+
+function fromCommandLine(key: OptionKey, text?: string): Given {
+  return { key, text, where: `--${key}`, origin: 'command line' };
+}
+
+const SERVERS = [fromFile('fakeMailserver', '192.0.2.3'), fromFile('realMailserver', '192.0.2.4')];
+
+function resolved(...given: Given[]): Config {
+  const result = resolveConfig([...SERVERS, ...given], []);
+  assert.ok(result.ok, result.ok ? '' : result.problems.map(formatProblem).join('\n'));
+  return result.config;
+}
+
+/** The problems as `kind: text`. */
+function problemsOf(given: readonly Given[]): string[] {
+  const result = resolveConfig(given, []);
+  return result.ok ? [] : result.problems.map((problem) => `${problem.kind}: ${formatProblem(problem)}`);
+}
+
+describe('what is not given', () => {
+  it('has the documented default', () => {
+    const { fakeMailserver, realMailserver, ...rest } = resolved();
+    assert.deepEqual(fakeMailserver.map(formatAddress), ['192.0.2.3']);
+    assert.deepEqual(realMailserver.map(formatAddress), ['192.0.2.4']);
+    assert.deepEqual(rest, {
+      allow: [],
+      port: 25,
+      whitelistTime: 3600,
+      maxEntries: 100_000,
+      ipv4Prefix: 32,
+      ipv6Prefix: 64,
+      noRdnsWhitelist: false,
+      capture: 'auto',
+      pflogInterface: 'pflog0',
+      pcapFilter: 'port 25',
+      tcpdump: undefined,
+      queueNum: undefined,
+      table: 'mx-white',
+      anchor: '',
+      pfctl: '/sbin/pfctl',
+      foreground: false,
+      pidFile: undefined,
+      stdout: false,
+      quiet: false,
+      logFormat: 'text',
+      logLevel: 'info',
+    });
+  });
+
+  it('leaves the filter to follow the port', () => {
+    assert.equal(resolved(fromCommandLine('port', '2525')).pcapFilter, 'port 2525');
+    const both = resolved(fromCommandLine('port', '2525'), fromFile('pcapFilter', 'tcp'));
+    assert.equal(both.pcapFilter, 'tcp');
+  });
+});
+
+describe('what is given more than once', () => {
+  it('adds up when it is an address, file first', () => {
+    const config = resolved(
+      fromFile('allow', '198.51.100.0/24'),
+      fromCommandLine('fakeMailserver', '2001:db8::3'),
+      fromCommandLine('allow', '198.51.101.7'),
+    );
+    assert.deepEqual(config.fakeMailserver.map(formatAddress), ['192.0.2.3', '2001:db8::3']);
+    assert.deepEqual(config.allow.map(formatPrefix), ['198.51.100.0/24', '198.51.101.7']);
+  });
+
+  it('counts by its last word otherwise', () => {
+    const config = resolved(fromFile('whitelistTime', '60'), fromFile('whitelistTime', '90'));
+    assert.equal(config.whitelistTime, 90);
+  });
+
+  it('counts as on the command line, which comes after the file', () => {
+    const config = resolved(fromFile('table', 'from-file'), fromCommandLine('table', 'from-line'));
+    assert.equal(config.table, 'from-line');
+  });
+
+  it('is wrong as soon as one of its words is', () => {
+    assert.deepEqual(
+      problemsOf([...SERVERS, fromFile('whitelistTime', 'x'), fromCommandLine('whitelistTime', '60')]),
+      ['config: mx.conf:1: whitelist-time: "x" is not seconds from 1 to 31622400, or 30m, 2h, 7d'],
+    );
+  });
+
+  it('may be a switch', () => {
+    assert.equal(resolved(fromFile('quiet'), fromCommandLine('quiet')).quiet, true);
+  });
+});
+
+describe('what is given is taken over', () => {
+  it('each option at its place', () => {
+    const config = resolved(
+      fromFile('whitelistTime', '2h'),
+      fromFile('maxEntries', '5000'),
+      fromFile('ipv4Prefix', '24'),
+      fromFile('ipv6Prefix', '128'),
+      fromFile('noRdnsWhitelist'),
+      fromFile('capture', 'pcap'),
+      fromFile('pflogInterface', 'pflog1'),
+      fromFile('tcpdump', '/usr/sbin/tcpdump'),
+      fromFile('queueNum', '23'),
+      fromFile('anchor', 'mx/allow'),
+      fromFile('pfctl', '/usr/local/bin/pfctl'),
+      fromCommandLine('foreground'),
+      fromFile('pidFile', '/tmp/mx.pid'),
+      fromFile('stdout'),
+      fromFile('logFormat', 'json'),
+      fromFile('logLevel', 'debug'),
+    );
+    const { fakeMailserver, realMailserver, allow, port, pcapFilter, table, quiet, ...rest } = config;
+    assert.deepEqual([fakeMailserver.length, realMailserver.length, allow.length], [1, 1, 0]);
+    assert.deepEqual([port, pcapFilter, table, quiet], [25, 'port 25', 'mx-white', false]);
+    assert.deepEqual(rest, {
+      whitelistTime: 7200,
+      maxEntries: 5000,
+      ipv4Prefix: 24,
+      ipv6Prefix: 128,
+      noRdnsWhitelist: true,
+      capture: 'pcap',
+      pflogInterface: 'pflog1',
+      tcpdump: '/usr/sbin/tcpdump',
+      queueNum: 23,
+      anchor: 'mx/allow',
+      pfctl: '/usr/local/bin/pfctl',
+      foreground: true,
+      pidFile: '/tmp/mx.pid',
+      stdout: true,
+      logFormat: 'json',
+      logLevel: 'debug',
+    });
+  });
+});
+
+describe('the mail servers', () => {
+  const NEEDED = 'at least one fake and one real mail server address is needed';
+
+  it('must be given, one of each', () => {
+    assert.deepEqual(problemsOf([]), [
+      `usage: no fake-mailserver is given: ${NEEDED}`,
+      `usage: no real-mailserver is given: ${NEEDED}`,
+    ]);
+    assert.deepEqual(problemsOf([fromCommandLine('realMailserver', '192.0.2.4')]), [
+      `usage: no fake-mailserver is given: ${NEEDED}`,
+    ]);
+  });
+
+  it('that are missing are the fault of the file when there is one', () => {
+    assert.deepEqual(problemsOf([fromFile('realMailserver', '192.0.2.4')]), [
+      `config: no fake-mailserver is given: ${NEEDED}`,
+    ]);
+  });
+
+  it('that are missing are the fault of the file, also when nothing of it could be used', () => {
+    const earlier = {
+      where: 'mx.conf',
+      kind: 'config',
+      message: 'ENOENT: no such file or directory',
+    } as const;
+    const result = resolveConfig([], [earlier]);
+    assert.ok(!result.ok);
+    assert.deepEqual(
+      result.problems.map(({ kind }) => kind),
+      ['config', 'config', 'config'],
+    );
+  });
+
+  it('that are given but wrong are not missing, too', () => {
+    assert.deepEqual(
+      problemsOf([fromFile('fakeMailserver', 'mx1'), fromFile('realMailserver', '192.0.2.4')]),
+      ['config: mx.conf:1: fake-mailserver: "mx1" is not an IPv4 or IPv6 address'],
+    );
+  });
+
+  it('cannot be fake and real at once, however they are written', () => {
+    const given = [
+      fromFile('fakeMailserver', '192.0.2.3'),
+      fromFile('fakeMailserver', '2001:db8::3'),
+      fromFile('realMailserver', '2001:DB8:0::3'),
+      fromCommandLine('realMailserver', '192.0.2.3'),
+      fromCommandLine('realMailserver', '192.0.2.3'),
+    ];
+    assert.deepEqual(problemsOf(given), [
+      'config: 192.0.2.3 is given as fake and as real mail server',
+      'config: 2001:db8::3 is given as fake and as real mail server',
+    ]);
+  });
+});
+
+describe('a wrong value', () => {
+  it('is told with its option, and with the file only when it stands there', () => {
+    assert.deepEqual(problemsOf([...SERVERS, fromFile('port', 'smtp'), fromCommandLine('maxEntries', '0')]), [
+      'config: mx.conf:1: port: "smtp" is not a whole number from 1 to 65535',
+      'usage: --maxEntries: "0" is not a whole number from 1 to 1000000',
+    ]);
+  });
+
+  it('is shown escaped and cut', () => {
+    const [problem = ''] = problemsOf([...SERVERS, fromFile('table', `\x1b${'y'.repeat(500)}`)]);
+    assert.match(problem, /^config: mx\.conf:1: table: "\\x1by{76}\.\.\." is not a table name/);
+  });
+});
+
+describe('a restart', () => {
+  it('is not needed when nothing changed, nor for what a reload takes over', () => {
+    const before = resolved();
+    assert.deepEqual(needsRestart(before, resolved()), []);
+    const after = resolved(
+      fromFile('fakeMailserver', '192.0.2.33'),
+      fromFile('realMailserver', '192.0.2.44'),
+      fromFile('allow', '198.51.100.0/24'),
+      fromFile('whitelistTime', '60'),
+      fromFile('maxEntries', '10'),
+      fromFile('quiet'),
+      fromFile('logLevel', 'debug'),
+      fromCommandLine('foreground'),
+    );
+    assert.deepEqual(needsRestart(before, after), []);
+  });
+
+  it('is needed for what belongs to the capture, the table, the process and the log', () => {
+    const after = resolved(
+      fromFile('ipv4Prefix', '24'),
+      fromFile('ipv6Prefix', '128'),
+      fromFile('capture', 'pcap'),
+      fromFile('pflogInterface', 'pflog1'),
+      fromFile('pcapFilter', 'tcp'),
+      fromFile('tcpdump', '/usr/sbin/tcpdump'),
+      fromFile('table', 'other'),
+      fromFile('anchor', 'mx'),
+      fromFile('pfctl', '/usr/local/bin/pfctl'),
+      fromFile('pidFile', '/tmp/mx.pid'),
+      fromFile('stdout'),
+      fromFile('logFormat', 'json'),
+    );
+    assert.deepEqual(needsRestart(resolved(), after), [
+      'ipv4-prefix',
+      'ipv6-prefix',
+      'capture',
+      'pflog-interface',
+      'pcap-filter',
+      'tcpdump',
+      'table',
+      'anchor',
+      'pfctl',
+      'pid-file',
+      'stdout',
+      'log-format',
+    ]);
+  });
+
+  it('is needed for another port as long as the filter follows it', () => {
+    const [before, after] = [resolved(), resolved(fromFile('port', '2525'))];
+    assert.deepEqual(needsRestart(before, after), ['pcap-filter']);
+    const filter = fromFile('pcapFilter', 'tcp');
+    assert.deepEqual(needsRestart(resolved(filter), resolved(filter, fromFile('port', '2525'))), []);
+  });
+});
+
+describe('a suggestion', () => {
+  const known = ['fake-mailserver', 'real-mailserver', 'whitelist-time', 'table', 'port'];
+
+  it('is the nearest name, without regard to dashes and case', () => {
+    assert.equal(suggestion('--Fake-Mailsever', known), ' (did you mean "fake-mailserver"?)');
+    assert.equal(suggestion('tabel', known), ' (did you mean "table"?)');
+  });
+
+  it('is not made when nothing is near', () => {
+    assert.equal(suggestion('xyzzy', known), '');
+    assert.equal(suggestion('allow', ['table', 'port']), '');
+    assert.equal(suggestion('', known), '');
+  });
+});

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { escapeText } from '../../src/packet/escape.js';
+
+for (const [text, escaped] of [
+  ['em0', 'em0'],
+  ['', ''],
+  ['a b~!"\'', 'a b~!"\''],
+  ['\x1b[2J', '\\x1b[2J'],
+  ['a\nb\r\t\0', 'a\\x0ab\\x0d\\x09\\x00'],
+  ['\x7f\x80\xff', '\\x7f\\x80\\xff'],
+  ['\\x41', '\\x5cx41'],
+  ['é€😀', '\\xe9\\u{20ac}\\u{1f600}'],
+  ['\u0100', '\\u{100}'],
+  ['\u202e\ud800', '\\u{202e}\\u{d800}'],
+] as const) {
+  test(`${JSON.stringify(text)} is printed as ${escaped}`, () => assert.equal(escapeText(text), escaped));
+}
+
+test('a text is cut where it would become too long', () => {
+  assert.equal(escapeText('abcdef', 6), 'abcdef');
+  assert.equal(escapeText('abcdefg', 6), 'abcdef...');
+  assert.equal(escapeText('a'.repeat(501)), `${'a'.repeat(500)}...`);
+});
+
+test('whatever comes in, printable ASCII goes out, and no two short texts look the same', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (one, other) => {
+      assert.match(escapeText(one, 10_000), /^[ -~]*$/);
+      if (one !== other) assert.notEqual(escapeText(one, 10_000), escapeText(other, 10_000));
+    }),
+    { numRuns: 2000 },
+  );
+});
