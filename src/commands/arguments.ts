@@ -111,16 +111,17 @@ export function expandGetopt(args: readonly string[]): string[] {
     }
   }
   const end = args.includes('--') ? args.indexOf('--') : args.length;
+  const options = args.slice(0, end);
   const expanded: string[] = [];
   for (let index = 0; index < end; index++) {
-    const arg = args[index] ?? '';
+    const arg = options[index] ?? '';
     if (/^-[A-Za-z]./.test(arg) && all.has(arg.charAt(1))) {
       const pieces = splitCluster(arg.slice(1), withValue);
       expanded.push(...pieces);
-      if (takesNext(pieces.at(-1) ?? '', withValue)) expanded.push(...args.slice(++index, index + 1));
+      if (takesNext(pieces.at(-1) ?? '', withValue)) expanded.push(...options.slice(++index, index + 1));
     } else {
       expanded.push(arg.startsWith('--') ? completeName(arg) : arg);
-      if (takesNext(arg, withValue)) expanded.push(...args.slice(++index, index + 1));
+      if (takesNext(arg, withValue)) expanded.push(...options.slice(++index, index + 1));
     }
   }
   return [...expanded, ...args.slice(end)];

@@ -45,7 +45,9 @@ export class TextReport {
   removed(atMs: number, entry: Entry, reason: RemovalReason): void {
     if (this.verbosity === 'summary') return;
     const kind = reason === 'timeout' ? 'expiry' : 'eviction';
-    const used = entry.admissions === 0 ? ', never used' : `, ${entry.admissions} admissions`;
+    const { admissions } = entry;
+    const used =
+      admissions === 0 ? ', never used' : `, ${admissions} admission${admissions === 1 ? '' : 's'}`;
     this.line(atMs, kind, `${formatPrefix(entry.prefix)}: `, reason, used);
   }
 

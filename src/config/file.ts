@@ -29,7 +29,7 @@ export function parseConfigFile(path: string, text: string): ParsedFile {
     const line = rawLine.replace(/\r$/, '').trim();
     if (line === '' || line.startsWith('#')) continue;
     const where = `${path}:${index + 1}`;
-    const [, name = '', rest = ''] = /^(\S+)\s*(.*)$/.exec(line) ?? [];
+    const [, name = '', rest = ''] = /^(\S+)\s*(.*)$/s.exec(line) ?? [];
     const known = BY_NAME.get(name.toLowerCase());
     if (known === undefined) {
       const shown = escapeText(name, 60);

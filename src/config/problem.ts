@@ -1,4 +1,4 @@
-import { closest } from 'fastest-levenshtein';
+import { closest, distance } from 'fastest-levenshtein';
 
 /** Something wrong with what the administrator wrote. */
 export interface Problem {
@@ -18,6 +18,5 @@ export function formatProblem(problem: Problem): string {
 export function suggestion(wrong: string, known: readonly string[]): string {
   const name = wrong.replace(/^-+/, '').toLowerCase();
   const best = closest(name, [...known]);
-  const common = [...best].filter((letter) => name.includes(letter)).length;
-  return common * 2 > Math.max(best.length, name.length) ? ` (did you mean "${best}"?)` : '';
+  return distance(name, best) * 2 < Math.max(best.length, name.length) ? ` (did you mean "${best}"?)` : '';
 }

@@ -310,6 +310,9 @@ describe('a pcapng savefile', () => {
     const file = [section, writer.block(1, milliseconds)];
     assert.deepEqual(parse(Buffer.concat(file)), { frames: [], cut: 0 });
     assert.deepEqual(timesOf(parse(Buffer.concat([...file, writer.enhanced(0, 7n, SYN4)])).frames), [7000]);
+    const aSecondLater = Buffer.from('7500000000000000' + '0e000800' + '0100000000000000', 'hex');
+    const later = [section, writer.block(1, aSecondLater), writer.enhanced(0, 7n, SYN4)];
+    assert.deepEqual(timesOf(parse(Buffer.concat(later)).frames), [1_000_007]);
     const halfAnOffset = Buffer.from('7500000000000000' + '0e000800' + '01000000', 'hex');
     const broken = [section, writer.block(1, halfAnOffset)];
     assert.deepEqual(timesOf(parse(Buffer.concat([...broken, writer.enhanced(0, 7n, SYN4)])).frames), [7]);

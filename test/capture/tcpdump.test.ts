@@ -14,6 +14,7 @@ import {
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { CaptureError } from '../../src/capture/source.js';
 import { findTcpdump, SNAP_LENGTH, TcpdumpSource, tcpdumpArguments } from '../../src/capture/tcpdump.js';
 import { keep, KeepingSink } from '../support/frame-sink.js';
@@ -72,6 +73,12 @@ class StandIn {
       return false;
     }
   }
+}
+
+/** Resolves when a stand-in has gone by itself, and its end has been told to who waits for it. */
+async function gone(standIn: StandIn): Promise<void> {
+  while (standIn.isRunning) await setImmediate();
+  for (let i = 0; i < 50; i++) await setImmediate();
 }
 
 const cat = (name: string): string => `cat ${quoted(fixturePath(name))}`;
@@ -348,34 +355,39 @@ describe('a tcpdump', () => {
     await source.close();
   });
 
-  it('that writes something else than a savefile is refused and killed', async () => {
+  it('that writes something else than a savefile is refused and killed', { timeout: 20_000 }, async () => {
     const standIn = new StandIn(`echo 'listening on pflog0'\n${STAY}`);
     const source = standIn.source();
     const error = await refusal(source.open(new KeepingSink()));
     assert.equal(error.message, `${standIn.path}: begins with 6c697374, not a pcap or pcapng savefile`);
     assert.equal(error.kind, 'data');
+    await gone(standIn);
     await source.close();
     assert.equal(standIn.isRunning, false);
   });
 
-  it('whose stream turns into garbage is an error after the good frames, and is killed', async () => {
-    const standIn = new StandIn(
-      `${cat(RECORDING)}\n${WAIT}\nhead -c 4096 /dev/zero | tr '\\000' '\\377'\n${STAY}`,
-    );
-    const sink = new KeepingSink();
-    const source = standIn.source();
-    await source.open(sink);
-    standIn.goOn();
-    await sink.ending();
-    assert.equal(
-      lastErrorOf(sink).message,
-      `${standIn.path}: damaged: a record of 4294967295 bytes, at most 1048576 expected`,
-    );
-    assert.equal(sink.frames.length, 18);
-    await source.close();
-    assert.equal(standIn.isRunning, false);
-    assert.equal(sink.endings.length, 1);
-  });
+  it(
+    'whose stream turns into garbage is one error after the good frames, and is killed',
+    { timeout: 20_000 },
+    async () => {
+      const standIn = new StandIn(
+        `${cat(RECORDING)}\n${WAIT}\nhead -c 4096 /dev/zero | tr '\\000' '\\377'\n${STAY}`,
+      );
+      const sink = new KeepingSink();
+      const source = standIn.source();
+      await source.open(sink);
+      standIn.goOn();
+      await sink.ending();
+      assert.equal(
+        lastErrorOf(sink).message,
+        `${standIn.path}: damaged: a record of 4294967295 bytes, at most 1048576 expected`,
+      );
+      assert.equal(sink.frames.length, 18);
+      await gone(standIn);
+      assert.equal(sink.endings.length, 1);
+      await source.close();
+    },
+  );
 
   it('whose stream is cut in the middle of a record is an error, and the cut record no frame', async () => {
     const length = readRecording(RECORDING).length - 10;
@@ -393,7 +405,7 @@ describe('a tcpdump', () => {
     assert.equal(error.kind, 'died');
   });
 
-  it('tells when it ends how much the kernel dropped, and that is a warning', async () => {
+  it('tells when it ends how much the kernel dropped, and gives no more frames then', async () => {
     const summary = [
       'tcpdump: listening on pflog0, link-type PFLOG (OpenBSD pflog file), capture size 256 bytes',
       '18 packets captured',
@@ -402,8 +414,11 @@ describe('a tcpdump', () => {
     ];
     // a program with a signal handler, because a shell handles a signal only between two commands
     const program = `
-      process.on('SIGTERM', () => process.stderr.write(process.argv[1], () => process.exit(0)));
-      process.stdout.write(require('node:fs').readFileSync(process.argv[2]));
+      const recording = require('node:fs').readFileSync(process.argv[2]);
+      const exit = () => process.exit(0);
+      const summarise = () => process.stderr.write(process.argv[1], exit);
+      process.on('SIGTERM', () => process.stdout.write(recording.subarray(24), summarise));
+      process.stdout.write(recording);
       setInterval(() => undefined, 1000);`;
     const words = [process.execPath, '-e', program, summary.join('\n'), fixturePath(RECORDING)];
     const standIn = new StandIn(`exec ${words.map(quoted).join(' ')}`);
@@ -413,6 +428,7 @@ describe('a tcpdump', () => {
     await sink.until(() => sink.frames.length === 18);
     assert.equal(source.statistics().dropped, undefined);
     await source.close();
+    assert.equal(sink.frames.length, 18);
     assert.deepEqual(source.statistics(), { received: 18, dropped: 12 });
     assert.deepEqual(
       sink.notices.map(({ text, severity }) => `${severity} ${text}`),
@@ -457,6 +473,19 @@ describe('a tcpdump', () => {
     await closed;
     assert.equal(standIn.isRunning, false);
     assert.deepEqual(sink.endings, []);
+  });
+
+  it('that has nothing to say for long once it is open is left alone', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const standIn = new StandIn(`${cat('pflog/06-fragments.pcap')}\n${STAY}`);
+    const sink = new KeepingSink();
+    const source = standIn.source();
+    await source.open(sink);
+    t.mock.timers.tick(3_600_000);
+    assert.equal(standIn.isRunning, true);
+    assert.deepEqual(sink.endings, []);
+    await source.close();
+    assert.equal(standIn.isRunning, false);
   });
 
   it('that says nothing for ten seconds is refused and killed', async (t) => {

@@ -185,6 +185,7 @@ describe('the mail servers', () => {
     const given = [
       fromFile('fakeMailserver', '192.0.2.3'),
       fromFile('fakeMailserver', '2001:db8::3'),
+      fromCommandLine('fakeMailserver', '192.0.2.3'),
       fromFile('realMailserver', '2001:DB8:0::3'),
       fromCommandLine('realMailserver', '192.0.2.3'),
       fromCommandLine('realMailserver', '192.0.2.3'),

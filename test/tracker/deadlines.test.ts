@@ -83,6 +83,19 @@ describe('deadlines', () => {
     assert.deepEqual(takeAll(deadlines, 100), ['10', '30', '40', '20', '50']);
   });
 
+  it('are found when the one that fills a gap is earlier than what stands above the gap', () => {
+    // in this order they lie in the heap as they are; 101 is below 100, and the last one, 8, takes its place
+    const deadlines = new Deadlines<Item>();
+    const times = [1, 100, 2, 101, 102, 3, 4, 103, 104, 105, 106, 5, 6, 7, 8];
+    const items = times.map((ms) => item(String(ms), ms));
+    for (const one of items) deadlines.add(one);
+    const [, , , gone] = items;
+    assert.ok(gone);
+    deadlines.remove(gone);
+    assert.deepEqual(takeAll(deadlines, 50), ['1', '2', '3', '4', '5', '6', '7', '8']);
+    assert.deepEqual(takeAll(deadlines, 1000), ['100', '102', '103', '104', '105', '106']);
+  });
+
   it('do what a plain list does', () => {
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.record({ does: fc.constant('add' as const), ms: fc.nat(100) }) },

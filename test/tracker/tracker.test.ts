@@ -354,17 +354,18 @@ describe('the time of an entry', () => {
 
   it('is counted at its end as 1.9 counts it: successful when it was used, else direct to fake', () => {
     const at = scene();
-    for (const last of [1, 2, 3]) at.see(`203.0.113.${last}`, FAKE);
+    for (const last of [1, 2, 3, 4, 5]) at.see(`203.0.113.${last}`, FAKE);
     at.see('203.0.113.2', REAL, 1);
-    at.see('203.0.113.2', REAL, 2);
+    at.see('203.0.113.4', REAL, 1);
+    at.see('203.0.113.4', REAL, 2);
     at.tracker.expire(HOUR_MS);
     const { expired, expiredUsed, expiredUnused, evicted } = at.tracker.counters;
     assert.deepEqual(
       { expired, expiredUsed, expiredUnused, evicted },
       {
-        expired: 3,
-        expiredUsed: 1,
-        expiredUnused: 2,
+        expired: 5,
+        expiredUsed: 2,
+        expiredUnused: 3,
         evicted: 0,
       },
     );
