@@ -99,6 +99,9 @@ function usageMessage(message: string): string {
 watchReader(process.stdout);
 watchReader(process.stderr);
 process.exitCode = Exit.SOFTWARE;
-const exitStatus = await main(process.argv.slice(2));
+const exitStatus = await main(process.argv.slice(2)).catch((error: unknown) => {
+  process.stderr.write(`mxallowd: bug: ${error instanceof Error ? error.message : String(error)}\n`);
+  return Exit.SOFTWARE;
+});
 // timers and children that are left must not keep the process alive
 process.stdout.write('', () => process.exit(exitStatus));

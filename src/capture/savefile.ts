@@ -26,9 +26,7 @@ export class SavefileSource implements FrameSource {
       if (this.closed) return;
       this.closed = true;
       input.destroy();
-      sink.error(
-        error instanceof CaptureError ? error : new CaptureError(`${this.path}: ${text(error)}`, 'input'),
-      );
+      sink.error(error instanceof CaptureError ? error : this.readError(error));
     };
     input.on('data', (chunk: Buffer) => {
       try {
@@ -63,6 +61,13 @@ export class SavefileSource implements FrameSource {
     this.closed = true;
     this.input?.destroy();
     return Promise.resolve();
+  }
+
+  private readError(error: unknown): CaptureError {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code?.startsWith('Z_') !== true) return new CaptureError(`${this.path}: ${text(error)}`, 'input');
+    const rest = this.received === 0 ? '' : '; what came before was used';
+    return new CaptureError(`${this.path}: gzip: ${text(error)}${rest}`, 'data');
   }
 
   private async openInput(): Promise<Readable> {

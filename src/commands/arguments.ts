@@ -72,9 +72,15 @@ function unknownOptions(
     .filter((key) => !known.has(key))
     .map((key) => {
       const dashes = key.length === 1 ? '-' : '--';
-      const message = `unknown option${key.length === 1 ? '' : suggestion(key, longNames)}`;
+      const isDaemons = which === 'replay' && isOptionOfDaemon(key);
+      const unknown = `unknown option${key.length === 1 ? '' : suggestion(key, longNames)}`;
+      const message = isDaemons ? 'an option of the daemon, not of replay' : unknown;
       return { where: `${dashes}${escapeText(key, 60)}`, kind: 'usage', message };
     });
+}
+
+function isOptionOfDaemon(key: string): boolean {
+  return OPTION_LIST.some(([, spec]) => spec.name === key || spec.letters?.includes(key) === true);
 }
 
 function specs(which: 'all' | 'replay'): OptionSpec[] {

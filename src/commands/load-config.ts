@@ -36,8 +36,23 @@ export function loadConfig(given: readonly Given[], problems: readonly Problem[]
   if (result.ok) {
     return { ok: true, config: result.config, remarks: parsed?.remarks ?? [], path: parsed && path };
   }
-  const isUsage = result.problems.some((problem) => problem.kind === 'usage');
-  return { ok: false, problems: result.problems, exitStatus: isUsage ? Exit.USAGE : Exit.CONFIG };
+  const told =
+    file.problems.length === 0 ? result.problems : result.problems.filter(({ where }) => where !== '');
+  const absent: Problem = { where: path, kind: 'usage', message: 'there is no such file' };
+  const isAbsent = named === undefined && file.text === undefined && told.some(({ where }) => where === '');
+  const isUsage = told.some((problem) => problem.kind === 'usage');
+  return {
+    ok: false,
+    problems: inOrderOfLines(isAbsent ? [...told, absent] : told),
+    exitStatus: isUsage ? Exit.USAGE : Exit.CONFIG,
+  };
+}
+
+/** What is wrong on the command line first, then in the file in the order of its lines, then what is missing. */
+function inOrderOfLines(problems: readonly Problem[]): Problem[] {
+  const line = ({ where }: Problem): number =>
+    Number(/:(\d+)$/.exec(where)?.[1] ?? (where.startsWith('-') ? 0 : 1e9));
+  return [...problems].sort((a, b) => line(a) - line(b));
 }
 
 /** Prints problems to standard error, a line each. */

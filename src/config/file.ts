@@ -25,7 +25,9 @@ export function parseConfigFile(path: string, text: string): ParsedFile {
   const given: Given[] = [];
   const problems: Problem[] = [];
   const remarks: Problem[] = [];
-  for (const [index, rawLine] of text.split('\n').entries()) {
+  // a byte order mark, as some editors leave it (the text is Latin-1)
+  const lines = text.replace(/^\xef\xbb\xbf/, '').split('\n');
+  for (const [index, rawLine] of lines.entries()) {
     const line = rawLine.replace(/\r$/, '').trim();
     if (line === '' || line.startsWith('#')) continue;
     const where = `${path}:${index + 1}`;

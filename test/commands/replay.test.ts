@@ -646,7 +646,7 @@ describe('what mxallowd replay reads', { concurrency: true }, () => {
     const burst = readFileSync(recording('30-burst-20000-rate4000.pcap.gz'));
     const cut = scratch.file('cut.pcap.gz', burst.subarray(0, 100_000));
     const { status, stdout, stderr } = await replay(['--json', '--summary', cut]);
-    assert.equal(stderr, `mxallowd: ${cut}: unexpected end of file\n`);
+    assert.equal(stderr, `mxallowd: ${cut}: gzip: unexpected end of file; what came before was used\n`);
     const summary = summaryOf(stdout);
     assert.ok(summary.frames > 1000 && summary.frames < 20_000, `${summary.frames} frames`);
     assert.equal(accounted(summary), summary.frames);
