@@ -606,7 +606,7 @@ describe('a savefile as a source', () => {
     const [error] = sink.endings;
     assert.ok(error instanceof CaptureError);
     assert.equal(error.message, `${path}: gzip: unexpected end of file; what came before was used`);
-    assert.equal(error.kind, 'input');
+    assert.equal(error.kind, 'data');
   });
 
   it('that is not gzipped though its name says so gives an error', async () => {
