@@ -10,110 +10,115 @@ import {
 } from '../packet/address.js';
 import { type HashKey, halfSipHash } from './siphash.js';
 
-const EMPTY = -1;
+const NONE = -1;
 const FIRST_SLOTS = 16;
+/** Full at four fifths: a smaller table costs less in cache misses than longer searches cost in steps. */
+const MAX_LOAD = 0.8;
 
 /**
- * All prefixes of one family and length: a hash table with open addressing in two flat arrays, so that a look-up
- * touches one or two cache lines however many prefixes there are.
+ * All prefixes of one family and length: a hash table with open addressing in one flat array, so that a look-up
+ * touches one or two cache lines however many prefixes there are. A slot is the words of a key, then its number
+ * plus one; 0 there means that the slot is empty.
  */
 class Level {
   count = 0;
   /** words of a key that this length needs */
-  private readonly stride: number;
+  private readonly words: number;
   private readonly masks: Words;
-  private keys: Int32Array;
-  /** the number that belongs to a key, {@link EMPTY} where there is none */
-  private ids: Int32Array;
+  private slots = FIRST_SLOTS;
+  private table: Int32Array;
 
   constructor(
     readonly length: number,
     private readonly hashKey: HashKey,
   ) {
-    this.stride = Math.max(1, Math.ceil(length / 32));
-    this.masks = [0, 1, 2, 3].map((word) => wordMask(length - 32 * word)) as unknown as Words;
-    this.keys = new Int32Array(FIRST_SLOTS * this.stride);
-    this.ids = new Int32Array(FIRST_SLOTS).fill(EMPTY);
+    this.words = Math.max(1, Math.ceil(length / 32));
+    this.masks = [wordMask(length), wordMask(length - 32), wordMask(length - 64), wordMask(length - 96)];
+    this.table = new Int32Array(FIRST_SLOTS * (this.words + 1));
   }
 
+  /** The number that belongs to a key, {@link NONE} when it is not there. */
   find(w0: number, w1: number, w2: number, w3: number): number {
-    return this.ids[this.slot(w0, w1, w2, w3)] as number;
+    return (this.table[this.locate(w0, w1, w2, w3) + this.words] as number) - 1;
   }
 
-  set(words: Words, id: number): void {
-    if ((this.count + 1) * 2 > this.ids.length) this.grow();
-    const slot = this.slot(...words);
-    if (this.ids[slot] === EMPTY) this.count++;
-    this.put(slot, words, id);
+  set(key: Words, id: number): void {
+    if (this.count + 1 > this.slots * MAX_LOAD) this.grow();
+    const at = this.locate(...key);
+    if (this.table[at + this.words] === 0) this.count++;
+    this.put(at, key, id + 1);
   }
 
   /** Removes a key and closes the gap, so that no search stops too early. */
-  delete(words: Words): boolean {
-    let gap = this.slot(...words);
-    if (this.ids[gap] === EMPTY) return false;
-    const last = this.ids.length - 1;
-    for (let slot = (gap + 1) & last; this.ids[slot] !== EMPTY; slot = (slot + 1) & last) {
-      const home = this.home(...this.keyAt(slot));
+  delete(key: Words): boolean {
+    const { table, words, slots } = this;
+    const size = words + 1;
+    let gap = this.locate(...key) / size;
+    if (table[gap * size + words] === 0) return false;
+    const last = slots - 1;
+    for (let slot = (gap + 1) & last; table[slot * size + words] !== 0; slot = (slot + 1) & last) {
+      const home = this.home(...this.keyAt(slot * size));
       // stays when its home lies between the gap and its place
       if (((slot - home) & last) < ((slot - gap) & last)) continue;
-      this.put(gap, this.keyAt(slot), this.ids[slot] as number);
+      table.copyWithin(gap * size, slot * size, (slot + 1) * size);
       gap = slot;
     }
-    this.ids[gap] = EMPTY;
+    table[gap * size + words] = 0;
     this.count--;
     return true;
   }
 
-  /** Where a key is, or the empty slot where it would be. */
-  private slot(w0: number, w1: number, w2: number, w3: number): number {
-    const { keys, ids, stride, masks } = this;
+  /** Where in the table a key is, or the empty slot where it would be. */
+  private locate(w0: number, w1: number, w2: number, w3: number): number {
+    const { table, words, masks } = this;
     const k0 = w0 & masks[0];
     const k1 = w1 & masks[1];
     const k2 = w2 & masks[2];
     const k3 = w3 & masks[3];
-    const last = ids.length - 1;
-    let slot = halfSipHash(this.hashKey, stride, k0, k1, k2, k3) & last;
-    while (ids[slot] !== EMPTY) {
-      const at = slot * stride;
+    const last = this.slots - 1;
+    const size = words + 1;
+    let slot = halfSipHash(this.hashKey, words, k0, k1, k2, k3) & last;
+    for (;;) {
+      const at = slot * size;
+      if (table[at + words] === 0) return at;
       if (
-        keys[at] === k0 &&
-        (stride < 2 || keys[at + 1] === k1) &&
-        (stride < 3 || keys[at + 2] === k2) &&
-        (stride < 4 || keys[at + 3] === k3)
+        table[at] === k0 &&
+        (words < 2 || table[at + 1] === k1) &&
+        (words < 3 || table[at + 2] === k2) &&
+        (words < 4 || table[at + 3] === k3)
       ) {
-        return slot;
+        return at;
       }
       slot = (slot + 1) & last;
     }
-    return slot;
   }
 
-  private home(w0: number, w1: number, w2: number, w3: number): number {
-    return halfSipHash(this.hashKey, this.stride, w0, w1, w2, w3) & (this.ids.length - 1);
+  private home(k0: number, k1: number, k2: number, k3: number): number {
+    return halfSipHash(this.hashKey, this.words, k0, k1, k2, k3) & (this.slots - 1);
   }
 
-  private keyAt(slot: number): Words {
-    const word = (index: number): number =>
-      index < this.stride ? (this.keys[slot * this.stride + index] as number) : 0;
+  private keyAt(at: number): Words {
+    const word = (index: number): number => (index < this.words ? (this.table[at + index] as number) : 0);
     return [word(0), word(1), word(2), word(3)];
   }
 
-  private put(slot: number, words: Words, id: number): void {
-    for (let word = 0; word < this.stride; word++) {
-      this.keys[slot * this.stride + word] = (words[word] as number) & (this.masks[word] as number);
+  private put(at: number, key: Words, value: number): void {
+    for (let word = 0; word < this.words; word++) {
+      this.table[at + word] = (key[word] as number) & (this.masks[word] as number);
     }
-    this.ids[slot] = id;
+    this.table[at + this.words] = value;
   }
 
   private grow(): void {
-    const { ids, keys, stride } = this;
-    this.ids = new Int32Array(ids.length * 2).fill(EMPTY);
-    this.keys = new Int32Array(keys.length * 2);
-    for (let slot = 0; slot < ids.length; slot++) {
-      if (ids[slot] === EMPTY) continue;
-      const at = slot * stride;
-      const words: Words = [keys[at] ?? 0, keys[at + 1] ?? 0, keys[at + 2] ?? 0, keys[at + 3] ?? 0];
-      this.put(this.slot(...words), words, ids[slot] as number);
+    const { table: old, words } = this;
+    this.slots *= 2;
+    this.table = new Int32Array(old.length * 2);
+    for (let at = 0; at < old.length; at += words + 1) {
+      const value = old[at + words] as number;
+      if (value === 0) continue;
+      const word = (index: number): number => (index < words ? (old[at + index] as number) : 0);
+      const key: Words = [word(0), word(1), word(2), word(3)];
+      this.put(this.locate(...key), key, value);
     }
   }
 }
@@ -152,9 +157,9 @@ export class PrefixMap<V> {
     const levels = this.levels[family];
     for (let index = 0; index < levels.length; index++) {
       const id = (levels[index] as Level).find(w0, w1, w2, w3);
-      if (id !== EMPTY) return id;
+      if (id !== NONE) return id;
     }
-    return EMPTY;
+    return NONE;
   }
 
   /** The value with this number. */
@@ -164,8 +169,8 @@ export class PrefixMap<V> {
 
   /** The value of exactly this prefix. */
   get(prefix: Prefix): V | undefined {
-    const id = this.level(prefix)?.find(...addressWords(prefix.address)) ?? EMPTY;
-    return id === EMPTY ? undefined : this.items[id];
+    const id = this.level(prefix)?.find(...addressWords(prefix.address)) ?? NONE;
+    return id === NONE ? undefined : this.items[id];
   }
 
   /**
@@ -176,10 +181,10 @@ export class PrefixMap<V> {
     const words = addressWords(prefix.address);
     const level = this.level(prefix) ?? this.addLevel(prefix);
     const known = level.find(...words);
-    const id = known === EMPTY ? (this.free.pop() ?? this.items.length) : known;
+    const id = known === NONE ? (this.free.pop() ?? this.items.length) : known;
     const value = make(id);
     this.items[id] = value;
-    if (known === EMPTY) level.set(words, id);
+    if (known === NONE) level.set(words, id);
     return value;
   }
 
@@ -192,8 +197,8 @@ export class PrefixMap<V> {
   delete(prefix: Prefix): boolean {
     const level = this.level(prefix);
     const words = addressWords(prefix.address);
-    const id = level?.find(...words) ?? EMPTY;
-    if (level === undefined || id === EMPTY) return false;
+    const id = level?.find(...words) ?? NONE;
+    if (level === undefined || id === NONE) return false;
     level.delete(words);
     this.items[id] = undefined;
     this.free.push(id);
