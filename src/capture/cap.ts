@@ -1,4 +1,5 @@
 import { endianness } from 'node:os';
+import { loadOptional } from './optional.js';
 import type * as CapModule from 'cap';
 import { libpcapError, linkTypeNumber } from './pcap.js';
 import {
@@ -16,16 +17,8 @@ const FRAME_BUFFER = 65535;
  * Loads the optional package cap.
  * @throws CaptureError that says what to install
  */
-export async function loadCap(): Promise<typeof CapModule> {
-  try {
-    return ((await import('cap')) as { default: typeof CapModule }).default;
-  } catch {
-    throw new CaptureError(
-      'capture "cap" needs the npm package cap (npm install cap; it is built with libpcap\'s headers and a C++ ' +
-        'compiler, and does not build on OpenBSD)',
-      'unavailable',
-    );
-  }
+export function loadCap(): Promise<typeof CapModule> {
+  return loadOptional('cap', async () => (await import('cap')) as { default: typeof CapModule });
 }
 
 /**

@@ -1,4 +1,5 @@
 import { endianness } from 'node:os';
+import { loadOptional } from './optional.js';
 import type * as Pcap from 'pcap';
 import {
   CaptureError,
@@ -57,16 +58,8 @@ export async function openLiveSession(interfaceName: string, filter: string): Pr
  * Loads the optional package pcap.
  * @throws CaptureError that says what to install
  */
-export async function loadPcap(): Promise<typeof Pcap> {
-  try {
-    return ((await import('pcap')) as { default: typeof Pcap }).default;
-  } catch {
-    throw new CaptureError(
-      'capture "pcap" needs the npm package pcap (npm install pcap; it is built with libpcap\'s headers and a C++ ' +
-        'compiler, and does not build on OpenBSD)',
-      'unavailable',
-    );
-  }
+export function loadPcap(): Promise<typeof Pcap> {
+  return loadOptional('pcap', async () => (await import('pcap')) as { default: typeof Pcap });
 }
 
 /** libpcap through the npm package pcap, in immediate mode. */
