@@ -2,13 +2,7 @@ import { endianness } from 'node:os';
 import { loadOptional } from './optional.js';
 import type * as CapModule from 'cap';
 import { libpcapError, linkTypeNumber } from './pcap.js';
-import {
-  CaptureError,
-  type CaptureStatistics,
-  type FrameSink,
-  type FrameSource,
-  requirePflog,
-} from './source.js';
+import { type CaptureStatistics, type FrameSink, type FrameSource, requirePflog } from './source.js';
 
 const KERNEL_BUFFER = 2 * 1024 * 1024;
 const FRAME_BUFFER = 65535;
