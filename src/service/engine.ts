@@ -53,6 +53,8 @@ const COMPARE_AGAIN_MS = 10_000;
 const SETTLED_MS = 5000;
 /** Deadlines within this time are handled together. */
 const EXPIRY_SLACK_MS = 1000;
+/** For what is pending when the capture cannot be opened. */
+const ABANDON_MS = 1000;
 /** Log lines about decisions in a second, at the most. */
 const LINES_PER_SECOND = 500;
 
@@ -118,7 +120,7 @@ export class Engine {
     try {
       await this.capture.open();
     } catch (error) {
-      await this.stop(0);
+      await this.stop(ABANDON_MS);
       if (!(error instanceof CaptureError)) throw error;
       throw captureError(error);
     }
