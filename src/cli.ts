@@ -16,7 +16,10 @@ let goesOnUnread = false;
 
 function watchReader(stream: NodeJS.WriteStream): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code !== 'EPIPE') {
+      process.stderr.write(`mxallowd: cannot write: ${error.message}\n`);
+      process.exit(Exit.IOERR);
+    }
     if (stream === process.stdout && !goesOnUnread) process.exit(Exit.OK);
   });
 }

@@ -14,7 +14,12 @@ export type LoadedConfig =
       readonly remarks: readonly Problem[];
       readonly path: string | undefined;
     }
-  | { readonly ok: false; readonly problems: readonly Problem[]; readonly exitStatus: number };
+  | {
+      readonly ok: false;
+      /** warnings about the file come with what is wrong */
+      readonly problems: readonly Problem[];
+      readonly exitStatus: number;
+    };
 
 /** A configuration file is small; something larger is not one. */
 const MAX_FILE = 1 << 20;
@@ -43,7 +48,7 @@ export function loadConfig(given: readonly Given[], problems: readonly Problem[]
   const isUsage = told.some((problem) => problem.kind === 'usage');
   return {
     ok: false,
-    problems: inOrderOfLines(isAbsent ? [...told, absent] : told),
+    problems: inOrderOfLines([...told, ...(isAbsent ? [absent] : []), ...(parsed?.remarks ?? [])]),
     exitStatus: isUsage ? Exit.USAGE : Exit.CONFIG,
   };
 }

@@ -40,7 +40,7 @@ export function parseConfigFile(path: string, text: string): ParsedFile {
       continue;
     }
     const [key, spec] = known;
-    const value = spec.restOfLine === true ? rest : (rest.split(/\s/)[0] ?? '');
+    const value = spec.restOfLine === true ? rest.replace(/\s+#.*$/, '') : (rest.split(/\s/)[0] ?? '');
     const ignored = rest.slice(value.length).trim();
     if (spec.value === undefined) {
       given.push({ key, text: undefined, where, origin: 'file' });

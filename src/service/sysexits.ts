@@ -8,6 +8,7 @@ export const Exit = {
   SOFTWARE: 70,
   OSERR: 71,
   CANTCREAT: 73,
+  IOERR: 74,
   NOPERM: 77,
   CONFIG: 78,
 } as const;

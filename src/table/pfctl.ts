@@ -135,7 +135,7 @@ function isSafe(text: string): boolean {
 function reply(path: string, end: ChildEnd): TableReply {
   switch (end.kind) {
     case 'not-started':
-      return { ok: false, failure: 'not-started', message: `${path}: ${end.message}` };
+      return { ok: false, failure: 'not-started', message: notStarted(path, end.message) };
     case 'time-out':
       return {
         ok: false,
@@ -158,6 +158,12 @@ function reply(path: string, end: ChildEnd): TableReply {
         message: withWords(`${path} ended with status ${end.status}`, end.stderr),
       };
   }
+}
+
+function notStarted(path: string, message: string): string {
+  return message.endsWith('ENOENT')
+    ? `${path} does not exist (it comes with pf, on OpenBSD and FreeBSD)`
+    : `${path} cannot be started: ${message}`;
 }
 
 function withWords(what: string, stderr: string): string {
