@@ -16,11 +16,13 @@ let goesOnUnread = false;
 
 function watchReader(stream: NodeJS.WriteStream): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
+    // the daemon goes on without its terminal, and with a full disk behind its standard output
+    if (goesOnUnread) return;
     if (error.code !== 'EPIPE') {
       process.stderr.write(`mxallowd: cannot write: ${error.message}\n`);
       process.exit(Exit.IOERR);
     }
-    if (stream === process.stdout && !goesOnUnread) process.exit(Exit.OK);
+    if (stream === process.stdout) process.exit(Exit.OK);
   });
 }
 

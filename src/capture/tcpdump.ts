@@ -63,6 +63,10 @@ export function findTcpdump(): string | undefined {
 
 /** How long tcpdump may take to begin. */
 const START_TIMEOUT_MS = 10_000;
+/** How long output may still come after its end. */
+const DRAIN_MS = 500;
+/** For wrappers that are scripts; nothing of ours is passed on. */
+const ENVIRONMENT = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin' };
 /** How much of what it said is kept for the message when it dies. */
 const MAX_SAID = 4;
 const MAX_LINE = 500;
@@ -93,7 +97,11 @@ export class TcpdumpSource implements FrameSource {
   }
 
   open(sink: FrameSink): Promise<void> {
-    const child = spawn(this.path, this.args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(this.path, this.args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: ENVIRONMENT,
+      cwd: '/',
+    });
     this.child = child;
     return new Promise((resolve, reject) => {
       let opened = false;
@@ -131,10 +139,17 @@ export class TcpdumpSource implements FrameSource {
       });
       readLines(child.stderr, (line) => this.note(line, sink));
       this.exited = new Promise((done) => {
-        child.once('error', (error: NodeJS.ErrnoException) => {
+        child.on('error', (error: NodeJS.ErrnoException) => {
           const missing = error.code === 'ENOENT';
           fail(new CaptureError(`${this.path}: ${error.message}`, missing ? 'unavailable' : 'died'));
           if (child.pid === undefined) done();
+        });
+        // a wrapper's own child may hold the pipes open: it ends at its next packet
+        child.once('exit', () => {
+          setTimeout(() => {
+            child.stdout.destroy();
+            child.stderr.destroy();
+          }, DRAIN_MS).unref();
         });
         child.once('close', (code, signal) => {
           done();

@@ -80,7 +80,6 @@ export const OPTIONS = {
     check: check.integer(1, 65_535),
     defaultText: '25',
     help: 'TCP port of the mail servers',
-    reloads: true,
     forReplay: true,
     group: 'Addresses',
   }),

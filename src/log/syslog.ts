@@ -79,9 +79,10 @@ class LoggerPipe {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.restart);
+    this.restart = undefined;
     if (this.child === undefined && this.waiting.length > 0) this.pump();
     this.closing = true;
-    clearTimeout(this.restart);
     const { child } = this;
     if (child === undefined) return;
     child.stdin.end(

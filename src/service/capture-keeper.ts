@@ -21,6 +21,7 @@ export class CaptureKeeper {
   private source: FrameSource | undefined;
   private cancelReopen: (() => void) | undefined;
   private reopenMs = FIRST_REOPEN_MS;
+  private openedMs = 0;
   private droppedBefore = 0;
   private closed = false;
 
@@ -41,6 +42,7 @@ export class CaptureKeeper {
     this.source = source;
     this.droppedBefore = 0;
     await source.open(this.sink());
+    this.openedMs = this.parts.clock.monotonicMs();
     if (this.closed) await source.close();
   }
 
@@ -74,6 +76,9 @@ export class CaptureKeeper {
 
   private reopenLater(why: string): void {
     if (this.closed || this.cancelReopen !== undefined) return;
+    const { monotonicMs } = this.parts.clock;
+    // one that has lived for long has earned a quick try
+    if (monotonicMs() - this.openedMs > MAX_REOPEN_MS) this.reopenMs = FIRST_REOPEN_MS;
     const waitMs = this.reopenMs;
     this.reopenMs = Math.min(this.reopenMs * 2, MAX_REOPEN_MS);
     const message = `capture lost: ${escapeText(why)}; nobody new is let in meanwhile; next try in ${waitMs / 1000} s`;
@@ -92,7 +97,6 @@ export class CaptureKeeper {
       return;
     }
     if (this.closed) return;
-    this.reopenMs = FIRST_REOPEN_MS;
     const message = `capture open again: ${this.description}`;
     this.parts.say({ level: 'warn', message, fields: { event: 'capture-open' } });
   }

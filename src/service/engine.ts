@@ -14,6 +14,7 @@ import { Judge, trackerConfig } from './judge.js';
 import {
   decisionLevel,
   decisionLine,
+  foreignLine,
   type Line,
   removalLine,
   statisticsLine,
@@ -143,7 +144,6 @@ export class Engine {
       fakeMailserver: config.fakeMailserver,
       realMailserver: config.realMailserver,
       allow: config.allow,
-      port: config.port,
       whitelistTime: config.whitelistTime,
       maxEntries: config.maxEntries,
       quiet: config.quiet,
@@ -230,6 +230,7 @@ export class Engine {
     const line = writerLine(event, `pf table ${this.parts.table.description}`);
     if (line !== undefined) this.say(line);
     if (event.kind !== 'compared') return;
+    if (event.foreign > this.foreign) this.say(foreignLine(event.foreign, this.parts.table.description));
     this.foreign = event.foreign;
     this.configureTracker();
     this.armExpiry();

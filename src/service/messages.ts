@@ -72,6 +72,14 @@ export function statisticsLine(counters: Counters, entries: number): Line {
   return { level: 'info', message, fields: { event: 'statistics', entries, ...counters } };
 }
 
+/** Entries of the table that are nobody's business but the operator's. */
+export function foreignLine(count: number, table: string): Line {
+  const message =
+    `pf table ${table} has ${count} networks or exceptions that are left alone and never expire: ` +
+    'from your hand, or an "allow" that was taken back while mxallowd did not run';
+  return { level: 'warn', message, fields: { event: 'table-foreign', count } };
+}
+
 /** What the table's writer has to say; undefined for what nobody needs to read. */
 export function writerLine(event: WriterEvent, table: string): Line | undefined {
   switch (event.kind) {

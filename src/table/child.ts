@@ -78,7 +78,7 @@ export function runChild(request: ChildRequest): RunningChild {
       else if (code !== null) resolve({ kind: 'exit', status: code, stderr });
       else resolve({ kind: 'signal', signal: signal ?? 'SIGKILL', stderr });
     };
-    child.once('error', (error) => {
+    child.on('error', (error) => {
       if (child.pid !== undefined || done) return;
       done = true;
       clearTimeout(timer);

@@ -83,6 +83,7 @@ export class TableWriter {
   /** entries of the table that are left alone */
   private foreign = 0;
   private ceiling = Number.POSITIVE_INFINITY;
+  private maxBatch = MAX_BATCH;
   private busy = false;
   private scheduled = false;
   private compareWanted = false;
@@ -200,9 +201,12 @@ export class TableWriter {
   private async turn(): Promise<void> {
     if (this.busy || this.closed) return;
     this.busy = true;
-    const reply = this.compareWanted ? await this.runCompare() : await this.writeBatch();
+    const compares = this.compareWanted;
+    const reply = compares ? await this.runCompare() : await this.writeBatch();
     this.busy = false;
-    if (reply !== undefined) this.settle(reply);
+    // a table that can be read but not written has not recovered
+    const proves = !compares || this.pending === 0;
+    if (reply !== undefined && (proves || !reply.ok)) this.settle(reply);
     this.schedule();
     if (this.pending === 0 && !this.compareWanted && !this.busy) this.wakeIdle();
   }
@@ -240,7 +244,7 @@ export class TableWriter {
     const deletes = this.toDelete.size > 0 && (this.deleteNext || !canAdd);
     this.deleteNext = !deletes;
     if (deletes) return this.write('delete', first(this.toDelete, canAdd ? SHORT_BATCH : MAX_BATCH));
-    if (canAdd) return this.write('add', first(this.toAdd, Math.min(MAX_BATCH, room)));
+    if (canAdd) return this.write('add', first(this.toAdd, Math.min(this.maxBatch, room)));
     if (this.toAdd.size === 0) return undefined;
     this.settings.report({
       kind: 'no-room',
@@ -362,7 +366,9 @@ export class TableWriter {
   private async readLimits(): Promise<void> {
     const limits = await this.settings.table.limits();
     if (limits === undefined) return;
-    this.ceiling = Math.max(0, Math.floor((limits.limit - limits.usedByOthers) * (1 - RESERVE)) - MAX_BATCH);
+    const available = Math.max(0, limits.limit - limits.usedByOthers);
+    this.maxBatch = Math.max(1, Math.min(MAX_BATCH, Math.floor(available * RESERVE)));
+    this.ceiling = Math.max(0, Math.floor(available * (1 - RESERVE)) - this.maxBatch);
   }
 
   private wakeIdle(): void {

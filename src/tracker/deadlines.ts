@@ -1,6 +1,6 @@
 /** Something with a deadline. The two last fields belong to {@link Deadlines}. */
 export interface Timed {
-  /** monotonic milliseconds; may be moved to a later time at any moment, to an earlier one only by `advance` */
+  /** monotonic milliseconds; may be moved to a later time at any moment, never to an earlier one */
   deadlineMs: number;
   /** the time by which the heap orders: never later than deadlineMs */
   queuedMs: number;

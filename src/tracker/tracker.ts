@@ -71,6 +71,9 @@ export type Decision =
 /** Why an entry ceased to be: its time was over, or it had to make room. */
 export type RemovalReason = 'timeout' | 'no-room';
 
+/** The shortest prefix that can be stored for a sender (the bounds of ipv4-prefix and ipv6-prefix). */
+export const WIDEST_ENTRY = { 4: 24, 6: 48 } as const;
+
 /** Who wants to know of entries that come and go: the table's side, and the log. */
 export interface EntryListener {
   added(entry: Entry): void;
@@ -202,9 +205,12 @@ export class Tracker {
     return true;
   }
 
-  /** Whether a prefix is narrow enough to be an entry: no wider than what is stored for a sender. */
+  /**
+   * Whether a prefix can be an entry: no wider than any configuration stores. Not than this one does: what another
+   * configuration has put into the table must expire, too.
+   */
   isEntrySized(prefix: Prefix): boolean {
-    return prefix.length >= this.prefixLength(prefix.address);
+    return prefix.length >= WIDEST_ENTRY[familyOf(prefix.address)];
   }
 
   /** The entry that an address falls under. */

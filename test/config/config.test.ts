@@ -259,11 +259,11 @@ describe('a restart', () => {
     ]);
   });
 
-  it('is needed for another port as long as the filter follows it', () => {
+  it('is needed for another port: the capture has its filter', () => {
     const [before, after] = [resolved(), resolved(fromFile('port', '2525'))];
-    assert.deepEqual(needsRestart(before, after), ['pcap-filter']);
+    assert.deepEqual(needsRestart(before, after), ['port', 'pcap-filter']);
     const filter = fromFile('pcapFilter', 'tcp');
-    assert.deepEqual(needsRestart(resolved(filter), resolved(filter, fromFile('port', '2525'))), []);
+    assert.deepEqual(needsRestart(resolved(filter), resolved(filter, fromFile('port', '2525'))), ['port']);
   });
 });
 

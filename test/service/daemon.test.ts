@@ -106,11 +106,11 @@ describe('the daemon', () => {
     const now = Math.floor(Date.now() / 1000);
     place.pfctl.putEntries(['10.0.0.1'], now - 3590);
     place.pfctl.putEntries(['10.0.0.2'], now - 4000);
-    place.pfctl.putEntries(['198.51.100.0/24'], now - 9000);
+    place.pfctl.putEntries(['198.51.0.0/16'], now - 9000);
     const daemon = await place.ready();
     assert.match(daemon.stdout, /with 1 entries/);
     await until('the old one is out', async () => !(await place.pfctl.addresses()).includes('10.0.0.2'));
-    assert.deepEqual(await place.pfctl.addresses(), ['10.0.0.1', '198.51.100.0/24']);
+    assert.deepEqual(await place.pfctl.addresses(), ['10.0.0.1', '198.51.0.0/16']);
     await daemon.line(/Cleaning 10\.0\.0\.1 /);
   });
 

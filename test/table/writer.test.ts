@@ -237,14 +237,14 @@ describe('the table writer', () => {
     });
     const bench = new WriterBench(pfctl);
     await bench.writer.start();
-    assert.equal(bench.writer.room, 8000, 'nine tenths of the limit, less one batch');
-    for (const one of addresses(9000)) bench.writer.want(one);
+    assert.equal(bench.writer.room, 16_000, 'nine tenths of the limit, less one batch of a tenth');
+    for (const one of addresses(17_000)) bench.writer.want(one);
     await bench.next((event) => event.kind === 'no-room');
-    assert.equal((await pfctl.addresses()).length, 8000);
+    assert.equal((await pfctl.addresses()).length, 16_000);
     for (const one of addresses(2000)) bench.writer.unwant(one);
     await bench.next((event) => event.kind === 'recovered');
     await bench.writer.idle();
-    assert.equal((await pfctl.addresses()).length, 7000);
+    assert.equal((await pfctl.addresses()).length, 15_000);
     assert.equal(
       bench.events.some(
         (event) => event.kind === 'failed' && event.reply.message.includes('Cannot allocate'),
