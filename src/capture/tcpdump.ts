@@ -102,6 +102,15 @@ export class TcpdumpSource implements FrameSource {
       env: ENVIRONMENT,
       cwd: '/',
     });
+    // no process at all (no such file, no descriptors left): then it may have no pipes either
+    if (child.pid === undefined) {
+      return new Promise((_, reject) => {
+        child.once('error', ({ code, message }: NodeJS.ErrnoException) => {
+          const kind = code === 'ENOENT' ? 'unavailable' : code === 'EACCES' ? 'permission' : 'died';
+          reject(new CaptureError(`${this.path}: ${message}`, kind));
+        });
+      });
+    }
     this.child = child;
     return new Promise((resolve, reject) => {
       let opened = false;

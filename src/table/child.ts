@@ -48,6 +48,13 @@ export function runChild(request: ChildRequest): RunningChild {
       kill: () => undefined,
     };
   }
+  // no process at all (no such file, no descriptors left): then it may have no pipes either
+  if (child.pid === undefined) {
+    const ended = new Promise<ChildEnd>((resolve) => {
+      child.once('error', ({ message }) => resolve({ kind: 'not-started', message }));
+    });
+    return { pid: undefined, ended, kill: () => undefined };
+  }
   let stderr = '';
   let timedOut = false;
   const lines = lineSplitter(request.stdoutLine);
