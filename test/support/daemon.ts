@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, type StdioOptions } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -78,6 +78,16 @@ export class Workplace {
   /** Starts `mxallowd -c CONFIG ARGS...`. */
   start(args: readonly string[]): Daemon {
     const daemon = new Daemon(spawn(process.execPath, [CLI, '-c', this.config, ...args], { stdio: 'pipe' }));
+    this.daemons.push(daemon);
+    return daemon;
+  }
+
+  /** The same with its standard output in a file. */
+  startInto(path: string, args: readonly string[]): Daemon {
+    const file = openSync(path, 'w');
+    const stdio: StdioOptions = ['ignore', file, 'pipe'];
+    const daemon = new Daemon(spawn(process.execPath, [CLI, '-c', this.config, ...args], { stdio }));
+    closeSync(file);
     this.daemons.push(daemon);
     return daemon;
   }

@@ -241,6 +241,11 @@ describe('the table writer', () => {
     for (const one of addresses(17_000)) bench.writer.want(one);
     await bench.next((event) => event.kind === 'no-room');
     assert.equal((await pfctl.addresses()).length, 16_000);
+    await bench.next((event) => event.kind === 'no-room');
+    await bench.next((event) => event.kind === 'no-room');
+    assert.equal(bench.count('recovered'), 0, 'a table that can only be read has not recovered');
+    const retries = bench.events.flatMap((event) => (event.kind === 'failed' ? [event.retryInMs] : []));
+    assert.deepEqual(retries.slice(0, 2), [100, 200]);
     for (const one of addresses(2000)) bench.writer.unwant(one);
     await bench.next((event) => event.kind === 'recovered');
     await bench.writer.idle();
