@@ -1,3 +1,4 @@
+import { WIDEST_ENTRY } from '../packet/address.js';
 import { CAPTURE_NAMES } from './names.js';
 import * as check from './values.js';
 
@@ -107,7 +108,7 @@ export const OPTIONS = {
   ipv4Prefix: option({
     name: 'ipv4-prefix',
     value: 'BITS',
-    check: check.prefixLength(4, 24),
+    check: check.prefixLength(4, WIDEST_ENTRY[4]),
     defaultText: '32',
     help: 'length of the IPv4 prefix that is whitelisted',
     forReplay: true,
@@ -116,7 +117,7 @@ export const OPTIONS = {
   ipv6Prefix: option({
     name: 'ipv6-prefix',
     value: 'BITS',
-    check: check.prefixLength(6, 48),
+    check: check.prefixLength(6, WIDEST_ENTRY[6]),
     defaultText: '64',
     help: 'the same for IPv6; 128 for the exact address',
     forReplay: true,

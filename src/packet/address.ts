@@ -22,6 +22,9 @@ export type Family = 4 | 6;
 /** Number of bits of an address of each family. */
 export const ADDRESS_BITS: Readonly<Record<Family, number>> = { 4: 32, 6: 128 };
 
+/** The shortest prefix that can be stored for a sender: the bounds of ipv4-prefix and ipv6-prefix. */
+export const WIDEST_ENTRY: Readonly<Record<Family, number>> = { 4: 24, 6: 48 };
+
 /** The widest network that is ever let in: a wider one would open the gate to a good part of everybody. */
 export const WIDEST_NETWORK: Readonly<Record<Family, number>> = { 4: 8, 6: 16 };
 

@@ -6,6 +6,7 @@ import {
   isPossibleSource,
   type Prefix,
   prefixOf,
+  WIDEST_ENTRY,
 } from '../packet/address.js';
 import type { Observation } from '../packet/observation.js';
 import { Action, Direction, PfReason } from '../packet/pflog.js';
@@ -70,9 +71,6 @@ export type Decision =
 
 /** Why an entry ceased to be: its time was over, or it had to make room. */
 export type RemovalReason = 'timeout' | 'no-room';
-
-/** The shortest prefix that can be stored for a sender (the bounds of ipv4-prefix and ipv6-prefix). */
-export const WIDEST_ENTRY = { 4: 24, 6: 48 } as const;
 
 /** Who wants to know of entries that come and go: the table's side, and the log. */
 export interface EntryListener {
