@@ -6,6 +6,7 @@ import { resolveConfig } from '../src/config/config.js';
 import { systemClock } from '../src/service/clock.js';
 import { Engine } from '../src/service/engine.js';
 import { randomHashKey } from '../src/service/hash-key.js';
+import { PfFirewall } from '../src/service/pf-firewall.js';
 import { PfctlTable } from '../src/table/pfctl.js';
 import { frames, machine, quantile, quietLog, verdict } from './support.js';
 
@@ -55,16 +56,16 @@ const resolved = resolveConfig(
     { key: 'realMailserver', text: '192.168.1.4', where: '', origin: 'command line' },
   ],
   [],
+  'openbsd',
 );
 if (!resolved.ok) throw new Error('configuration');
 const source = new DirectSource();
 const engine = new Engine({
   config: resolved.config,
-  table,
   log: quietLog,
   clock: systemClock,
   hashKey: randomHashKey(),
-  makeSource: () => Promise.resolve(source),
+  makeFirewall: (core) => new PfFirewall(core, { table, makeSource: () => Promise.resolve(source) }),
 });
 await engine.start();
 const attempts = frames(4, ATTEMPTS, 'fake');

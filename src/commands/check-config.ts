@@ -1,4 +1,6 @@
+import { type Config, defaultValue } from '../config/config.js';
 import { formatProblem } from '../config/problem.js';
+import type { QueueRange } from '../netfilter/queue.js';
 import { formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { Exit } from '../service/sysexits.js';
@@ -26,14 +28,30 @@ export function checkConfig(argv: ParsedArguments): number {
     ['port', String(config.port)],
     ['whitelist time', `${config.whitelistTime} s after the last attempt`],
     ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
-    ['capture', `${config.capture} on ${config.pflogInterface}, filter "${config.pcapFilter}"`],
-    [
-      'table',
-      `<${config.table}>${config.anchor === '' ? '' : ` of anchor "${config.anchor}"`}, by ${config.pfctl}`,
-    ],
+    ...(config.queueNum === undefined ? pfRows(config) : queueRows(config, config.queueNum)),
     ['log', `${config.stdout ? 'standard output' : 'syslog'}, ${config.quiet ? 'error' : config.logLevel}`],
   ];
   for (const [name, value] of rows) process.stdout.write(`${`${name}:`.padEnd(22)}${value}\n`);
   process.stdout.write(`${loaded.path ?? 'the command line'}: ok\n`);
   return Exit.OK;
+}
+
+function pfRows(config: Config): [string, string][] {
+  return [
+    ['capture', `${config.capture} on ${config.pflogInterface}, filter "${config.pcapFilter}"`],
+    [
+      'table',
+      `<${config.table}>${config.anchor === '' ? '' : ` of anchor "${config.anchor}"`}, by ${config.pfctl}`,
+    ],
+  ];
+}
+
+function queueRows(config: Config, { first, last }: QueueRange): [string, string][] {
+  const full = config.failOpen ? 'accepted' : 'dropped';
+  return [
+    ['NFQUEUE', first === last ? String(first) : `${first} to ${last}`],
+    ['queue length', `${config.queueLength}; what finds it full is ${full}`],
+    ['at the end', `what is left in the queue: ${config.queueExit}`],
+    ['user', config.user ?? `${defaultValue('user')}, if there is one`],
+  ];
 }

@@ -37,9 +37,13 @@ export function loadConfig(given: readonly Given[], problems: readonly Problem[]
   const result = resolveConfig(
     [...(parsed?.given ?? []), ...given],
     [...problems, ...file.problems, ...(parsed?.problems ?? [])],
+    process.platform,
   );
   if (result.ok) {
-    return { ok: true, config: result.config, remarks: parsed?.remarks ?? [], path: parsed && path };
+    const queue = [...(parsed?.given ?? []), ...given].find(({ key }) => key === 'queueNum');
+    const idle = queue !== undefined && result.config.queueNum === undefined ? [withoutEffect(queue)] : [];
+    const remarks = [...(parsed?.remarks ?? []), ...idle];
+    return { ok: true, config: result.config, remarks, path: parsed && path };
   }
   const told =
     file.problems.length === 0 ? result.problems : result.problems.filter(({ where }) => where !== '');
@@ -51,6 +55,10 @@ export function loadConfig(given: readonly Given[], problems: readonly Problem[]
     problems: inOrderOfLines([...told, ...(isAbsent ? [absent] : []), ...(parsed?.remarks ?? [])]),
     exitStatus: isUsage ? Exit.USAGE : Exit.CONFIG,
   };
+}
+
+function withoutEffect({ where }: Given): Problem {
+  return { where, kind: 'config', message: 'queue-num is for Linux; here pf decides' };
 }
 
 /** What is wrong on the command line first, then in the file in the order of its lines, then what is missing. */

@@ -1,17 +1,23 @@
+import { accessSync, constants } from 'node:fs';
 import { release } from 'node:os';
 import { resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { selectSource } from '../capture/select.js';
-import type { Config } from '../config/config.js';
+import { type Config, defaultValue } from '../config/config.js';
 import { OPTIONS } from '../config/options.js';
 import { formatProblem } from '../config/problem.js';
+import { CAP_NET_ADMIN } from '../netfilter/problem.js';
 import { escapeText } from '../packet/escape.js';
 import { type Log, openLog } from '../log/log.js';
 import { isBackgroundChild, reportStart, startInBackground } from '../service/background.js';
 import { systemClock } from '../service/clock.js';
-import { Engine, levelOf, StartError } from '../service/engine.js';
+import { Engine, levelOf } from '../service/engine.js';
+import { type Core, type Firewall, StartError } from '../service/firewall.js';
 import { randomHashKey } from '../service/hash-key.js';
+import { PfFirewall } from '../service/pf-firewall.js';
 import { removePidFile, writePidFile } from '../service/pid-file.js';
+import { becomeUser, findUser } from '../service/privileges.js';
+import { QueueFirewall } from '../service/queue-firewall.js';
 import { Exit } from '../service/sysexits.js';
 import { PfctlTable } from '../table/pfctl.js';
 import { collectOptions, type ParsedArguments } from './arguments.js';
@@ -50,7 +56,7 @@ export async function run(argv: ParsedArguments): Promise<number> {
     log.write('warn', formatProblem(remark), { event: 'config-remark' });
   }
   endOnBug(log);
-  const daemon = new Daemon(config, log, () => loadConfig(given, []));
+  const daemon = new Daemon(config, loaded.path, log, () => loadConfig(given, []));
   const status = await daemon.start(isChild);
   if (isChild) await reportStart(status);
   if (status !== Exit.OK) {
@@ -80,26 +86,16 @@ class Daemon {
 
   constructor(
     private readonly config: Config,
+    private readonly configPath: string | undefined,
     private readonly log: Log,
     private readonly readAgain: () => ReturnType<typeof loadConfig>,
   ) {
-    const { pfctl, table, anchor } = config;
     this.engine = new Engine({
       config,
       log,
       clock: systemClock,
       hashKey: randomHashKey(),
-      table: new PfctlTable({ path: pfctl, table, anchor, timeoutMs: PFCTL_TIMEOUT_MS }),
-      makeSource: ({ capture, pflogInterface, pcapFilter, tcpdump }) =>
-        selectSource({
-          capture,
-          interfaceName: pflogInterface,
-          filter: pcapFilter,
-          tcpdumpPath: tcpdump,
-          platform: process.platform,
-          release: release(),
-          wallClockMs: systemClock.wallMs,
-        }),
+      makeFirewall: (core) => makeFirewall(core, config),
     });
   }
 
@@ -119,6 +115,8 @@ class Daemon {
     }
     try {
       await this.engine.start();
+      await this.giveUpRoot();
+      this.engine.sayReady();
       this.isReady = true;
       if (this.reloadRequested) this.reload();
       return Exit.OK;
@@ -126,6 +124,47 @@ class Daemon {
       if (!(error instanceof StartError)) throw error;
       this.removePidFile();
       return this.fail(error.message, error.exitStatus);
+    }
+  }
+
+  /** With the queue open, root is needed no more; for pf it is. */
+  private async giveUpRoot(): Promise<void> {
+    if (this.config.queueNum === undefined || process.getuid?.() !== 0) return;
+    const name = this.config.user ?? defaultValue('user') ?? '';
+    const user = findUser(name);
+    if (user === undefined) {
+      const advice = `useradd --system --no-create-home --shell /usr/sbin/nologin ${name}`;
+      if (this.config.user !== undefined) await this.refuse(`there is no user "${name}" (${advice})`);
+      this.log.write('warn', `runs as root, because there is no user "${name}": ${advice}`, {
+        event: 'root',
+      });
+      return;
+    }
+    if (user.uid === 0) return;
+    try {
+      await becomeUser(user, [CAP_NET_ADMIN]);
+    } catch (error) {
+      await this.engine.stop(0);
+      throw error;
+    }
+    const message = `root is given up: runs as ${name} (${user.uid}), with CAP_NET_ADMIN for the verdicts`;
+    this.log.write('info', message, { event: 'user', uid: user.uid, gid: user.gid });
+    this.checkReload(name);
+  }
+
+  private async refuse(message: string): Promise<never> {
+    await this.engine.stop(0);
+    throw new StartError(message, Exit.CONFIG);
+  }
+
+  /** What SIGHUP needs should be said now, not then. */
+  private checkReload(name: string): void {
+    if (this.configPath === undefined) return;
+    try {
+      accessSync(this.configPath, constants.R_OK);
+    } catch {
+      const message = `${this.configPath}: user ${name} cannot read it, so SIGHUP will not work (chgrp ${name}, chmod g+r)`;
+      this.log.write('warn', message, { event: 'config-remark' });
     }
   }
 
@@ -190,7 +229,26 @@ class Daemon {
     try {
       removePidFile(this.pidFile, process.pid);
     } catch (error) {
-      this.log.write('warn', String(error), { event: 'pid-file' });
+      // without root the folder is not ours to write to; the next start takes the file over
+      this.log.write('info', `left behind: ${String(error)}`, { event: 'pid-file' });
     }
   }
+}
+
+function makeFirewall(core: Core, config: Config): Firewall {
+  if (config.queueNum !== undefined) return new QueueFirewall(core, config.queueNum);
+  const { pfctl, table, anchor } = config;
+  return new PfFirewall(core, {
+    table: new PfctlTable({ path: pfctl, table, anchor, timeoutMs: PFCTL_TIMEOUT_MS }),
+    makeSource: ({ capture, pflogInterface, pcapFilter, tcpdump }) =>
+      selectSource({
+        capture,
+        interfaceName: pflogInterface,
+        filter: pcapFilter,
+        tcpdumpPath: tcpdump,
+        platform: process.platform,
+        release: release(),
+        wallClockMs: systemClock.wallMs,
+      }),
+  });
 }

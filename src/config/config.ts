@@ -34,11 +34,17 @@ export interface Config {
   readonly pflogInterface: string;
   readonly pcapFilter: string;
   readonly tcpdump: string | undefined;
-  readonly queueNum: number | undefined;
   readonly table: string;
   /** empty: the main ruleset */
   readonly anchor: string;
   readonly pfctl: string;
+  /** undefined: pf decides */
+  readonly queueNum: ValueOf<'queueNum'> | undefined;
+  readonly queueLength: number;
+  readonly failOpen: boolean;
+  readonly queueExit: ValueOf<'queueExit'>;
+  /** undefined: the default user, if there is one */
+  readonly user: string | undefined;
   readonly foreground: boolean;
   /** undefined: only when in the background, at the default place */
   readonly pidFile: string | undefined;
@@ -57,9 +63,14 @@ export type ConfigResult =
  * Checks and combines what the file and the command line say. Addresses add up; of anything else the last word
  * counts, and the command line comes after the file.
  * @param given - file first
+ * @param platform - Linux has queues instead of pf
  * @param earlier - problems found while the texts were read; they are reported together with those found here
  */
-export function resolveConfig(given: readonly Given[], earlier: readonly Problem[]): ConfigResult {
+export function resolveConfig(
+  given: readonly Given[],
+  earlier: readonly Problem[],
+  platform: NodeJS.Platform,
+): ConfigResult {
   const resolver = new Resolver(given);
   const port = resolver.scalar('port');
   const config: Config = {
@@ -76,10 +87,14 @@ export function resolveConfig(given: readonly Given[], earlier: readonly Problem
     pflogInterface: resolver.scalar('pflogInterface') ?? '',
     pcapFilter: resolver.isGiven('pcapFilter') ? (resolver.scalar('pcapFilter') ?? '') : `port ${port}`,
     tcpdump: resolver.scalar('tcpdump'),
-    queueNum: resolver.scalar('queueNum'),
     table: resolver.scalar('table') ?? '',
     anchor: resolver.scalar('anchor') ?? '',
     pfctl: resolver.scalar('pfctl') ?? '',
+    queueNum: queueNum(resolver, platform),
+    queueLength: resolver.scalar('queueLength') ?? 0,
+    failOpen: resolver.isGiven('failOpen'),
+    queueExit: resolver.scalar('queueExit') ?? 'drop',
+    user: resolver.isGiven('user') ? resolver.scalar('user') : undefined,
     foreground: resolver.isGiven('foreground'),
     pidFile: resolver.isGiven('pidFile') ? resolver.scalar('pidFile') : undefined,
     stdout: resolver.isGiven('stdout'),
@@ -97,6 +112,15 @@ export function defaultValue<K extends OptionKey>(key: K): ValueOf<K> | undefine
   if (spec.check === undefined || spec.defaultText === undefined) return undefined;
   const checked = spec.check(spec.defaultText);
   return checked.ok ? checked.value : undefined;
+}
+
+/** The rule of 1.9's manual, for a configuration that names neither a queue nor a pfctl. */
+const LINUX_QUEUE = { first: 23, last: 23 };
+
+function queueNum(resolver: Resolver, platform: NodeJS.Platform): Config['queueNum'] {
+  const given = resolver.scalar('queueNum');
+  if (platform !== 'linux') return undefined;
+  return resolver.isGiven('queueNum') || resolver.isGiven('pfctl') ? given : LINUX_QUEUE;
 }
 
 class Resolver {
@@ -175,6 +199,6 @@ export function needsRestart(before: Config, after: Config): string[] {
   return OPTION_LIST.filter(([key, spec]) => {
     if (spec.reloads === true || spec.commandLineOnly === true) return false;
     // the filter's default follows the port
-    return before[key as keyof Config] !== after[key as keyof Config];
+    return JSON.stringify(before[key as keyof Config]) !== JSON.stringify(after[key as keyof Config]);
   }).map(([, spec]) => spec.name);
 }

@@ -24,7 +24,7 @@ interface OptionShape<T> {
   /** what a SIGHUP takes over; the others need a restart */
   readonly reloads?: true;
   /** which heading of the help it stands under */
-  readonly group: 'Addresses' | 'Whitelist' | 'Capture' | 'Table' | 'Service';
+  readonly group: 'Addresses' | 'Whitelist' | 'Capture' | 'Table' | 'Linux' | 'Service';
   /** judging a recording needs it, too */
   readonly forReplay?: true;
 }
@@ -163,14 +163,6 @@ export const OPTIONS = {
     help: 'tcpdump or a wrapper for it',
     group: 'Capture',
   }),
-  queueNum: option({
-    name: 'queue-num',
-    letters: ['n'],
-    value: 'N',
-    check: check.integer(0, 65_535),
-    help: 'accepted for 1.9; NFQUEUE is not in this version',
-    group: 'Capture',
-  }),
   table: option({
     name: 'table',
     value: 'NAME',
@@ -193,6 +185,45 @@ export const OPTIONS = {
     defaultText: '/sbin/pfctl',
     help: 'pfctl or a wrapper for it',
     group: 'Table',
+  }),
+  queueNum: option({
+    name: 'queue-num',
+    letters: ['n'],
+    value: 'N',
+    check: check.queueRange,
+    defaultText: '23 on Linux',
+    help: 'take packets from NFQUEUE N (or N-M) and answer them, instead of pf',
+    group: 'Linux',
+  }),
+  queueLength: option({
+    name: 'queue-length',
+    value: 'N',
+    check: check.integer(64, 1_000_000),
+    defaultText: '8192',
+    help: 'packets that may wait for their verdict',
+    group: 'Linux',
+  }),
+  failOpen: option({
+    name: 'fail-open',
+    help: 'accept packets that find the queue full',
+    group: 'Linux',
+  }),
+  queueExit: option({
+    name: 'queue-exit',
+    value: 'VERDICT',
+    check: check.oneOf(['drop', 'accept'] as const),
+    defaultText: 'drop',
+    help: 'for what is left in the queue at the end: drop or accept',
+    group: 'Linux',
+  }),
+  user: option({
+    name: 'user',
+    letters: ['u'],
+    value: 'NAME',
+    check: check.name('a user name', /^[A-Za-z_][A-Za-z0-9_.-]*$/, 32),
+    defaultText: '_mxallowd',
+    help: 'become this user when the queue is open',
+    group: 'Linux',
   }),
   foreground: option({
     name: 'foreground',

@@ -61,6 +61,19 @@ export function integer(min: number, max: number, unit = ''): Check<number> {
   };
 }
 
+/** Numbers of queues that can be had at once: a batch of messages for all of them must have its bounds. */
+const MOST_QUEUES = 64;
+
+/** A number of an NFQUEUE, or a range of them such as `23-26`. */
+export const queueRange: Check<{ readonly first: number; readonly last: number }> = (text) => {
+  const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);
+  const first = Number(match?.[1]);
+  const last = Number(match?.[2] ?? match?.[1]);
+  return match !== null && first <= last && last <= 65_535 && last - first < MOST_QUEUES
+    ? good({ first, last })
+    : bad(`a queue number from 0 to 65535, or a range of at most ${MOST_QUEUES} such as 23-26`);
+};
+
 /** Number of bits of a stored prefix. */
 export function prefixLength(family: 4 | 6, min: number): Check<number> {
   return integer(min, ADDRESS_BITS[family], 'bits');

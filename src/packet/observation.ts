@@ -2,7 +2,15 @@ import { type Address, addressOfWords, type Family } from './address.js';
 import { int32, uint16 } from './bytes.js';
 import { type Frame, LinkType } from './frame.js';
 import { findTcpInIpv4, findTcpInIpv6, type IpFailure, ipv4TotalLength, ipv6TotalLength } from './ip.js';
-import { type HeaderFailure, IP_VERSION_OF_FAMILY, locateHeader, oldDirection, readName } from './pflog.js';
+import {
+  Action,
+  type HeaderFailure,
+  IP_VERSION_OF_FAMILY,
+  locateHeader,
+  oldDirection,
+  PfReason,
+  readName,
+} from './pflog.js';
 
 /** TCP flag bits (RFC 9293 section 3.1, byte 13). */
 export const TcpFlag = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16, URG: 32, ECE: 64, CWR: 128 } as const;
@@ -91,6 +99,8 @@ function failed(reason: UndecodedReason): Undecoded {
 /** Ports at 0 and 2, data offset at 12, flags at 13 (RFC 9293 section 3.1). */
 const TCP_UP_TO_FLAGS = 14;
 const TCP_HEADER = 20;
+/** Without options and extension headers (RFC 791, RFC 8200). */
+const IP_HEADER = { 4: 20, 6: 40 } as const;
 
 /**
  * Decodes a frame of pf's log: pflog header, IPv4 or IPv6, TCP.
@@ -108,19 +118,87 @@ export function decode(frame: Frame): Observation | Undecoded {
   if (version === undefined) return failed('unknown-address-family');
   if (start >= end) return failed(version === 4 ? 'truncated-ipv4' : 'truncated-ipv6');
   if ((data[start] as number) >> 4 !== version) return failed('version-mismatch');
-
-  const tcp = version === 4 ? findTcpInIpv4(data, start, end) : findTcpInIpv6(data, start, end);
+  const tcp = locateTcp(data, start, end, version);
   if (typeof tcp === 'string') return failed(tcp);
-  const packetEnd = start + (version === 4 ? ipv4TotalLength(data, start) : ipv6TotalLength(data, start));
-  if (packetEnd - tcp < TCP_HEADER) return failed('short-tcp');
-  if (end - tcp < TCP_UP_TO_FLAGS) return failed('truncated-tcp');
-  if ((data[tcp + 12] as number) >> 4 < TCP_HEADER / 4) return failed('bad-tcp');
 
   const { layout } = location;
   const isOld = layout === undefined;
+  return observation(
+    data,
+    start,
+    tcp,
+    version,
+    frame.timeMs,
+    isOld ? oldDirection(uint16(data, offset + 26)) : (data[offset + layout.dir] as number),
+    isOld ? uint16(data, offset + 24) : (data[offset + 2] as number),
+    isOld ? uint16(data, offset + 22) : (data[offset + 3] as number),
+    readName(data, offset + 4),
+    isOld ? '' : readName(data, offset + 20),
+    isOld ? (uint16(data, offset + 20) << 16) >> 16 : int32(data, offset + 36),
+  );
+}
+
+/**
+ * Decodes a bare IP packet: IPv4 or IPv6, TCP. No firewall has decided about it yet: its action is "pass".
+ * Never throws, never reads from `end` on.
+ * @param start - offset of the IP header in `data`
+ * @param end - offset after the last byte that was captured
+ * @param timeMs - when it came, milliseconds since 1970
+ * @param direction - packet/pflog `Direction`
+ */
+export function decodePacket(
+  data: Uint8Array,
+  start: number,
+  end: number,
+  timeMs: number,
+  direction: number,
+): Observation | Undecoded {
+  const version = start < end ? (data[start] as number) >> 4 : 0;
+  if (version !== 4 && version !== 6) return failed('version-mismatch');
+  const tcp = locateTcp(data, start, end, version);
+  if (typeof tcp === 'string') return failed(tcp);
+  return observation(data, start, tcp, version, timeMs, direction, Action.PASS, PfReason.MATCH, '', '', -1);
+}
+
+/**
+ * The addresses of a packet whose TCP header cannot be read; ports and flags are 0.
+ * @returns undefined when the IP header is cut or makes no sense
+ */
+export function decodeAddresses(data: Uint8Array, start: number, end: number): Observation | undefined {
+  const version = start < end ? (data[start] as number) >> 4 : 0;
+  if ((version !== 4 && version !== 6) || end - start < IP_HEADER[version]) return undefined;
+  // a TCP header of zeros stands in
+  const packet = new Uint8Array(IP_HEADER[version] + TCP_HEADER);
+  packet.set(data.subarray(start, start + IP_HEADER[version]));
+  return observation(packet, 0, IP_HEADER[version], version, 0, 0, Action.PASS, PfReason.MATCH, '', '', -1);
+}
+
+/** Finds a TCP header whose flags can be read, behind an IP header. */
+function locateTcp(data: Uint8Array, start: number, end: number, version: Family): number | UndecodedReason {
+  const tcp = version === 4 ? findTcpInIpv4(data, start, end) : findTcpInIpv6(data, start, end);
+  if (typeof tcp === 'string') return tcp;
+  const packetEnd = start + (version === 4 ? ipv4TotalLength(data, start) : ipv6TotalLength(data, start));
+  if (packetEnd - tcp < TCP_HEADER) return 'short-tcp';
+  if (end - tcp < TCP_UP_TO_FLAGS) return 'truncated-tcp';
+  return (data[tcp + 12] as number) >> 4 < TCP_HEADER / 4 ? 'bad-tcp' : tcp;
+}
+
+function observation(
+  data: Uint8Array,
+  start: number,
+  tcp: number,
+  version: Family,
+  timeMs: number,
+  direction: number,
+  action: number,
+  pfReason: number,
+  interfaceName: string,
+  anchor: string,
+  ruleNumber: number,
+): Observation {
   const isIpv4 = version === 4;
   return new Observation(
-    frame.timeMs,
+    timeMs,
     version,
     int32(data, isIpv4 ? start + 12 : start + 8),
     isIpv4 ? 0 : int32(data, start + 12),
@@ -133,12 +211,12 @@ export function decode(frame: Frame): Observation | Undecoded {
     uint16(data, tcp),
     uint16(data, tcp + 2),
     data[tcp + 13] as number,
-    isOld ? oldDirection(uint16(data, offset + 26)) : (data[offset + layout.dir] as number),
-    isOld ? uint16(data, offset + 24) : (data[offset + 2] as number),
-    isOld ? uint16(data, offset + 22) : (data[offset + 3] as number),
-    readName(data, offset + 4),
-    isOld ? '' : readName(data, offset + 20),
-    isOld ? (uint16(data, offset + 20) << 16) >> 16 : int32(data, offset + 36),
+    direction,
+    action,
+    pfReason,
+    interfaceName,
+    anchor,
+    ruleNumber,
   );
 }
 

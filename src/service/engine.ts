@@ -1,132 +1,93 @@
-import { CaptureError, type FrameSource } from '../capture/source.js';
 import { type Config, needsRestart } from '../config/config.js';
 import type { Level, Log } from '../log/log.js';
-import { formatPrefix, type PrefixText } from '../packet/address.js';
-import { escapeText } from '../packet/escape.js';
-import type { Frame } from '../packet/frame.js';
-import type { Table, TableEntry } from '../table/table.js';
-import { TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
-import type { Decision, EntryListener } from '../tracker/tracker.js';
-import { CaptureKeeper } from './capture-keeper.js';
+import type { Observation, Undecoded } from '../packet/observation.js';
 import type { HashKey } from '../tracker/siphash.js';
+import type { EntryListener, Tracker } from '../tracker/tracker.js';
 import type { Clock } from './clock.js';
-import { Judge, trackerConfig } from './judge.js';
+import type { Core, Firewall } from './firewall.js';
+import { Judge, type Judgement, trackerConfig } from './judge.js';
 import {
   decisionLevel,
   decisionLine,
-  foreignLine,
   type Line,
   removalLine,
   statisticsLine,
-  writerLine,
+  unjudgedLine,
 } from './messages.js';
 import { RateLimit } from './rate-limit.js';
-import { Exit } from './sysexits.js';
 
 /** What the engine works with. */
 export interface EngineParts {
   readonly config: Config;
-  readonly table: Table;
   readonly log: Log;
   readonly clock: Clock;
   readonly hashKey: HashKey;
-  /** makes a live source, not yet opened; called again when the capture has died */
-  readonly makeSource: (config: Config) => Promise<FrameSource>;
+  readonly makeFirewall: (core: Core) => Firewall;
 }
 
-/** A start that failed, in words for the administrator, with the exit status for it (sysexits). */
-export class StartError extends Error {
-  override readonly name = 'StartError';
-
-  constructor(
-    message: string,
-    readonly exitStatus: number,
-  ) {
-    super(message);
-  }
-}
-
-/** Between two comparisons of the table with the whitelist. */
-const COMPARE_EVERY_MS = 5 * 60_000;
-/** A refused SYN shows that the table has lost an entry; no sooner than this after the last comparison. */
-const COMPARE_AGAIN_MS = 10_000;
-/** An entry older than this should be in the table. */
-const SETTLED_MS = 5000;
 /** Deadlines within this time are handled together. */
 const EXPIRY_SLACK_MS = 1000;
-/** For what is pending when the capture cannot be opened. */
-const ABANDON_MS = 1000;
 /** Log lines about decisions in a second, at the most. */
 const LINES_PER_SECOND = 500;
 
-/** Frames in, table and log out: wires the parts together and keeps them alive. */
-export class Engine {
-  private config: Config;
-  private readonly judge: Judge;
-  private readonly writer: TableWriter;
-  private readonly capture: CaptureKeeper;
+/** Packets in, decisions and log out: wires tracker, firewall and log together. */
+export class Engine implements Core {
+  config: Config;
+  readonly clock: Clock;
+  private readonly judgeOfFrames: Judge;
+  private readonly firewall: Firewall;
   private cancelExpiry: (() => void) | undefined;
   private expiryAtMs = Number.POSITIVE_INFINITY;
-  private cancelCompare: (() => void) | undefined;
-  private comparedAtMs = 0;
-  private foreign = 0;
-  private allowed: ReadonlySet<PrefixText>;
+  private roomForEntries = Number.POSITIVE_INFINITY;
   private stopping = false;
   private readonly lines: RateLimit;
 
   constructor(private readonly parts: EngineParts) {
     this.config = parts.config;
-    this.allowed = new Set(this.config.allow.map(formatPrefix));
-    const { clock, table } = parts;
+    this.clock = parts.clock;
     const listener: EntryListener = {
-      added: (entry) => this.writer.want(formatPrefix(entry.prefix)),
+      added: (entry) => this.firewall.added(entry),
       removed: (entry, reason) => {
-        const prefix = formatPrefix(entry.prefix);
-        if (!this.allowed.has(prefix)) this.writer.unwant(prefix);
+        this.firewall.removed(entry);
         this.sayOften(reason === 'timeout' ? 'info' : 'warn', () => removalLine(entry, reason));
       },
     };
-    this.judge = new Judge(trackerConfig(this.config, 'pf'), listener, parts.hashKey);
-    this.writer = new TableWriter({
-      table,
-      judge: (entry) => this.judgeTableEntry(entry),
-      report: (event) => this.onWriter(event),
-      nowMs: clock.monotonicMs,
-      after: clock.after,
-      soon: clock.soon,
-    });
-    this.capture = new CaptureKeeper({
-      makeSource: () => parts.makeSource(this.config),
-      frame: (frame) => this.onFrame(frame),
-      say: (line) => this.say(line),
-      clock,
-    });
-    this.lines = new RateLimit(LINES_PER_SECOND, clock, (suppressed) => {
+    this.firewall = parts.makeFirewall(this);
+    this.judgeOfFrames = new Judge(
+      trackerConfig(this.config, this.firewall.authority),
+      listener,
+      parts.hashKey,
+    );
+    this.lines = new RateLimit(LINES_PER_SECOND, parts.clock, (suppressed) => {
       const message = `${suppressed} more lines about packets within a second were not logged`;
       this.say({ level: 'info', message, fields: { event: 'lines-suppressed', suppressed } });
     });
   }
 
+  get tracker(): Tracker {
+    return this.judgeOfFrames.tracker;
+  }
+
   /**
-   * Reads and adopts the table, then opens the capture.
-   * @throws StartError when either cannot be done
+   * Gets the firewall ready and begins to judge.
+   * @throws StartError when that cannot be done
    */
   async start(): Promise<void> {
-    for (const prefix of this.allowed) this.writer.want(prefix);
-    const reply = await this.writer.start();
-    if (!reply.ok) throw tableError(this.config, this.parts.table.description, reply.failure, reply.message);
-    this.comparedAtMs = this.parts.clock.monotonicMs();
-    this.armExpiry();
-    this.armCompare();
     try {
-      await this.capture.open();
+      await this.firewall.start();
     } catch (error) {
-      await this.stop(ABANDON_MS);
-      if (!(error instanceof CaptureError)) throw error;
-      throw captureError(error);
+      this.stopping = true;
+      this.cancelExpiry?.();
+      this.lines.close();
+      throw error;
     }
-    const { size } = this.judge.tracker;
-    const message = `mxallowd is ready: ${this.capture.description}, table ${this.parts.table.description} with ${size} entries`;
+    this.armExpiry();
+  }
+
+  /** Says that the start is complete. */
+  sayReady(): void {
+    const { size } = this.tracker;
+    const message = `mxallowd is ready: ${this.firewall.description} with ${size} entries`;
     this.say({ level: 'info', message, fields: { event: 'ready', entries: size } });
   }
 
@@ -137,8 +98,7 @@ export class Engine {
       const message = `a restart is needed for the change of ${restart.join(', ')}`;
       this.say({ level: 'warn', message, fields: { event: 'restart-needed' } });
     }
-    const before = this.allowed;
-    this.allowed = new Set(config.allow.map(formatPrefix));
+    const before = this.config;
     this.config = {
       ...this.config,
       fakeMailserver: config.fakeMailserver,
@@ -151,127 +111,67 @@ export class Engine {
     };
     this.parts.log.setLevel(levelOf(config));
     this.configureTracker();
-    for (const prefix of this.allowed) this.writer.want(prefix);
-    const entries = new Set([...this.judge.tracker.entries()].map((entry) => formatPrefix(entry.prefix)));
-    for (const prefix of before) {
-      if (!this.allowed.has(prefix) && !entries.has(prefix)) this.writer.unwant(prefix);
-    }
-    const { fakeMailserver, realMailserver } = config;
+    const { fakeMailserver, realMailserver, allow } = config;
     const message =
       `configuration read again: ${fakeMailserver.length} fake and ${realMailserver.length} real addresses, ` +
-      `${this.allowed.size} allowed at all times`;
+      `${allow.length} allowed at all times`;
     this.say({ level: 'info', message, fields: { event: 'reloaded' } });
-    this.writer.compare();
+    this.firewall.reconfigured(before);
   }
 
   /** Logs the statistics. */
   logStatistics(): void {
-    this.say(statisticsLine(this.judge.tracker.counters, this.judge.tracker.size));
-    const unjudged = Object.fromEntries(this.judge.unjudged);
-    const { received, dropped } = this.capture.statistics();
-    const reasons = [...this.judge.unjudged].map(([reason, count]) => `${count} ${reason}`).join(', ');
-    const message =
-      `${received} frames received, ${dropped ?? 'an unknown number'} dropped; ` +
-      `not judged: ${reasons === '' ? 'none' : reasons}`;
-    this.say({
-      level: 'info',
-      message,
-      fields: { event: 'capture-statistics', received, dropped, ...unjudged },
-    });
+    this.say(statisticsLine(this.tracker.counters, this.tracker.size));
+    this.say(unjudgedLine(this.judgeOfFrames.unjudged));
+    this.firewall.logStatistics();
   }
 
-  /**
-   * Closes the capture, writes out what is pending, and ends.
-   * @returns number of table changes that could not be made in time
-   */
-  async stop(withinMs: number): Promise<number> {
+  /** Lets go of the firewall, with what is pending written out, and ends. */
+  async stop(withinMs: number): Promise<void> {
     this.stopping = true;
     this.cancelExpiry?.();
-    this.cancelCompare?.();
-    const [unwritten] = await Promise.all([this.writer.close(withinMs), this.capture.close()]);
+    await this.firewall.stop(withinMs);
     this.lines.close();
-    if (unwritten > 0) {
-      const message = `${unwritten} changes could not be written to ${this.parts.table.description} before the end`;
-      this.say({ level: 'error', message, fields: { event: 'unwritten', unwritten } });
-    }
-    return unwritten;
   }
 
-  private onFrame(frame: Frame): void {
-    const nowMs = this.parts.clock.monotonicMs();
-    const { observation, decision } = this.judge.judge(frame, nowMs);
-    if (observation === undefined || decision.kind === 'unjudged') return;
+  judge(decoded: Observation | Undecoded): Judgement {
+    const judgement = this.judgeOfFrames.decide(decoded, this.clock.monotonicMs());
+    const { observation, decision } = judgement;
+    if (observation === undefined || decision.kind === 'unjudged') return judgement;
     if (decision.kind === 'attempt') this.armExpiry();
-    if (decision.kind === 'refusal') this.suspectTable(decision, nowMs);
     this.sayOften(decisionLevel(decision), () => decisionLine(decision, observation));
+    return judgement;
   }
 
-  /** pf refused a sender that should have been in its table for some time: look what the table has. */
-  private suspectTable(decision: Decision & { kind: 'refusal' }, nowMs: number): void {
-    const { entry } = decision;
-    if (entry === undefined || nowMs - entry.addedMs < SETTLED_MS) return;
-    if (this.writer.pending > 0 || nowMs - this.comparedAtMs < COMPARE_AGAIN_MS) return;
-    this.comparedAtMs = nowMs;
-    this.writer.compare();
-  }
-
-  /** What to do with an entry of the table that is not ours. */
-  private judgeTableEntry(entry: TableEntry): Verdict {
-    const { tracker } = this.judge;
-    if (!tracker.isEntrySized(entry.prefix)) return 'leave';
-    const { clock } = this.parts;
-    const lifeMs = this.config.whitelistTime * 1000;
-    const ageMs = entry.clearedAtMs === undefined ? 0 : Math.max(0, clock.wallMs() - entry.clearedAtMs);
-    const origin = this.comparedAtMs === 0 ? 'adopted' : 'manual';
-    return tracker.adopt(entry.prefix, origin, lifeMs - ageMs, clock.monotonicMs()) ? 'adopt' : 'delete';
-  }
-
-  private onWriter(event: WriterEvent): void {
-    const line = writerLine(event, `pf table ${this.parts.table.description}`);
-    if (line !== undefined) this.say(line);
-    if (event.kind !== 'compared') return;
-    if (event.foreign > this.foreign) this.say(foreignLine(event.foreign, this.parts.table.description));
-    this.foreign = event.foreign;
+  limitEntries(maxEntries: number): void {
+    this.roomForEntries = maxEntries;
     this.configureTracker();
+  }
+
+  entriesAdopted(): void {
     this.armExpiry();
-    this.capture.checkDrops();
+  }
+
+  say(line: Line): void {
+    this.parts.log.write(line.level, line.message, line.fields);
   }
 
   /** The tracker gets no more room than the firewall has. */
   private configureTracker(): void {
-    const room = this.writer.room - this.foreign - this.config.allow.length;
-    const maxEntries = Math.max(1, Math.min(this.config.maxEntries, room));
-    if (maxEntries < this.config.maxEntries) {
-      const message =
-        `pf's limit on table entries leaves room for ${maxEntries} entries, less than max-entries ` +
-        `(${this.config.maxEntries}); raise "set limit table-entries" in pf.conf`;
-      this.say({ level: 'warn', message, fields: { event: 'less-room', maxEntries } });
-    }
-    this.judge.tracker.configure(trackerConfig(this.config, 'pf', maxEntries));
+    const maxEntries = Math.max(1, Math.min(this.config.maxEntries, this.roomForEntries));
+    this.tracker.configure(trackerConfig(this.config, this.firewall.authority, maxEntries));
   }
 
   private armExpiry(): void {
-    const nextMs = this.judge.tracker.nextDeadlineMs();
+    const nextMs = this.tracker.nextDeadlineMs();
     if (nextMs === undefined || this.stopping || nextMs >= this.expiryAtMs - EXPIRY_SLACK_MS) return;
     this.cancelExpiry?.();
     this.expiryAtMs = nextMs + EXPIRY_SLACK_MS;
-    this.cancelExpiry = this.parts.clock.after(this.expiryAtMs - this.parts.clock.monotonicMs(), () => {
+    this.cancelExpiry = this.clock.after(this.expiryAtMs - this.clock.monotonicMs(), () => {
       this.expiryAtMs = Number.POSITIVE_INFINITY;
-      this.judge.tracker.expire(this.parts.clock.monotonicMs());
+      this.tracker.expire(this.clock.monotonicMs());
       this.armExpiry();
     });
-  }
-
-  private armCompare(): void {
-    this.cancelCompare = this.parts.clock.after(COMPARE_EVERY_MS, () => {
-      this.comparedAtMs = this.parts.clock.monotonicMs();
-      this.writer.compare();
-      this.armCompare();
-    });
-  }
-
-  private say(line: Line): void {
-    this.parts.log.write(line.level, line.message, line.fields);
   }
 
   /** For lines that a sender can cause at will: made only when they are wanted, and not too many. */
@@ -283,22 +183,4 @@ export class Engine {
 /** The log level that the options ask for. */
 export function levelOf(config: Config): Level {
   return config.quiet ? 'error' : config.logLevel;
-}
-
-function tableError(config: Config, table: string, failure: string, message: string): StartError {
-  if (failure === 'missing-table') {
-    const where = config.anchor === '' ? '/etc/pf.conf' : `the rules of anchor "${config.anchor}"`;
-    return new StartError(
-      `pf table ${table} does not exist: put the line "table <${config.table}> persist" into ${where} ` +
-        'and load it (pfctl -f /etc/pf.conf)',
-      Exit.UNAVAILABLE,
-    );
-  }
-  const status = failure === 'permission' ? Exit.NOPERM : Exit.UNAVAILABLE;
-  return new StartError(`pf table ${table} cannot be read: ${escapeText(message)}`, status);
-}
-
-function captureError(error: CaptureError): StartError {
-  const status = { permission: Exit.NOPERM, data: Exit.DATAERR }[error.kind as 'permission' | 'data'];
-  return new StartError(escapeText(error.message), status ?? Exit.UNAVAILABLE);
 }

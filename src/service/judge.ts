@@ -1,7 +1,7 @@
 import type { HashKey } from '../tracker/siphash.js';
 import type { Config } from '../config/config.js';
 import type { Frame } from '../packet/frame.js';
-import { decode, type Observation, type UndecodedReason } from '../packet/observation.js';
+import { decode, type Observation, type Undecoded, type UndecodedReason } from '../packet/observation.js';
 import {
   type Decision,
   type EntryListener,
@@ -32,8 +32,12 @@ export class Judge {
 
   /** @param nowMs - the tracker's time: monotonic milliseconds, or a recording's own time */
   judge(frame: Frame, nowMs: number): Judgement {
+    return this.decide(decode(frame), nowMs);
+  }
+
+  /** The same for what has been decoded already. */
+  decide(decoded: Observation | Undecoded, nowMs: number): Judgement {
     this.frames++;
-    const decoded = decode(frame);
     if (!decoded.ok) {
       this.countUnjudged(decoded.reason);
       return { observation: undefined, decision: { kind: 'unjudged', reason: decoded.reason } };

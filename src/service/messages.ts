@@ -1,4 +1,6 @@
+import type { CaptureStatistics } from '../capture/source.js';
 import type { Fields, Level } from '../log/log.js';
+import type { QueueStatistics } from '../netfilter/queue.js';
 import { formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Observation } from '../packet/observation.js';
@@ -70,6 +72,32 @@ export function statisticsLine(counters: Counters, entries: number): Line {
     `Statistics: ${counters.refusals} blocked connection attempts, ` +
     `${counters.expiredUsed} successful connections, ${counters.expiredUnused} direct-to-fake-mx`;
   return { level: 'info', message, fields: { event: 'statistics', entries, ...counters } };
+}
+
+/** What was captured. */
+export function captureLine({ received, dropped }: CaptureStatistics): Line {
+  const message = `${received} frames received, ${dropped ?? 'an unknown number'} dropped`;
+  return { level: 'info', message, fields: { event: 'capture-statistics', received, dropped } };
+}
+
+/** Packets that led to no decision. */
+export function unjudgedLine(unjudged: ReadonlyMap<string, number>): Line {
+  const reasons = [...unjudged].map(([reason, count]) => `${count} ${reason}`).join(', ');
+  return {
+    level: 'info',
+    message: `not judged: ${reasons === '' ? 'none' : reasons}`,
+    fields: { event: 'unjudged', ...Object.fromEntries(unjudged) },
+  };
+}
+
+/** What went through the queues of netfilter. */
+export function queueLine(statistics: QueueStatistics): Line {
+  const { received, accepted, dropped, lost, full, waiting } = statistics;
+  const message =
+    `${received} packets from the queue: ${accepted} accepted, ${dropped} dropped; ` +
+    `${lost} lost because we were too slow, ${full ?? 'an unknown number'} because the queue was full`;
+  const fields = { event: 'queue-statistics', received, accepted, dropped, lost, full, waiting };
+  return { level: 'info', message, fields };
 }
 
 /** Entries of the table that are nobody's business but the operator's. */

@@ -172,6 +172,16 @@ export class Tracker {
     return role === 'fake' ? this.attempt(observation, id, nowMs) : this.request(observation, id, passed);
   }
 
+  /**
+   * Whether a packet may pass of which only the addresses can be read: to a real MX only from somebody whitelisted.
+   * A SYN behind headers that nobody can follow is not let through unjudged.
+   */
+  mayPassUnread(addresses: Observation): boolean {
+    if (this.role(addresses) !== 'real') return true;
+    const { family, source0, source1, source2, source3 } = addresses;
+    return this.whitelist.match(family, source0, source1, source2, source3) >= 0 || this.isAllowed(addresses);
+  }
+
   /** Takes out all entries whose time is over. */
   expire(nowMs: number): void {
     for (;;) {

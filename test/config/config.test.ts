@@ -16,14 +16,14 @@ function fromCommandLine(key: OptionKey, text?: string): Given {
 const SERVERS = [fromFile('fakeMailserver', '192.0.2.3'), fromFile('realMailserver', '192.0.2.4')];
 
 function resolved(...given: Given[]): Config {
-  const result = resolveConfig([...SERVERS, ...given], []);
+  const result = resolveConfig([...SERVERS, ...given], [], 'openbsd');
   assert.ok(result.ok, result.ok ? '' : result.problems.map(formatProblem).join('\n'));
   return result.config;
 }
 
 /** The problems as `kind: text`. */
 function problemsOf(given: readonly Given[]): string[] {
-  const result = resolveConfig(given, []);
+  const result = resolveConfig(given, [], 'openbsd');
   return result.ok ? [] : result.problems.map((problem) => `${problem.kind}: ${formatProblem(problem)}`);
 }
 
@@ -44,10 +44,14 @@ describe('what is not given', () => {
       pflogInterface: 'pflog0',
       pcapFilter: 'port 25',
       tcpdump: undefined,
-      queueNum: undefined,
       table: 'mx-white',
       anchor: '',
       pfctl: '/sbin/pfctl',
+      queueNum: undefined,
+      queueLength: 8192,
+      failOpen: false,
+      queueExit: 'drop',
+      user: undefined,
       foreground: false,
       pidFile: undefined,
       stdout: false,
@@ -97,6 +101,31 @@ describe('what is given more than once', () => {
   });
 });
 
+describe('queue-num', () => {
+  const queueOn = (platform: NodeJS.Platform, ...given: Given[]) => {
+    const result = resolveConfig([...SERVERS, ...given], [], platform);
+    assert.ok(result.ok);
+    return result.config.queueNum;
+  };
+
+  it('is 23 on Linux, unless it is given', () => {
+    assert.deepEqual(queueOn('linux'), { first: 23, last: 23 });
+    assert.deepEqual(queueOn('linux', fromFile('queueNum', '7-9')), { first: 7, last: 9 });
+  });
+
+  it('is none on Linux when a pfctl is named, unless both are', () => {
+    const pfctl = fromFile('pfctl', '/usr/local/bin/pfctl');
+    assert.equal(queueOn('linux', pfctl), undefined);
+    assert.deepEqual(queueOn('linux', pfctl, fromFile('queueNum', '7')), { first: 7, last: 7 });
+  });
+
+  it('is none where pf is', () => {
+    for (const platform of ['openbsd', 'freebsd'] as const) {
+      assert.equal(queueOn(platform, fromFile('queueNum', '7')), undefined);
+    }
+  });
+});
+
 describe('what is given is taken over', () => {
   it('each option at its place', () => {
     const config = resolved(
@@ -109,6 +138,10 @@ describe('what is given is taken over', () => {
       fromFile('pflogInterface', 'pflog1'),
       fromFile('tcpdump', '/usr/sbin/tcpdump'),
       fromFile('queueNum', '23'),
+      fromFile('queueLength', '1024'),
+      fromFile('failOpen'),
+      fromFile('queueExit', 'accept'),
+      fromFile('user', 'nobody'),
       fromFile('anchor', 'mx/allow'),
       fromFile('pfctl', '/usr/local/bin/pfctl'),
       fromCommandLine('foreground'),
@@ -129,9 +162,13 @@ describe('what is given is taken over', () => {
       capture: 'pcap',
       pflogInterface: 'pflog1',
       tcpdump: '/usr/sbin/tcpdump',
-      queueNum: 23,
       anchor: 'mx/allow',
       pfctl: '/usr/local/bin/pfctl',
+      queueNum: undefined,
+      queueLength: 1024,
+      failOpen: true,
+      queueExit: 'accept',
+      user: 'nobody',
       foreground: true,
       pidFile: '/tmp/mx.pid',
       stdout: true,
@@ -166,7 +203,7 @@ describe('the mail servers', () => {
       kind: 'config',
       message: 'ENOENT: no such file or directory',
     } as const;
-    const result = resolveConfig([], [earlier]);
+    const result = resolveConfig([], [earlier], 'openbsd');
     assert.ok(!result.ok);
     assert.deepEqual(
       result.problems.map(({ kind }) => kind),

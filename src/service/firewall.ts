@@ -1,0 +1,54 @@
+import type { Config } from '../config/config.js';
+import type { Observation, Undecoded } from '../packet/observation.js';
+import type { Tracker, TrackerConfig } from '../tracker/tracker.js';
+import type { Entry } from '../tracker/whitelist.js';
+import type { Clock } from './clock.js';
+import type { Judgement } from './judge.js';
+import type { Line } from './messages.js';
+
+/** What a firewall needs of the engine. */
+export interface Core {
+  /** the configuration as it is now */
+  readonly config: Config;
+  readonly tracker: Tracker;
+  readonly clock: Clock;
+  /** Judges a packet, logs the decision, and sees to the entry's end. */
+  judge(decoded: Observation | Undecoded): Judgement;
+  /** The firewall has room for so many entries only. */
+  limitEntries(maxEntries: number): void;
+  /** Entries have come from elsewhere: their time must end, too. */
+  entriesAdopted(): void;
+  say(line: Line): void;
+}
+
+/** Where packets come from, and where it is decided who gets in: pf with its table, or the queues of netfilter. */
+export interface Firewall {
+  /** who decides whether a SYN to the real MX is admitted */
+  readonly authority: TrackerConfig['authority'];
+  /** for people; complete after the start */
+  readonly description: string;
+  /**
+   * Gets ready to judge.
+   * @throws StartError when that cannot be
+   */
+  start(): Promise<void>;
+  added(entry: Entry): void;
+  removed(entry: Entry): void;
+  /** The engine has taken over another configuration. */
+  reconfigured(before: Config): void;
+  logStatistics(): void;
+  /** Writes out what is pending and lets go; never throws. */
+  stop(withinMs: number): Promise<void>;
+}
+
+/** A start that failed, in words for the administrator, with the exit status for it (sysexits). */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+
+  constructor(
+    message: string,
+    readonly exitStatus: number,
+  ) {
+    super(message);
+  }
+}

@@ -1,0 +1,227 @@
+import { CaptureError, type FrameSink, type FrameSource } from '../capture/source.js';
+import type { Config } from '../config/config.js';
+import { formatPrefix, type PrefixText } from '../packet/address.js';
+import { escapeText } from '../packet/escape.js';
+import type { Frame } from '../packet/frame.js';
+import { decode } from '../packet/observation.js';
+import type { Table, TableEntry } from '../table/table.js';
+import { TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
+import type { Decision } from '../tracker/tracker.js';
+import type { Entry } from '../tracker/whitelist.js';
+import { type Core, type Firewall, StartError } from './firewall.js';
+import { Keeper } from './keeper.js';
+import { captureLine, foreignLine, writerLine } from './messages.js';
+import { Exit } from './sysexits.js';
+
+/** What pf is reached by. */
+export interface PfParts {
+  readonly table: Table;
+  /** makes a live source, not yet opened; called again when the capture has died */
+  readonly makeSource: (config: Config) => Promise<FrameSource>;
+}
+
+/** Between two comparisons of the table with the whitelist. */
+const COMPARE_EVERY_MS = 5 * 60_000;
+/** A refused SYN shows that the table has lost an entry; no sooner than this after the last comparison. */
+const COMPARE_AGAIN_MS = 10_000;
+/** For what is pending when the capture cannot be opened. */
+const ABANDON_MS = 1000;
+/** An entry older than this should be in the table. */
+const SETTLED_MS = 5000;
+
+/** pf: its log says who came, its table says who may reach the real MX. */
+export class PfFirewall implements Firewall {
+  readonly authority = 'pf';
+  private readonly writer: TableWriter;
+  private readonly capture: Keeper<FrameSource>;
+  private cancelCompare: (() => void) | undefined;
+  private comparedAtMs = 0;
+  private foreign = 0;
+  private droppedBefore = 0;
+  private allowed: ReadonlySet<PrefixText>;
+
+  constructor(
+    private readonly core: Core,
+    private readonly parts: PfParts,
+  ) {
+    const { clock, config } = core;
+    this.allowed = new Set(config.allow.map(formatPrefix));
+    this.writer = new TableWriter({
+      table: parts.table,
+      judge: (entry) => this.judgeTableEntry(entry),
+      report: (event) => this.onWriter(event),
+      nowMs: clock.monotonicMs,
+      after: clock.after,
+      soon: clock.soon,
+    });
+    this.capture = new Keeper({
+      open: async (lost, made) => {
+        const source = await parts.makeSource(this.core.config);
+        made(source);
+        this.droppedBefore = 0;
+        await source.open(this.sink(lost));
+      },
+      explain: (error) => (error instanceof CaptureError ? error.message : undefined),
+      name: 'capture',
+      meanwhile: 'nobody new is let in',
+      say: (line) => core.say(line),
+      clock,
+    });
+  }
+
+  get description(): string {
+    return `${this.capture.description}, table ${this.parts.table.description}`;
+  }
+
+  async start(): Promise<void> {
+    for (const prefix of this.allowed) this.writer.want(prefix);
+    const reply = await this.writer.start();
+    if (!reply.ok) {
+      throw tableError(this.core.config, this.parts.table.description, reply.failure, reply.message);
+    }
+    this.comparedAtMs = this.core.clock.monotonicMs();
+    this.core.entriesAdopted();
+    this.armCompare();
+    try {
+      await this.capture.open();
+    } catch (error) {
+      await this.stop(ABANDON_MS);
+      if (!(error instanceof CaptureError)) throw error;
+      throw captureError(error);
+    }
+  }
+
+  added(entry: Entry): void {
+    this.writer.want(formatPrefix(entry.prefix));
+  }
+
+  removed(entry: Entry): void {
+    const prefix = formatPrefix(entry.prefix);
+    if (!this.allowed.has(prefix)) this.writer.unwant(prefix);
+  }
+
+  reconfigured(): void {
+    const before = this.allowed;
+    this.allowed = new Set(this.core.config.allow.map(formatPrefix));
+    for (const prefix of this.allowed) this.writer.want(prefix);
+    const entries = new Set([...this.core.tracker.entries()].map((entry) => formatPrefix(entry.prefix)));
+    for (const prefix of before) {
+      if (!this.allowed.has(prefix) && !entries.has(prefix)) this.writer.unwant(prefix);
+    }
+    this.writer.compare();
+  }
+
+  logStatistics(): void {
+    this.core.say(captureLine(this.statistics()));
+  }
+
+  async stop(withinMs: number): Promise<void> {
+    this.cancelCompare?.();
+    const [unwritten] = await Promise.all([this.writer.close(withinMs), this.capture.close()]);
+    if (unwritten === 0) return;
+    const message = `${unwritten} changes could not be written to ${this.parts.table.description} before the end`;
+    this.core.say({ level: 'error', message, fields: { event: 'unwritten', unwritten } });
+  }
+
+  private statistics(): ReturnType<FrameSource['statistics']> {
+    return this.capture.current?.statistics() ?? { received: 0, dropped: undefined };
+  }
+
+  private sink(lost: (why: string) => void): FrameSink {
+    return {
+      frame: (frame) => this.onFrame(frame),
+      notice: (text, severity) => {
+        const level = severity === 'warning' ? 'warn' : 'info';
+        this.core.say({ level, message: escapeText(text), fields: { event: 'capture-notice' } });
+      },
+      error: (error) => lost(error.message),
+      end: () => lost('it has ended'),
+    };
+  }
+
+  private onFrame(frame: Frame): void {
+    const { decision } = this.core.judge(decode(frame));
+    if (decision.kind === 'refusal') this.suspectTable(decision);
+  }
+
+  /** pf refused a sender that should have been in its table for some time: look what the table has. */
+  private suspectTable({ entry }: Decision & { kind: 'refusal' }): void {
+    const nowMs = this.core.clock.monotonicMs();
+    if (entry === undefined || nowMs - entry.addedMs < SETTLED_MS) return;
+    if (this.writer.pending > 0 || nowMs - this.comparedAtMs < COMPARE_AGAIN_MS) return;
+    this.comparedAtMs = nowMs;
+    this.writer.compare();
+  }
+
+  /** What to do with an entry of the table that is not ours. */
+  private judgeTableEntry(entry: TableEntry): Verdict {
+    const { tracker, clock, config } = this.core;
+    if (!tracker.isEntrySized(entry.prefix)) return 'leave';
+    const lifeMs = config.whitelistTime * 1000;
+    const ageMs = entry.clearedAtMs === undefined ? 0 : Math.max(0, clock.wallMs() - entry.clearedAtMs);
+    const origin = this.comparedAtMs === 0 ? 'adopted' : 'manual';
+    return tracker.adopt(entry.prefix, origin, lifeMs - ageMs, clock.monotonicMs()) ? 'adopt' : 'delete';
+  }
+
+  private onWriter(event: WriterEvent): void {
+    const line = writerLine(event, `pf table ${this.parts.table.description}`);
+    if (line !== undefined) this.core.say(line);
+    if (event.kind !== 'compared') return;
+    if (event.foreign > this.foreign) {
+      this.core.say(foreignLine(event.foreign, this.parts.table.description));
+    }
+    this.foreign = event.foreign;
+    this.limitEntries();
+    this.core.entriesAdopted();
+    this.checkDrops();
+  }
+
+  private limitEntries(): void {
+    const { config } = this.core;
+    const room = Math.max(1, this.writer.room - this.foreign - config.allow.length);
+    if (room < config.maxEntries) {
+      const message =
+        `pf's limit on table entries leaves room for ${room} entries, less than max-entries ` +
+        `(${config.maxEntries}); raise "set limit table-entries" in pf.conf`;
+      this.core.say({ level: 'warn', message, fields: { event: 'less-room', maxEntries: room } });
+    }
+    this.core.limitEntries(room);
+  }
+
+  /** Warns when frames were dropped since the last call. */
+  private checkDrops(): void {
+    const dropped = this.statistics().dropped ?? 0;
+    const more = dropped - this.droppedBefore;
+    this.droppedBefore = dropped;
+    if (more <= 0) return;
+    const message = `the kernel dropped ${more} frames before they could be read`;
+    this.core.say({ level: 'warn', message, fields: { event: 'frames-dropped', dropped: more } });
+  }
+
+  private armCompare(): void {
+    const { clock } = this.core;
+    this.cancelCompare = clock.after(COMPARE_EVERY_MS, () => {
+      this.comparedAtMs = clock.monotonicMs();
+      this.writer.compare();
+      this.armCompare();
+    });
+  }
+}
+
+function tableError(config: Config, table: string, failure: string, message: string): StartError {
+  if (failure === 'missing-table') {
+    const where = config.anchor === '' ? '/etc/pf.conf' : `the rules of anchor "${config.anchor}"`;
+    return new StartError(
+      `pf table ${table} does not exist: put the line "table <${config.table}> persist" into ${where} ` +
+        'and load it (pfctl -f /etc/pf.conf)',
+      Exit.UNAVAILABLE,
+    );
+  }
+  const status = failure === 'permission' ? Exit.NOPERM : Exit.UNAVAILABLE;
+  return new StartError(`pf table ${table} cannot be read: ${escapeText(message)}`, status);
+}
+
+function captureError(error: CaptureError): StartError {
+  const status = { permission: Exit.NOPERM, data: Exit.DATAERR }[error.kind as 'permission' | 'data'];
+  return new StartError(escapeText(error.message), status ?? Exit.UNAVAILABLE);
+}

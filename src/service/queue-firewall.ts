@@ -1,0 +1,168 @@
+import type { Config } from '../config/config.js';
+import { Verdict } from '../netfilter/messages.js';
+import { QueueError } from '../netfilter/problem.js';
+import { PacketQueue, type QueueRange, type QueueStatistics } from '../netfilter/queue.js';
+import { decodeAddresses, decodePacket, type UndecodedReason } from '../packet/observation.js';
+import { Direction } from '../packet/pflog.js';
+import type { UnjudgedReason } from '../tracker/tracker.js';
+import { type Core, type Firewall, StartError } from './firewall.js';
+import type { Judgement } from './judge.js';
+import { Keeper } from './keeper.js';
+import { queueLine } from './messages.js';
+import { Exit } from './sysexits.js';
+
+/** Enough for an IP header with options or extension headers, and TCP's; a SYN has 40 to 80 bytes. */
+const COPY_RANGE = 256;
+/** What a message takes of the receive buffer, which the kernel doubles. */
+const BUFFER_FOR_EACH = 1024;
+/** The loopback interface has this index in every network namespace (LOOPBACK_IFINDEX, net/net_namespace.h). */
+const LOOPBACK = 1;
+/** enum nf_inet_hooks: output and postrouting; the others are on the way in */
+const FIRST_HOOK_OUT = 3;
+/** When packets come: how soon after one it is looked whether some were lost. */
+const CHECK_AFTER_MS = 10_000;
+
+/** What cannot be the beginning of a connection to a real MX. */
+const HARMLESS: ReadonlySet<string> = new Set([
+  'not-tcp',
+  // without its first fragment, which is judged, nobody can put the packet together
+  'fragment',
+  'not-inbound',
+  'not-syn',
+  'other-port',
+  'other-destination',
+] satisfies (UndecodedReason | UnjudgedReason)[]);
+
+const EXIT_STATUS: Readonly<Record<QueueError['kind'], number>> = {
+  unavailable: Exit.UNAVAILABLE,
+  taken: Exit.UNAVAILABLE,
+  died: Exit.UNAVAILABLE,
+  permission: Exit.NOPERM,
+};
+
+/** The queues of netfilter: who may reach the real MX is said by each packet's verdict. */
+export class QueueFirewall implements Firewall {
+  readonly authority = 'whitelist';
+  private readonly queue: Keeper<ClosableQueue>;
+  private cancelCheck: (() => void) | undefined;
+  private lostBefore = 0;
+  private closed = false;
+
+  constructor(
+    private readonly core: Core,
+    queues: QueueRange,
+  ) {
+    const { queueLength, failOpen, queueExit } = core.config;
+    const rest = queueExit === 'accept' ? Verdict.ACCEPT : Verdict.DROP;
+    const settings = {
+      queues,
+      maxLength: queueLength,
+      copyRange: COPY_RANGE,
+      failOpen,
+      receiveBuffer: queueLength * BUFFER_FOR_EACH,
+    };
+    this.queue = new Keeper({
+      open: async (lost, made) => {
+        const queue = await PacketQueue.open(settings, {
+          judge: (data, start, end, hook, inInterface) => this.judge(data, start, end, hook, inInterface),
+          failed: (error) => lost(error.message),
+        });
+        this.lostBefore = 0;
+        made(new ClosableQueue(queue, rest, (left) => this.sayLeft(left)));
+      },
+      explain: (error) => (error instanceof QueueError ? error.message : undefined),
+      name: 'queue',
+      meanwhile: 'its packets are dropped (or pass, with "bypass" in the rule)',
+      say: (line) => core.say(line),
+      clock: core.clock,
+    });
+  }
+
+  get description(): string {
+    return this.queue.description;
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.queue.open();
+    } catch (error) {
+      if (!(error instanceof QueueError)) throw error;
+      throw new StartError(error.message, EXIT_STATUS[error.kind]);
+    }
+  }
+
+  // who is whitelisted is asked for each packet anew: nothing to write anywhere
+  added(): void {}
+  removed(): void {}
+  reconfigured(): void {}
+
+  logStatistics(): void {
+    const statistics = this.queue.current?.queue.statistics();
+    if (statistics !== undefined) this.core.say(queueLine(statistics));
+  }
+
+  async stop(): Promise<void> {
+    this.closed = true;
+    this.cancelCheck?.();
+    await this.queue.close();
+  }
+
+  private judge(data: Uint8Array, start: number, end: number, hook: number, inInterface: number): Verdict {
+    this.cancelCheck ??= this.core.clock.after(CHECK_AFTER_MS, () => this.checkLost());
+    // the machine's own connections to its own mail server
+    if (inInterface === LOOPBACK) return Verdict.ACCEPT;
+    const direction = hook < FIRST_HOOK_OUT ? Direction.IN : Direction.OUT;
+    const decoded = decodePacket(data, start, end, this.core.clock.wallMs(), direction);
+    return this.verdict(this.core.judge(decoded), data, start, end);
+  }
+
+  /** A refusal is dropped, and what might be a connection to a real MX and cannot be judged; the rest is accepted. */
+  private verdict({ decision }: Judgement, data: Uint8Array, start: number, end: number): Verdict {
+    if (decision.kind === 'refusal') return Verdict.DROP;
+    if (decision.kind !== 'unjudged') return Verdict.ACCEPT;
+    if (HARMLESS.has(decision.reason)) return Verdict.ACCEPT;
+    const addresses = decodeAddresses(data, start, end);
+    const passes = addresses !== undefined && this.core.tracker.mayPassUnread(addresses);
+    return passes ? Verdict.ACCEPT : Verdict.DROP;
+  }
+
+  private checkLost(): void {
+    this.cancelCheck = undefined;
+    const statistics = this.queue.current?.queue.statistics();
+    if (statistics === undefined || this.closed) return;
+    const lost = statistics.lost + (statistics.full ?? 0);
+    const more = lost - this.lostBefore;
+    this.lostBefore = lost;
+    if (more > 0) this.core.say(lostLine(more, this.core.config, statistics));
+  }
+
+  private sayLeft(left: number): void {
+    if (left === 0) return;
+    const fate = this.core.config.queueExit === 'accept' ? 'accepted' : 'dropped';
+    const message = `${left} packets that waited in ${this.description} were ${fate} unjudged at the end`;
+    this.core.say({ level: 'info', message, fields: { event: 'queue-left', left, fate } });
+  }
+}
+
+/** A queue as the keeper wants it: closing says what became of the rest. */
+class ClosableQueue {
+  readonly description: string;
+
+  constructor(
+    readonly queue: PacketQueue,
+    private readonly rest: Verdict,
+    private readonly closed: (left: number) => void,
+  ) {
+    this.description = queue.description;
+  }
+
+  close(): void {
+    this.closed(this.queue.close(this.rest));
+  }
+}
+
+function lostLine(lost: number, config: Config, { full }: QueueStatistics) {
+  const fate = config.failOpen ? 'let in unjudged (fail-open)' : 'dropped unjudged; senders try again';
+  const message = `${lost} packets found the queue full and were ${fate}; raise queue-length, or use several queues`;
+  return { level: 'warn', message, fields: { event: 'queue-overflow', lost, full } } as const;
+}

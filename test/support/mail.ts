@@ -1,0 +1,385 @@
+import { type ChildProcess, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Host, World, WORLD } from '../../src/demo/world.js';
+import { until } from './daemon.js';
+
+/** Names and addresses of the mail that goes through a {@link MailWorld}. */
+export const MAIL = {
+  domain: 'example.test',
+  fake: 'fake.example.test',
+  real: 'real.example.test',
+  recipient: 'somebody@example.test',
+  sender: 'somebody@sender.example.net',
+  /** where the sender's connections come from */
+  source: { ipv4: '198.51.100.25', ipv6: '2001:db8:1000::25' },
+} as const;
+
+const PROGRAMS = {
+  nsd: 'nsd',
+  postconf: 'postfix',
+  postfix: 'postfix',
+  sendmail: 'postfix',
+  'smtp-sink': 'postfix',
+  ss: 'iproute2',
+} as const;
+
+/** @returns why there can be no {@link MailWorld} here, if so */
+export function mailUnavailable(): string | undefined {
+  const mode = World.mode();
+  if (typeof mode === 'object') return mode.unavailable;
+  if (mode !== 'root') return 'Postfix needs more than one user, and with it real root';
+  const missing = Object.entries(PROGRAMS).filter(
+    ([program]) => spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0,
+  );
+  if (missing.length > 0) {
+    return missing
+      .map(([program, debianPackage]) => `${program} not found (package ${debianPackage})`)
+      .join(', ');
+  }
+  const { stdout } = spawnSync('postconf', ['-dh', 'mail_version'], { encoding: 'utf8' });
+  const [major = 0, minor = 0] = stdout.split('.').map(Number);
+  return major > 3 || (major === 3 && minor >= 4)
+    ? undefined
+    : `Postfix ${stdout.trim()} cannot log to a file`;
+}
+
+/** A message that has arrived at the real MX. */
+export interface ReceivedMessage {
+  /** the address it came from */
+  readonly client: string;
+  /** SMTP envelope, header and body as smtp-sink writes them */
+  readonly text: string;
+}
+
+/** What became of an attempt to deliver a message, in Postfix's words. */
+export interface Outcome {
+  /** `sent`, `deferred` or `bounced` */
+  readonly status: string;
+  /** the server that took it, like `real.example.test[192.0.2.4]:25`, or `none` */
+  readonly relay: string;
+  /** seconds since the message was given to Postfix */
+  readonly delay: number;
+  /** seconds before the queue manager, in it, for connections, and for transmission */
+  readonly delays: readonly number[];
+  /** the whole line of the log */
+  readonly line: string;
+}
+
+const ZONE = `
+$ORIGIN ${MAIL.domain}.
+$TTL 300
+@ SOA ns postmaster 1 3600 600 86400 300
+@ NS ns
+ns A ${WORLD.other}
+@ MX 10 fake
+@ MX 20 real
+${addresses('fake')}
+${addresses('real')}
+`;
+
+/** Fails until the zone is served; asked on the host `internet`, of the name server that Postfix asks. */
+const ASK = `
+import { Resolver } from 'node:dns/promises';
+const resolver = new Resolver({ timeout: 500, tries: 1 });
+resolver.setServers(['${WORLD.other}']);
+const found = await resolver.resolveMx('${MAIL.domain}');
+process.exitCode = found.length === 2 ? 0 : 1;`;
+
+/**
+ * A {@link World} where `mx` has a name server for {@link MAIL}'s domain and a real mail server, of a sort, behind the
+ * real MX; on the `internet`, Postfix can be started.
+ */
+export class MailWorld {
+  private readonly background: Background[] = [];
+  private postfixes = 0;
+
+  private constructor(
+    readonly world: World,
+    private readonly folder: string,
+  ) {}
+
+  /** Returns when the name server answers and the real MX listens. */
+  static async create(): Promise<MailWorld> {
+    const folder = mkdtempSync(join(tmpdir(), 'mxallowd-mail-'));
+    // for the user postfix
+    chmodSync(folder, 0o755);
+    const place = new MailWorld(await World.create('root'), folder);
+    try {
+      await Promise.all([place.resolve(), place.serveNames(), place.listen()]);
+    } catch (error) {
+      await place.dispose();
+      throw error;
+    }
+    return place;
+  }
+
+  /** The messages that have arrived; when Postfix says `sent`, its message is among them. */
+  messages(): ReceivedMessage[] {
+    const arrived = join(this.folder, 'arrived');
+    return readdirSync(arrived).map((name) => {
+      const text = readFileSync(join(arrived, name), 'utf8');
+      const client = /^X-Client-Addr: (?:ipv6:)?(.*)$/m.exec(text)?.[1] ?? '';
+      return { client, text };
+    });
+  }
+
+  /**
+   * Starts a Postfix on the host `internet`, with a configuration, queue and log of its own.
+   * @param protocols - what it can reach others by
+   * @param settings - more for its main.cf, or other than below
+   */
+  async postfix(
+    protocols: 'ipv4' | 'ipv6' | 'all',
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<Postfix> {
+    this.postfixes += 1;
+    const folder = join(this.folder, `postfix-${this.postfixes}`);
+    return Postfix.start(this.world, folder, { inet_protocols: protocols, ...settings });
+  }
+
+  async dispose(): Promise<void> {
+    await this.world.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** All that asks for names in the world asks our name server. */
+  private async resolve(): Promise<void> {
+    const file = join(this.folder, 'resolv.conf');
+    writeFileSync(file, `nameserver ${WORLD.other}\noptions timeout:2 attempts:3\n`);
+    // often a link into /run, which is empty in the world
+    await this.world.script(`
+      target=$(readlink -m /etc/resolv.conf)
+      case $target in
+      /run/*) mkdir -p "$(dirname "$target")" && touch "$target" ;;
+      esac
+      mount --bind '${file}' "$target"`);
+  }
+
+  private async serveNames(): Promise<void> {
+    const folder = join(this.folder, 'nsd');
+    const config = join(folder, 'nsd.conf');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'zone'), ZONE);
+    const lines = [
+      'server:',
+      `ip-address: ${WORLD.other}`,
+      'username: ""',
+      'server-count: 1',
+      'database: ""',
+      `zonesdir: ${folder}`,
+      `pidfile: ${join(folder, 'pid')}`,
+      `xfrdfile: ${join(folder, 'xfrd.state')}`,
+      `xfrdir: ${folder}`,
+      `zonelistfile: ${join(folder, 'zone.list')}`,
+      `logfile: ${join(folder, 'log')}`,
+      'remote-control:',
+      'control-enable: no',
+      'zone:',
+      `name: ${MAIL.domain}`,
+      'zonefile: zone',
+    ];
+    writeFileSync(config, `${lines.join('\n')}\n`);
+    const server = this.start('mx', ['nsd', '-d', '-c', config]);
+    await until('the name server answers', async () => {
+      server.mustRun();
+      const { status } = await this.world.run('internet', [
+        process.execPath,
+        '--input-type=module',
+        '--eval',
+        ASK,
+      ]);
+      return status === 0;
+    });
+  }
+
+  private async listen(): Promise<void> {
+    await this.world.script(`install -d -o postfix '${join(this.folder, 'arrived')}'`);
+    const template = join(this.folder, 'arrived', 'message-');
+    const listeners = WORLD.real.map((address) =>
+      address.includes(':') ? `[${address}]:25` : `${address}:25`,
+    );
+    const sinks = listeners.map((listener) =>
+      this.start('mx', ['smtp-sink', '-u', 'postfix', '-h', MAIL.real, '-d', template, listener, '64']),
+    );
+    await until('the real MX listens', async () => {
+      for (const sink of sinks) sink.mustRun();
+      const { stdout } = await this.world.run('mx', ['ss', '-Hltn']);
+      return listeners.every((listener) => stdout.includes(` ${listener} `));
+    });
+  }
+
+  private start(host: Host, argv: readonly string[]): Background {
+    const started = new Background(argv, this.world.spawn(host, argv, { stdio: ['ignore', 'pipe', 'pipe'] }));
+    this.background.push(started);
+    return started;
+  }
+}
+
+/** A Postfix that sends mail from the host `internet`. */
+export class Postfix {
+  private constructor(
+    private readonly world: World,
+    private readonly folder: string,
+  ) {}
+
+  /** Use {@link MailWorld.postfix}. */
+  static async start(
+    world: World,
+    folder: string,
+    settings: Readonly<Record<string, string>>,
+  ): Promise<Postfix> {
+    const postfix = new Postfix(world, folder);
+    await world.script(`
+      mkdir '${folder}'
+      mkdir '${folder}/etc' '${folder}/spool'
+      install -d -o postfix -m 700 '${folder}/data'`);
+    const main: Readonly<Record<string, string>> = {
+      compatibility_level: '3.6',
+      queue_directory: join(folder, 'spool'),
+      data_directory: join(folder, 'data'),
+      maillog_file: postfix.logFile,
+      maillog_file_prefixes: folder,
+      enable_long_queue_ids: 'yes',
+      myhostname: 'sender.example.net',
+      mydestination: '',
+      alias_maps: '',
+      alias_database: '',
+      notify_classes: '',
+      // with two addresses that do not answer, it gives up before our tests do
+      smtp_connect_timeout: '8s',
+      smtp_bind_address: MAIL.source.ipv4,
+      smtp_bind_address6: MAIL.source.ipv6,
+      ...settings,
+    };
+    const lines = Object.entries(main).map(([name, value]) => `${name} = ${value}\n`);
+    writeFileSync(join(postfix.config, 'main.cf'), lines.join(''));
+    writeFileSync(join(postfix.config, 'master.cf'), MASTER);
+    await postfix.control('start');
+    return postfix;
+  }
+
+  /** All that it has logged. */
+  log(): string {
+    return readFileSync(this.logFile, 'utf8');
+  }
+
+  /** The connections that it could not make, in their order, like `fake.example.test[192.0.2.3]:25: Connection refused`. */
+  failedConnections(): string[] {
+    return [...this.log().matchAll(/ connect to (.*)$/gm)].map(([, what = '']) => what);
+  }
+
+  /**
+   * Gives it a message for {@link MAIL}'s recipient.
+   * @returns the message's name in the queue
+   */
+  async send(body: string): Promise<string> {
+    const messageId = `<${randomUUID()}@sender.example.net>`;
+    const header = [
+      `From: ${MAIL.sender}`,
+      `To: ${MAIL.recipient}`,
+      `Message-ID: ${messageId}`,
+      'Subject: Hello',
+    ];
+    const file = join(this.folder, 'message');
+    writeFileSync(file, [...header, '', body, ''].join('\n'));
+    await this.world.script(
+      `sendmail -C '${this.config}' -i -f ${MAIL.sender} ${MAIL.recipient} <'${file}'`,
+      'internet',
+    );
+    const [, id = ''] = await this.logged(new RegExp(` (\\w+): message-id=${messageId}$`, 'm'));
+    return id;
+  }
+
+  /** Waits until it has tried to deliver a message for the first time, and says how that went. */
+  async outcome(id: string): Promise<Outcome> {
+    const pattern = new RegExp(
+      `^.* ${id}: to=.*, relay=(.*?), delay=(.*?), delays=(.*?), dsn=.*?, status=(\\w+) .*$`,
+      'm',
+    );
+    const [line, relay = '', delay, delays = '', status = ''] = await this.logged(pattern);
+    return { status, relay, delay: Number(delay), delays: delays.split('/').map(Number), line };
+  }
+
+  async stop(): Promise<void> {
+    await this.control('stop');
+  }
+
+  private get config(): string {
+    return join(this.folder, 'etc');
+  }
+
+  private get logFile(): string {
+    return join(this.folder, 'log');
+  }
+
+  private async control(command: string): Promise<void> {
+    const { status, stderr } = await this.world.run('internet', ['postfix', '-c', this.config, command]);
+    if (status !== 0) throw new Error(`postfix ${command} failed: ${stderr}`);
+  }
+
+  private async logged(pattern: RegExp): Promise<RegExpExecArray> {
+    let found: RegExpExecArray | null = null;
+    try {
+      await until(`Postfix logs ${pattern.source}`, () => (found = pattern.exec(this.log())) !== null);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n--- log:\n${this.log()}`, { cause: error });
+    }
+    if (found === null) throw new Error('not reached');
+    return found;
+  }
+}
+
+/** A service a line, none in a chroot, and none that listens on the network. */
+const MASTER = `
+pickup     unix       n - n 60    1 pickup
+cleanup    unix       n - n -     0 cleanup
+qmgr       unix       n - n 300   1 qmgr
+tlsmgr     unix       - - n 1000? 1 tlsmgr
+rewrite    unix       - - n -     - trivial-rewrite
+bounce     unix       - - n -     0 bounce
+defer      unix       - - n -     0 bounce
+trace      unix       - - n -     0 bounce
+verify     unix       - - n -     1 verify
+flush      unix       n - n 1000? 0 flush
+proxymap   unix       - - n -     - proxymap
+proxywrite unix       - - n -     1 proxymap
+smtp       unix       - - n -     - smtp
+relay      unix       - - n -     - smtp
+showq      unix       n - n -     - showq
+error      unix       - - n -     - error
+retry      unix       - - n -     - error
+discard    unix       - - n -     - discard
+anvil      unix       - - n -     1 anvil
+scache     unix       - - n -     1 scache
+postlog    unix-dgram n - n -     1 postlogd
+`;
+
+/** A program that is to run as long as the world does. */
+class Background {
+  private said = '';
+  private ended = false;
+
+  constructor(
+    private readonly argv: readonly string[],
+    child: ChildProcess,
+  ) {
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.said += text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.said += text));
+    child.once('close', () => (this.ended = true));
+  }
+
+  /** @throws Error with what it said, when it has ended */
+  mustRun(): void {
+    if (this.ended) throw new Error(`${this.argv.join(' ')} has ended: ${this.said.trim()}`);
+  }
+}
+
+/** Resource records of a name in the zone. */
+function addresses(name: 'fake' | 'real'): string {
+  return WORLD[name]
+    .map((address) => `${name} ${address.includes(':') ? 'AAAA' : 'A'} ${address}`)
+    .join('\n');
+}
