@@ -14,6 +14,8 @@ after(() => scratch.remove());
 const EMPTY = scratch.file('empty.conf', '# nothing\n');
 const GOOD = scratch.file('good.conf', 'fake-mailserver 192.0.2.3\nreal-mailserver 192.0.2.4\n');
 const SERVERS = ['-c', EMPTY, '-f', '192.0.2.3', '-r', '192.0.2.4'];
+/** On Linux pf decides only when its pfctl is named. */
+const PF = ['--pfctl', '/sbin/pfctl'];
 /** Good options for a daemon that could not start: no test may leave one behind. */
 const DAEMON = [...SERVERS, '--pfctl', '/nonexistent/pfctl', '-F'];
 const NO_SERVERS = ['fake', 'real'].map(
@@ -236,7 +238,7 @@ describe('a wrong configuration file', { concurrency: true }, () => {
 
 describe('mxallowd check-config', { concurrency: true }, () => {
   it('says what the configuration means: status 0', async () => {
-    const { status, stdout, stderr } = await runCli(['check-config', '-c', GOOD]);
+    const { status, stdout, stderr } = await runCli(['check-config', '-c', GOOD, ...PF]);
     assert.deepEqual(linesOf(stdout), [
       'fake MX:              192.0.2.3',
       'real MX:              192.0.2.4',
@@ -252,6 +254,27 @@ describe('mxallowd check-config', { concurrency: true }, () => {
     assert.deepEqual([status, stderr], [0, '']);
   });
 
+  it('says what the queues do, on Linux', { skip: process.platform !== 'linux' }, async () => {
+    const more = [
+      '-n',
+      '7-9',
+      '--fail-open',
+      '--queue-exit=accept',
+      '-u',
+      'nobody',
+      '--queue-length',
+      '1024',
+    ];
+    const { status, stdout } = await runCli(['check-config', '-c', GOOD, ...more]);
+    assert.deepEqual(linesOf(stdout).slice(6, 10), [
+      'NFQUEUE:              7 to 9',
+      'queue length:         1024; what finds it full is accepted',
+      'at the end:           what is left in the queue: accept',
+      'user:                 nobody',
+    ]);
+    assert.equal(status, 0);
+  });
+
   it('says what the command line changes', async () => {
     const more = [
       '-f2001:DB8::3',
@@ -264,7 +287,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'mx',
       '-sq',
     ];
-    const { status, stdout } = await runCli(['check-config', '-c', GOOD, ...more]);
+    const { status, stdout } = await runCli(['check-config', '-c', GOOD, ...PF, ...more]);
     assert.deepEqual(linesOf(stdout), [
       'fake MX:              192.0.2.3 2001:db8::3',
       'real MX:              192.0.2.4',
@@ -320,30 +343,45 @@ describe('what was installed for 1.9', { concurrency: true }, () => {
     ].join('\n'),
   );
   const OLD_LINE = '-f 192.168.1.5 -r 192.168.1.6 -t 60 -b -d -F -s -q -p pflog1 -l'.split(' ');
-  const EXPECTED = [
+  const firewall = (queue: number): string[] =>
+    process.platform === 'linux'
+      ? [
+          `NFQUEUE:              ${queue}`,
+          'queue length:         8192; what finds it full is dropped',
+          'at the end:           what is left in the queue: drop',
+          'user:                 _mxallowd, if there is one',
+        ]
+      : [
+          'capture:              auto on pflog1, filter "port 25"',
+          'table:                <mx-white>, by /sbin/pfctl',
+        ];
+  const warning = (where: string): string =>
+    process.platform === 'linux'
+      ? ''
+      : `mxallowd: warning: ${where}: queue-num is for Linux; here pf decides\n`;
+  const expected = (queue: number): string[] => [
     'fake MX:              192.168.1.3 192.168.1.5',
     'real MX:              192.168.1.4 192.168.1.6',
     'allowed at all times: nobody',
     'port:                 25',
     'whitelist time:       60 s after the last attempt',
     'entries:              at most 100000; IPv4 /32, IPv6 /64',
-    'capture:              auto on pflog1, filter "port 25"',
-    'table:                <mx-white>, by /sbin/pfctl',
+    ...firewall(queue),
     'log:                  standard output, error',
     `${OLD_FILE}: ok`,
   ];
 
   it('works unchanged, file and command line', async () => {
     const { status, stdout, stderr } = await runCli(['check-config', '-c', OLD_FILE, ...OLD_LINE, 'port 25']);
-    assert.deepEqual(linesOf(stdout), EXPECTED);
-    assert.deepEqual([status, stderr], [0, '']);
+    assert.deepEqual(linesOf(stdout), expected(23));
+    assert.deepEqual([status, stderr], [0, warning(`${OLD_FILE}:9`)]);
   });
 
   it('works with everything written together, as getopt takes it', async () => {
     const line = [`-c${OLD_FILE}`, '-f192.168.1.5', '-r192.168.1.6', '-bdFsqt60', '-ppflog1', '-lport 25'];
     const { status, stdout, stderr } = await runCli(['check-config', ...line]);
-    assert.deepEqual(linesOf(stdout), EXPECTED);
-    assert.deepEqual([status, stderr], [0, '']);
+    assert.deepEqual(linesOf(stdout), expected(23));
+    assert.deepEqual([status, stderr], [0, warning(`${OLD_FILE}:9`)]);
   });
 
   it('works with the long names, whole and cut short', async () => {
@@ -358,7 +396,7 @@ describe('what was installed for 1.9', { concurrency: true }, () => {
       ...short,
       'port 25',
     ]);
-    assert.deepEqual(linesOf(stdout), EXPECTED);
-    assert.deepEqual([status, stderr], [0, '']);
+    assert.deepEqual(linesOf(stdout), expected(7));
+    assert.deepEqual([status, stderr], [0, warning(`${OLD_FILE}:9`)]);
   });
 });
