@@ -1,20 +1,10 @@
-// npm run demo: sets everything up and judges the recordings that come with the package.
-import { readdirSync } from 'node:fs';
+// npm run demo: sets everything up and shows mxallowd at work: on Linux with real packets in network namespaces of
+// its own, elsewhere with the recordings that come with the package.
+import { build, installPackages, installSystemPackages, root, run } from './run.mjs';
 import { join } from 'node:path';
-import { build, installPackages, root, run } from './run.mjs';
 
+installSystemPackages(['iproute2', 'iptables', 'util-linux'], 'recordings will be shown instead');
 installPackages();
 build();
-const folder = join(root, 'examples', 'recordings');
-const files = readdirSync(folder).filter((name) => /\.pcap(\.gz)?$/.test(name));
-const paths = files.map((name) => join('examples', 'recordings', name));
-const args = [
-  'dist/cli.js',
-  'replay',
-  '-c',
-  'examples/recordings/mxallowd.conf',
-  ...process.argv.slice(2),
-  ...paths,
-];
-console.log(`\n$ mxallowd ${args.slice(1).join(' ')}\n`);
-run(process.execPath, args);
+console.log('\n$ mxallowd demo\n');
+run(process.execPath, [join(root, 'dist', 'cli.js'), 'demo', ...process.argv.slice(2)]);

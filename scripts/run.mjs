@@ -27,20 +27,17 @@ export function hasTool(path) {
   return existsSync(join(root, 'node_modules', path));
 }
 
-/** Debian packages that some tests use: a real tcpdump, and libpcap's headers to build the optional packages. */
-const PACKAGES = ['tcpdump', 'libpcap-dev', 'g++', 'make', 'python3'];
-
-/** Installs what the tests use beyond npm, where that can be done without asking. */
-export function installSystemPackages() {
+/** Installs Debian packages that are missing, where that can be done without asking. */
+export function installSystemPackages(packages, otherwise) {
   const asRoot = process.getuid?.() === 0;
   if (process.platform !== 'linux' || !existsSync('/usr/bin/apt-get')) return;
-  const missing = PACKAGES.filter((name) => {
+  const missing = packages.filter((name) => {
     const query = spawnSync('dpkg-query', ['-W', '-f', '${db:Status-Status}', name], { encoding: 'utf8' });
     return query.stdout !== 'installed';
   });
   if (missing.length === 0) return;
   if (!asRoot) {
-    console.log(`not root: tests that need ${missing.join(', ')} will be skipped`);
+    console.log(`not root, so not installed: ${missing.join(', ')}; ${otherwise}`);
     return;
   }
   console.log(`installing ${missing.join(', ')}`);
@@ -48,7 +45,7 @@ export function installSystemPackages() {
   spawnSync('apt-get', ['-qq', 'update'], { stdio: 'inherit', env });
   const args = ['-qq', '-y', '--no-install-recommends', 'install', ...missing];
   const install = spawnSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'], env });
-  if (install.status !== 0) console.log('apt-get failed: tests that need these packages will be skipped');
+  if (install.status !== 0) console.log(`apt-get failed: ${otherwise}`);
 }
 
 /** Installs the npm packages when they are missing or the lock file has changed. */

@@ -2,6 +2,7 @@
 import yargs from 'yargs';
 import { addOptions, expandGetopt, type ParsedArguments, wordsOf } from './commands/arguments.js';
 import { checkConfig } from './commands/check-config.js';
+import { demo } from './commands/demo.js';
 import { REPLAY_OPTIONS, replay } from './commands/replay.js';
 import { run } from './commands/run.js';
 import { suggestion } from './config/problem.js';
@@ -9,7 +10,7 @@ import { escapeText } from './packet/escape.js';
 import { Exit } from './service/sysexits.js';
 import { version } from './version.js';
 
-const COMMANDS = ['replay', 'check-config'];
+const COMMANDS = ['replay', 'check-config', 'demo'];
 
 /** A command for people ends when the reader of its output has gone (`| head`); the daemon has more to do. */
 let goesOnUnread = false;
@@ -58,6 +59,12 @@ async function main(args: readonly string[]): Promise<number> {
       'read the configuration, and say what is wrong',
       (y) => addOptions(y, 'all').usage('Usage: $0 check-config [OPTION]...'),
       does(checkConfig),
+    )
+    .command(
+      'demo',
+      'show it at work, in network namespaces of its own (Linux)',
+      (y) => y.usage('Usage: $0 demo'),
+      does(demo),
     )
     .epilogue('Signals: HUP reads the file again, USR1 logs statistics, TERM ends.')
     .help('help')

@@ -9,8 +9,8 @@ export type Host = 'mx' | 'internet';
 
 /** Addresses of the world (RFC 5737, RFC 2544, RFC 3849). */
 export const WORLD = {
-  fake: ['192.0.2.3', '2001:db8:0:1::3'],
-  real: ['192.0.2.4', '2001:db8:0:1::4'],
+  fake: ['192.0.2.3', '2001:db8::3'],
+  real: ['192.0.2.4', '2001:db8::4'],
   /** an address of the MX host for services that are not mail */
   other: '192.0.2.53',
   /** the host `internet` may use any address of these as its own */
@@ -47,7 +47,7 @@ for host in mx internet; do
   ip -n $host link set eth0 up
 done
 ip -n internet address add 192.0.2.1/24 dev eth0
-ip -n internet address add 2001:db8:0:1::1/64 dev eth0 nodad
+ip -n internet address add 2001:db8::1/64 dev eth0 nodad
 for address in ${[...WORLD.fake, ...WORLD.real, WORLD.other].join(' ')}; do
   case $address in
   *:*) ip -n mx address add $address/64 dev eth0 nodad ;;
@@ -58,7 +58,7 @@ for network in ${WORLD.senders.join(' ')}; do
   ip -n internet route add local $network dev lo
 done
 ip -n mx route add default via 192.0.2.1
-ip -n mx -6 route add default via 2001:db8:0:1::1
+ip -n mx -6 route add default via 2001:db8::1
 nsenter --net=/run/netns/internet sh -c 'echo 1 >/proc/sys/net/ipv6/ip_nonlocal_bind'`;
 
 /**

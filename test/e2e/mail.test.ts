@@ -12,7 +12,7 @@ describe('mail from a Postfix to a domain with a fake and a real MX', { skip: ma
 
   const cases = [
     { protocols: 'ipv4', fake: '192.0.2.3', real: '192.0.2.4' },
-    { protocols: 'ipv6', fake: '2001:db8:0:1::3', real: '2001:db8:0:1::4' },
+    { protocols: 'ipv6', fake: '2001:db8::3', real: '2001:db8::4' },
   ] as const;
   for (const { protocols, fake, real } of cases) {
     it(`arrives by ${protocols}: the fake MX refuses, the real one takes it`, async (t: TestContext) => {

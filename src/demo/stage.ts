@@ -1,0 +1,206 @@
+import type { ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { packageFolder } from '../version.js';
+import type { SendOrder, SendResult, SinkMessage, SinkOrder } from './messages.js';
+import { WORLD, World, type WorldMode } from './world.js';
+
+/** Port of the mail servers. */
+const SMTP = 25;
+
+/** A line of the daemon's log (`--log-format json`). */
+export interface LogEvent {
+  readonly level: string;
+  readonly message: string;
+  readonly event?: string;
+  readonly source?: string;
+  readonly target?: string;
+  readonly reason?: string;
+}
+
+function script(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
+}
+
+/**
+ * A {@link World} with real mail servers' behaviour in it: one behind the real MX, senders all over the Internet, and
+ * mxallowd between them.
+ */
+export class Stage {
+  /** how often a message was taken, by the sender's address */
+  readonly delivered = new Map<string, number>();
+  private sender: ChildProcess | undefined;
+  private readonly waiting = new Map<number, (result: SendResult) => void>();
+  private lastId = 0;
+
+  private constructor(
+    readonly world: World,
+    readonly mode: WorldMode,
+  ) {}
+
+  /**
+   * Builds it, without mxallowd and its rules.
+   * @throws Error in words when that fails
+   */
+  static async create(mode: WorldMode): Promise<Stage> {
+    const stage = new Stage(await World.create(mode), mode);
+    try {
+      await stage.startSink();
+      stage.startSenders();
+    } catch (error) {
+      await stage.close();
+      throw error;
+    }
+    return stage;
+  }
+
+  /**
+   * Loads the rules of examples/nftables.conf, or where the kernel cannot do that, the line of mxallowd 1.9.
+   * @returns what was loaded, for people
+   */
+  async loadExampleRules(): Promise<string[]> {
+    const file = join(packageFolder(), 'examples', 'nftables.conf');
+    const nft = await this.world.run('mx', ['nft', '-f', file]).catch(() => undefined);
+    if (nft?.status === 0) return [`nft -f ${join('examples', 'nftables.conf')}`];
+    await this.loadQueueRule('--queue-num 23');
+    const rule = '-A INPUT -p tcp --dport 25 -m state --state NEW \\';
+    const queue = '    -j NFQUEUE --queue-num 23';
+    return [`iptables  ${rule}`, queue, `ip6tables ${rule}`, queue];
+  }
+
+  /** Loads the rule of mxallowd 1.9, for both families. */
+  async loadQueueRule(queue: string): Promise<void> {
+    const rule = `-A INPUT -p tcp --dport ${SMTP} -m state --state NEW -j NFQUEUE ${queue}`;
+    await this.world.script(`iptables ${rule}\nip6tables ${rule}`, 'mx');
+  }
+
+  /** Starts mxallowd with the addresses of examples/mxallowd.conf. */
+  startDaemon(args: readonly string[], onEvent: (event: LogEvent) => void): StagedDaemon {
+    const user = this.mode === 'root' ? 'nobody' : 'root';
+    const config = join(packageFolder(), 'examples', 'mxallowd.conf');
+    const always = ['-c', config, '-F', '-s', '--log-format', 'json', '--user', user];
+    const argv = [process.execPath, script('../cli.js'), ...always, ...args];
+    const child = this.world.spawn('mx', argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+    return new StagedDaemon(this.world, child, onEvent);
+  }
+
+  /** A sender tries to deliver a message. */
+  send(from: string, to: string, timeoutMs = 3000): Promise<SendResult> {
+    const order: SendOrder = { id: ++this.lastId, from, to, port: SMTP, timeoutMs };
+    return new Promise((resolve) => {
+      this.waiting.set(order.id, resolve);
+      this.sender?.send(order);
+    });
+  }
+
+  /** Ends all that runs in it. */
+  async close(): Promise<void> {
+    this.sender?.removeAllListeners('exit');
+    await this.world.close();
+  }
+
+  private startSenders(): void {
+    const child = this.world.spawn('internet', [process.execPath, script('./sender.js')], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    child.on('message', (message) => {
+      const result = message as SendResult;
+      this.waiting.get(result.id)?.(result);
+      this.waiting.delete(result.id);
+    });
+    child.once('exit', () => {
+      for (const [id, resolve] of this.waiting) resolve({ id, outcome: 'failed', tookMs: 0 });
+    });
+    this.sender = child;
+  }
+
+  private startSink(): Promise<void> {
+    const child = this.world.spawn('mx', [process.execPath, script('./sink.js')], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    const order: SinkOrder = { addresses: WORLD.real, port: SMTP };
+    child.send(order);
+    return new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', () => reject(new Error('the mail server of the demonstration has ended')));
+      child.on('message', (message) => {
+        const told = message as SinkMessage;
+        if ('listening' in told) resolve();
+        else if ('failed' in told) reject(new Error(told.failed));
+        else this.delivered.set(told.delivered, (this.delivered.get(told.delivered) ?? 0) + 1);
+      });
+    });
+  }
+}
+
+/** mxallowd on the stage, with what it says. */
+export class StagedDaemon {
+  /** all that it has logged */
+  readonly events: LogEvent[] = [];
+  stderr = '';
+  /** exit status, or the signal that ended it */
+  readonly ended: Promise<number | string>;
+  private readonly watchers = new Set<() => void>();
+
+  constructor(
+    private readonly world: World,
+    private readonly child: ChildProcess,
+    onEvent: (event: LogEvent) => void,
+  ) {
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
+    if (child.stdout !== null) {
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        const event = JSON.parse(line) as LogEvent;
+        this.events.push(event);
+        onEvent(event);
+        for (const watcher of this.watchers) watcher();
+      });
+    }
+    this.ended = new Promise((resolve) => {
+      child.once('error', (error) => resolve(error.message));
+      child.once('close', (status, signal) => resolve(status ?? signal ?? 'unknown'));
+    });
+  }
+
+  /** its number, as seen from outside the namespaces */
+  get pid(): number | undefined {
+    return this.world.pidOf(this.child);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.world.signal(this.child, signal);
+  }
+
+  /**
+   * Waits until it has logged something, from event number `from` on.
+   * @throws Error when it has ended before
+   */
+  async event(what: (event: LogEvent) => boolean, from = 0): Promise<LogEvent> {
+    const look = (): LogEvent | undefined => this.events.slice(from).find(what);
+    let watcher: (() => void) | undefined;
+    const found = new Promise<LogEvent>((resolve) => {
+      watcher = () => {
+        const event = look();
+        if (event !== undefined) resolve(event);
+      };
+      this.watchers.add(watcher);
+      watcher();
+    });
+    const ended = this.ended.then((how) => {
+      const event = look();
+      if (event !== undefined) return event;
+      throw new Error(`mxallowd has ended (${how}): ${this.stderr.trim()}`);
+    });
+    try {
+      return await Promise.race([found, ended]);
+    } finally {
+      if (watcher !== undefined) this.watchers.delete(watcher);
+    }
+  }
+
+  /** Waits until it is ready. */
+  async ready(): Promise<void> {
+    await this.event(({ event }) => event === 'ready');
+  }
+}
