@@ -56,7 +56,7 @@ export async function demo(): Promise<number> {
 }
 
 async function perform(stage: Stage): Promise<number> {
-  const as = stage.mode === 'root' ? 'as root' : 'in a user namespace, without root';
+  const as = stage.world.mode === 'root' ? 'as root' : 'in a user namespace, without root';
   print(
     `Two hosts in network namespaces of their own, ${as}.`,
     `  internet   senders anywhere: ${WORLD.senders.slice(0, 2).join(', ')}, ...`,

@@ -34,17 +34,14 @@ export class Stage {
   private readonly waiting = new Map<number, (result: SendResult) => void>();
   private lastId = 0;
 
-  private constructor(
-    readonly world: World,
-    readonly mode: WorldMode,
-  ) {}
+  private constructor(readonly world: World) {}
 
   /**
    * Builds it, without mxallowd and its rules.
    * @throws Error in words when that fails
    */
   static async create(mode: WorldMode): Promise<Stage> {
-    const stage = new Stage(await World.create(mode), mode);
+    const stage = new Stage(await World.create(mode));
     try {
       await stage.startSink();
       stage.startSenders();
@@ -75,14 +72,9 @@ export class Stage {
     await this.world.script(`iptables ${rule}\nip6tables ${rule}`, 'mx');
   }
 
-  /** Starts mxallowd with the addresses of examples/mxallowd.conf. */
-  startDaemon(args: readonly string[], onEvent: (event: LogEvent) => void): StagedDaemon {
-    const user = this.mode === 'root' ? 'nobody' : 'root';
-    const config = join(packageFolder(), 'examples', 'mxallowd.conf');
-    const always = ['-c', config, '-F', '-s', '--log-format', 'json', '--user', user];
-    const argv = [process.execPath, script('../cli.js'), ...always, ...args];
-    const child = this.world.spawn('mx', argv, { stdio: ['ignore', 'pipe', 'pipe'] });
-    return new StagedDaemon(this.world, child, onEvent);
+  /** Starts mxallowd on the host mx, with the addresses of examples/mxallowd.conf. */
+  startDaemon(args: readonly string[], onEvent: (event: LogEvent) => void = () => undefined): StagedDaemon {
+    return StagedDaemon.start(this.world, args, onEvent);
   }
 
   /** A sender tries to deliver a message. */
@@ -143,7 +135,20 @@ export class StagedDaemon {
   readonly ended: Promise<number | string>;
   private readonly watchers = new Set<() => void>();
 
-  constructor(
+  /**
+   * Starts it with the addresses of examples/mxallowd.conf, logging everything to us.
+   * @param args - added to the command line; what they say comes last
+   */
+  static start(world: World, args: readonly string[], onEvent: (event: LogEvent) => void): StagedDaemon {
+    const user = world.mode === 'root' ? 'nobody' : 'root';
+    const config = join(packageFolder(), 'examples', 'mxallowd.conf');
+    const always = ['-c', config, '-F', '-s', '--log-format', 'json', '--user', user];
+    // of an option that is given twice the last one counts, of the configuration file too
+    const argv = [process.execPath, script('../cli.js'), ...always, ...args];
+    return new StagedDaemon(world, world.spawn('mx', argv, { stdio: ['ignore', 'pipe', 'pipe'] }), onEvent);
+  }
+
+  private constructor(
     private readonly world: World,
     private readonly child: ChildProcess,
     onEvent: (event: LogEvent) => void,

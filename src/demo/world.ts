@@ -67,7 +67,7 @@ nsenter --net=/run/netns/internet sh -c 'echo 1 >/proc/sys/net/ipv6/ip_nonlocal_
  */
 export class World {
   private constructor(
-    private readonly mode: WorldMode,
+    readonly mode: WorldMode,
     private readonly holder: ChildProcess,
     private readonly holderPid: number,
   ) {}
@@ -162,6 +162,8 @@ export class World {
   signal(child: ChildProcess, signal: NodeJS.Signals): void {
     const pid = this.pidOf(child);
     if (pid === undefined) return;
+    // nsenter stops when its program is stopped
+    if (signal === 'SIGCONT') child.kill(signal);
     try {
       process.kill(pid, signal);
     } catch (error) {

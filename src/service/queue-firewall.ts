@@ -20,7 +20,7 @@ const LOOPBACK = 1;
 /** enum nf_inet_hooks: output and postrouting; the others are on the way in */
 const FIRST_HOOK_OUT = 3;
 /** When packets come: how soon after one it is looked whether some were lost. */
-const CHECK_AFTER_MS = 10_000;
+const CHECK_AFTER_MS = 5000;
 
 /** What cannot be the beginning of a connection to a real MX. */
 const HARMLESS: ReadonlySet<string> = new Set([

@@ -1,0 +1,386 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import type { Outcome } from '../../src/demo/messages.js';
+import type { LogEvent, Stage, StagedDaemon } from '../../src/demo/stage.js';
+import { WORLD } from '../../src/demo/world.js';
+import { packageFolder } from '../../src/version.js';
+import { Scratch } from '../support/cli.js';
+import { until } from '../support/daemon.js';
+import { openLiveStage, openStage, rootStageUnavailable, stageUnavailable } from '../support/stage.js';
+
+const [FAKE, FAKE6] = WORLD.fake;
+const [REAL, REAL6] = WORLD.real;
+/** Long enough for the SYN to be sent once more, after a second. */
+const ONE_MORE_SYN_MS = 1600;
+
+const sender = (i: number): string => `198.18.${(i >> 8) & 255}.${i & 255}`;
+const bot = (i: number): string => `198.19.${(i >> 8) & 255}.${i & 255}`;
+
+async function each<T>(count: number, work: (i: number) => Promise<T>, atOnce = 200): Promise<T[]> {
+  const results: T[] = [];
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < count) {
+      const i = next++;
+      results[i] = await work(i);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  return results;
+}
+
+function count(outcomes: readonly Outcome[]): Partial<Record<Outcome, number>> {
+  const counts: Partial<Record<Outcome, number>> = {};
+  for (const outcome of outcomes) counts[outcome] = (counts[outcome] ?? 0) + 1;
+  return counts;
+}
+
+function isDecision(kind: string, source: string): (event: LogEvent) => boolean {
+  return ({ event, source: who }) => event === kind && who === source;
+}
+
+/** Asks for the statistics and gives the line about the queue. */
+async function queueStatistics(daemon: StagedDaemon): Promise<Record<string, unknown>> {
+  const from = daemon.events.length;
+  daemon.signal('SIGUSR1');
+  return (await daemon.event(({ event }) => event === 'queue-statistics', from)) as unknown as Record<
+    string,
+    unknown
+  >;
+}
+
+/** What the kernel knows of our queues: number, owner, waiting, mode, range, full, lost, id. */
+async function kernelQueues(stage: Stage): Promise<number[][]> {
+  const text = await stage.world.script('cat /proc/net/netfilter/nfnetlink_queue', 'mx');
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => line.trim().split(/\s+/).map(Number));
+}
+
+interface RawPacket {
+  readonly family: 4 | 6;
+  readonly source: string;
+  readonly destination: string;
+  readonly port: number;
+  readonly before?: string;
+  readonly next?: number;
+  readonly data?: number;
+  readonly fragment?: number;
+}
+
+/** Sends raw packets from the Internet; what answered, by source port. */
+async function sendRaw(stage: Stage, packets: readonly RawPacket[]): Promise<Record<string, string>> {
+  const scratch = new Scratch();
+  const marker = { family: 4, source: '203.0.113.250', destination: FAKE, port: 9999 };
+  const order = scratch.file('packets.json', JSON.stringify({ packets, marker }));
+  const program = join(packageFolder(), 'test', 'e2e', 'raw_tcp.py');
+  const text = await stage.world.script(`python3 '${program}' <'${order}'`, 'internet');
+  scratch.remove();
+  return JSON.parse(text) as Record<string, string>;
+}
+
+describe('thousands of senders and bots', { skip: stageUnavailable() }, () => {
+  const SENDERS = 3000;
+  const BOTS = 1000;
+  let stage: Stage;
+  let daemon: StagedDaemon;
+  before(
+    async () => ({ stage, daemon } = await openLiveStage()),
+  );
+  after(() => stage.close());
+
+  it('every sender that tries both in their order delivers, and no bot does', async () => {
+    const [outcomes, spam] = await Promise.all([
+      each(SENDERS, async (i) => {
+        const fake = await stage.send(sender(i), FAKE);
+        return fake.outcome === 'refused' ? (await stage.send(sender(i), REAL)).outcome : fake.outcome;
+      }),
+      each(BOTS, async (i) => (await stage.send(bot(i), REAL, ONE_MORE_SYN_MS)).outcome, BOTS),
+    ]);
+    assert.deepEqual(count(outcomes), { delivered: SENDERS });
+    assert.deepEqual(count(spam), { 'no answer': BOTS });
+    assert.equal(stage.delivered.size, SENDERS);
+    const { accepted, dropped, lost, full } = await queueStatistics(daemon);
+    assert.deepEqual([accepted, lost, full], [2 * SENDERS, 0, 0]);
+    // each bot's SYN, and its repetition
+    assert.ok((dropped as number) >= 2 * BOTS, `${String(dropped)} dropped`);
+  });
+});
+
+describe('several queues', { skip: stageUnavailable() }, () => {
+  let stage: Stage;
+  before(async () => ({ stage } = await openLiveStage(['-n', '23-26'], '--queue-balance 23:26')));
+  after(() => stage.close());
+
+  it('are all answered', async () => {
+    const outcomes = await each(200, async (i) => {
+      await stage.send(sender(i), FAKE);
+      return (await stage.send(sender(i), REAL)).outcome;
+    });
+    assert.deepEqual(count(outcomes), { delivered: 200 });
+    const queues = await kernelQueues(stage);
+    assert.deepEqual(
+      queues.map(([number]) => number),
+      [23, 24, 25, 26],
+    );
+    for (const [number, , waiting, , , , , id] of queues) {
+      assert.equal(waiting, 0);
+      assert.ok((id ?? 0) > 0, `queue ${number} was used`);
+    }
+  });
+});
+
+describe('IPv6', { skip: stageUnavailable() }, () => {
+  /** Destination options (RFC 8200 section 4.6) of so many bytes: options that nobody knows, to be skipped. */
+  const options = (length: number): string => {
+    const content: number[] = [];
+    for (let left = length - 2; left > 0;) {
+      const take = Math.min(left, 255);
+      // type 0x1e (RFC 4727), length, data
+      content.push(0x1e, take - 2, ...new Array<number>(take - 2).fill(0));
+      left -= take;
+    }
+    return Buffer.from([6, length / 8 - 1, ...content]).toString('hex');
+  };
+  const GOOD = '2001:db8:1000:1::25';
+  const BAD = '2001:db8:1000:2::25';
+  /** Linux takes no fragments below the least MTU of IPv6, but the last one. */
+  const inFragments = { data: 1400, fragment: 1296 };
+  const toReal = { family: 6, destination: REAL6 } as const;
+  let stage: Stage;
+
+  describe('with connection tracking, which puts fragments together', () => {
+    before(async () => {
+      ({ stage } = await openLiveStage());
+      assert.equal((await stage.send(GOOD, FAKE6)).outcome, 'refused');
+    });
+    after(() => stage.close());
+
+    it('is judged behind extension headers and in fragments', async () => {
+      const answers = await sendRaw(stage, [
+        { ...toReal, source: GOOD, port: 1001, before: options(8), next: 60 },
+        { ...toReal, source: BAD, port: 1002, before: options(8), next: 60 },
+        { ...toReal, source: GOOD, port: 1003, ...inFragments },
+        { ...toReal, source: BAD, port: 1004, ...inFragments },
+      ]);
+      assert.deepEqual(answers, { 1001: 'SA', 1003: 'SA' });
+    });
+
+    it('behind more headers than are copied is only for the whitelisted', async () => {
+      const answers = await sendRaw(stage, [
+        { ...toReal, source: GOOD, port: 1011, before: options(512), next: 60 },
+        { ...toReal, source: BAD, port: 1012, before: options(512), next: 60 },
+      ]);
+      assert.deepEqual(answers, { 1011: 'SA' });
+    });
+  });
+
+  describe('without it', () => {
+    before(async () => {
+      stage = await openStage();
+      await stage.world.script(`ip6tables -A INPUT -d ${REAL6} -j NFQUEUE --queue-num 23`, 'mx');
+      await stage.world.script('ip6tables -A INPUT -p tcp --dport 25 -j NFQUEUE --queue-num 23', 'mx');
+      await stage.world.script('iptables -A INPUT -p tcp --dport 25 -j NFQUEUE --queue-num 23', 'mx');
+      await stage.startDaemon(['-n', '23']).ready();
+      assert.equal((await stage.send(GOOD, FAKE6)).outcome, 'refused');
+    });
+    after(() => stage.close());
+
+    it('is judged by the first fragment', async () => {
+      const answers = await sendRaw(stage, [
+        { ...toReal, source: GOOD, port: 1021, ...inFragments },
+        { ...toReal, source: BAD, port: 1022, ...inFragments },
+      ]);
+      assert.deepEqual(answers, { 1021: 'SA' });
+    });
+  });
+});
+
+describe('mxallowd is killed and started again', { skip: stageUnavailable() }, () => {
+  let stage: Stage;
+  after(() => stage.close());
+
+  it('nobody gets in meanwhile, and senders get in when they try again', async () => {
+    const live = await openLiveStage();
+    stage = live.stage;
+    await stage.send(sender(1), FAKE);
+    live.daemon.signal('SIGKILL');
+    await live.daemon.ended;
+    assert.equal((await stage.send(sender(1), REAL, ONE_MORE_SYN_MS)).outcome, 'no answer');
+    const waiting = stage.send(sender(2), FAKE, 5000);
+
+    await stage.startDaemon(['-n', '23']).ready();
+    // the SYN that found nobody is sent again
+    assert.equal((await waiting).outcome, 'refused');
+    assert.equal((await stage.send(sender(2), REAL)).outcome, 'delivered');
+    assert.equal((await stage.send(bot(1), REAL, ONE_MORE_SYN_MS)).outcome, 'no answer');
+    assert.equal((await stage.send(sender(1), FAKE)).outcome, 'refused');
+    assert.equal((await stage.send(sender(1), REAL)).outcome, 'delivered');
+  });
+
+  it('the packets that wait when it is asked to end are judged before it does', async () => {
+    const stage = await openStage();
+    try {
+      await stage.loadQueueRule('--queue-num 23');
+      const daemon = stage.startDaemon(['-n', '23']);
+      await daemon.ready();
+      await stage.send(sender(3), FAKE);
+      daemon.signal('SIGSTOP');
+      const known = stage.send(sender(3), REAL, 1000);
+      await until('its SYN waits in the queue', async () => (await kernelQueues(stage))[0]?.[7] === 2);
+      daemon.signal('SIGTERM');
+      daemon.signal('SIGCONT');
+      assert.equal((await known).outcome, 'delivered');
+      assert.equal(await daemon.ended, 0);
+    } finally {
+      await stage.close();
+    }
+  });
+});
+
+describe('a queue that is full', { skip: stageUnavailable() }, () => {
+  const LENGTH = 64;
+  const CROWD = 200;
+  let stage: Stage;
+  afterEach(() => stage.close());
+
+  /** A crowd of bots comes while mxallowd is held up; what they get. */
+  async function overrun(args: readonly string[]): Promise<{ outcomes: Outcome[]; daemon: StagedDaemon }> {
+    const live = await openLiveStage(['-n', '23', '--queue-length', String(LENGTH), ...args]);
+    ({ stage } = live);
+    live.daemon.signal('SIGSTOP');
+    const spam = each(CROWD, async (i) => (await stage.send(bot(i), REAL, ONE_MORE_SYN_MS)).outcome, CROWD);
+    await until('the queue is full', async () => {
+      const [row] = await kernelQueues(stage);
+      return row?.[2] === LENGTH && (args.length > 0 || (row[5] ?? 0) > 0);
+    });
+    if (args.length > 0) await until('the rest is let in', () => stage.delivered.size >= CROWD - LENGTH);
+    live.daemon.signal('SIGCONT');
+    return { outcomes: await spam, daemon: live.daemon };
+  }
+
+  it('loses SYNs, which are sent again: nobody gets in, and it says so', async () => {
+    const { outcomes, daemon } = await overrun([]);
+    assert.deepEqual(count(outcomes), { 'no answer': CROWD });
+    const { full } = await queueStatistics(daemon);
+    assert.ok((full as number) >= CROWD - LENGTH, `${String(full)} were too many`);
+    const { message } = await daemon.event(({ event }) => event === 'queue-overflow');
+    assert.match(message, /^\d+ packets found the queue full and were dropped unjudged; senders try again/);
+  });
+
+  it('lets what it cannot take pass with --fail-open', async () => {
+    const { outcomes } = await overrun(['--fail-open']);
+    assert.ok((count(outcomes).delivered ?? 0) >= CROWD - LENGTH);
+    assert.ok((count(outcomes)['no answer'] ?? 0) > 0);
+  });
+});
+
+describe('SIGHUP', { skip: stageUnavailable() }, () => {
+  const scratch = new Scratch();
+  let stage: Stage;
+  after(async () => {
+    await stage.close();
+    scratch.remove();
+  });
+
+  it('takes addresses in and out', async () => {
+    const write = (...real: string[]): string =>
+      scratch.file(
+        'mxallowd.conf',
+        [`fake-mailserver ${FAKE}`, ...real.map((a) => `real-mailserver ${a}`), ''].join('\n'),
+      );
+    const other = '203.0.113.9';
+    const config = write(other);
+    stage = await openStage();
+    await stage.loadQueueRule('--queue-num 23');
+    // only root can read the test's folder
+    const daemon = stage.startDaemon(['-n', '23', '-c', config, '--user', 'root']);
+    await daemon.ready();
+    const reload = async (): Promise<void> => {
+      const from = daemon.events.length;
+      daemon.signal('SIGHUP');
+      await daemon.event(({ event }) => event === 'reloaded', from);
+    };
+
+    assert.equal((await stage.send(bot(1), REAL)).outcome, 'delivered', 'not an address of ours yet');
+    write(other, REAL);
+    await reload();
+    assert.equal((await stage.send(bot(1), REAL, ONE_MORE_SYN_MS)).outcome, 'no answer');
+    write(other);
+    await reload();
+    assert.equal((await stage.send(bot(1), REAL)).outcome, 'delivered');
+  });
+});
+
+describe('when it cannot have the queue', { skip: stageUnavailable() }, () => {
+  let stage: Stage;
+  before(async () => ({ stage } = await openLiveStage()));
+  after(() => stage.close());
+
+  it('because another program has it: says so, status 69', async () => {
+    const second = stage.startDaemon(['-n', '22-23']);
+    assert.equal(await second.ended, 69);
+    assert.match(
+      second.stderr,
+      /^mxallowd: NFQUEUE 23 is taken by another program \(netlink port \d+, mostly its process ID\): end that, or choose another --queue-num$/m,
+    );
+  });
+
+  it('because it may not: says so, status 77', { skip: rootStageUnavailable() }, async () => {
+    const program = ['setpriv', '--bounding-set=-net_admin', '--inh-caps=-all', process.execPath];
+    const cli = join(packageFolder(), 'build', 'src', 'cli.js');
+    const args = ['-F', '-s', '-c', '/dev/null', '-f', FAKE, '-r', REAL, '-n', '99'];
+    const { status, stderr } = await stage.world.run('mx', [...program, cli, ...args]);
+    assert.match(
+      stderr,
+      /^mxallowd: NFQUEUE 99: not permitted; CAP_NET_ADMIN is needed \(run as root or by /m,
+    );
+    assert.equal(status, 77);
+  });
+
+  it('because its user does not exist: says so, status 78', { skip: rootStageUnavailable() }, async () => {
+    const daemon = stage.startDaemon(['-n', '98', '--user', 'no-such-user']);
+    assert.equal(await daemon.ended, 78);
+    assert.match(daemon.stderr, /there is no user "no-such-user" \(useradd --system /);
+  });
+});
+
+describe('root', { skip: rootStageUnavailable() }, () => {
+  let stage: Stage;
+  after(() => stage.close());
+
+  it('is given up by every thread, for CAP_NET_ADMIN and nothing else', async () => {
+    const live = await openLiveStage();
+    ({ stage } = live);
+    const { pid } = live.daemon;
+    const uid = await stage.world.script('id -u nobody');
+    let netAdmin = 0;
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      const status = readFileSync(`/proc/${pid}/task/${thread}/status`, 'latin1');
+      const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
+      assert.deepEqual(new Set(field('Uid').split('\t')), new Set([uid.trim()]));
+      assert.equal(field('Groups').trim().split(' ').includes('0'), false);
+      const capabilities = ['CapPrm', 'CapEff', 'CapInh', 'CapAmb'].map((name) => BigInt(`0x${field(name)}`));
+      const [permitted = 0n, effective, inheritable, ambient] = capabilities;
+      assert.deepEqual([inheritable, ambient], [0n, 0n]);
+      assert.equal(effective, permitted);
+      assert.ok(
+        permitted === 0n || permitted === 1n << 12n,
+        `thread ${thread} has ${permitted.toString(16)}`,
+      );
+      if (permitted !== 0n) {
+        netAdmin++;
+        assert.equal(field('CapBnd'), '0'.repeat(16));
+        assert.equal(field('NoNewPrivs'), '1');
+      }
+    }
+    assert.equal(netAdmin, 1);
+    // and it works without root
+    assert.equal((await stage.send(sender(1), FAKE)).outcome, 'refused');
+    assert.equal((await stage.send(sender(1), REAL)).outcome, 'delivered');
+    await live.daemon.event(isDecision('admission', sender(1)));
+  });
+});

@@ -1,0 +1,44 @@
+import { spawnSync } from 'node:child_process';
+import { Stage, type StagedDaemon } from '../../src/demo/stage.js';
+import { World } from '../../src/demo/world.js';
+import { loadLibc } from '../../src/native/libc.js';
+
+const libc = await loadLibc();
+
+/** Why nothing can be staged here; undefined when it can. */
+export function stageUnavailable(): string | undefined {
+  const mode = World.mode();
+  if (typeof mode !== 'string') return mode.unavailable;
+  if (!libc.ok) return libc.message;
+  const { error } = spawnSync('iptables', ['--version']);
+  return error === undefined ? undefined : 'iptables is not installed';
+}
+
+/** Why what needs the machine's root cannot be staged here. */
+export function rootStageUnavailable(): string | undefined {
+  return stageUnavailable() ?? (World.mode() === 'root' ? undefined : 'not root: no users to change to');
+}
+
+/** A stage without rules and daemon. */
+export function openStage(): Promise<Stage> {
+  const mode = World.mode();
+  if (typeof mode !== 'string') throw new Error(mode.unavailable);
+  return Stage.create(mode);
+}
+
+/** A stage with the rule of 1.9, and mxallowd ready behind it. */
+export async function openLiveStage(
+  args: readonly string[] = ['-n', '23'],
+  queue = '--queue-num 23',
+): Promise<{ stage: Stage; daemon: StagedDaemon }> {
+  const stage = await openStage();
+  try {
+    await stage.loadQueueRule(queue);
+    const daemon = stage.startDaemon(args);
+    await daemon.ready();
+    return { stage, daemon };
+  } catch (error) {
+    await stage.close();
+    throw error;
+  }
+}
