@@ -60,16 +60,10 @@ export class Stage {
     const file = join(packageFolder(), 'examples', 'nftables.conf');
     const nft = await this.world.run('mx', ['nft', '-f', file]).catch(() => undefined);
     if (nft?.status === 0) return [`nft -f ${join('examples', 'nftables.conf')}`];
-    await this.loadQueueRule('--queue-num 23');
+    await loadQueueRule(this.world, '--queue-num 23');
     const rule = '-A INPUT -p tcp --dport 25 -m state --state NEW \\';
     const queue = '    -j NFQUEUE --queue-num 23';
     return [`iptables  ${rule}`, queue, `ip6tables ${rule}`, queue];
-  }
-
-  /** Loads the rule of mxallowd 1.9, for both families. */
-  async loadQueueRule(queue: string): Promise<void> {
-    const rule = `-A INPUT -p tcp --dport ${SMTP} -m state --state NEW -j NFQUEUE ${queue}`;
-    await this.world.script(`iptables ${rule}\nip6tables ${rule}`, 'mx');
   }
 
   /** Starts mxallowd on the host mx, with the addresses of examples/mxallowd.conf. */
@@ -124,6 +118,15 @@ export class Stage {
       });
     });
   }
+}
+
+/**
+ * Loads the rule of mxallowd 1.9 on the host mx, for both families.
+ * @param queue - arguments of the target, as `--queue-num 23`
+ */
+export async function loadQueueRule(world: World, queue: string): Promise<void> {
+  const rule = `-A INPUT -p tcp --dport ${SMTP} -m state --state NEW -j NFQUEUE ${queue}`;
+  await world.script(`iptables ${rule}\nip6tables ${rule}`, 'mx');
 }
 
 /** mxallowd on the stage, with what it says. */

@@ -1,34 +1,65 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
+import { loadQueueRule, StagedDaemon } from '../../src/demo/stage.js';
 import { MAIL, mailUnavailable, MailWorld } from '../support/mail.js';
+import { stageUnavailable } from '../support/stage.js';
 
-describe('mail from a Postfix to a domain with a fake and a real MX', { skip: mailUnavailable() }, () => {
-  let place: MailWorld;
-  beforeEach(async () => {
-    place = await MailWorld.create();
-    // place.world has the host mx: here its packet filter gets its rules, and the daemon is started
-  });
-  afterEach(() => place.dispose());
+describe(
+  'mail from a Postfix to a domain with a fake and a real MX',
+  { skip: stageUnavailable() ?? mailUnavailable() },
+  () => {
+    let place: MailWorld;
+    let daemon: StagedDaemon;
+    beforeEach(async () => {
+      place = await MailWorld.create();
+      await loadQueueRule(place.world, '--queue-num 23');
+      daemon = StagedDaemon.start(place.world, ['-n', '23'], () => undefined);
+      await daemon.ready();
+    });
+    afterEach(() => place.dispose());
 
-  const cases = [
-    { protocols: 'ipv4', fake: '192.0.2.3', real: '192.0.2.4' },
-    { protocols: 'ipv6', fake: '2001:db8::3', real: '2001:db8::4' },
-  ] as const;
-  for (const { protocols, fake, real } of cases) {
-    it(`arrives by ${protocols}: the fake MX refuses, the real one takes it`, async (t: TestContext) => {
-      const postfix = await place.postfix(protocols);
-      const id = await postfix.send('This is the body.');
-      const outcome = await postfix.outcome(id);
-      t.diagnostic(`delay ${outcome.delay} s, of it for connections ${outcome.delays[2]} s`);
+    const cases = [
+      { protocols: 'ipv4', fake: '192.0.2.3', real: '192.0.2.4' },
+      { protocols: 'ipv6', fake: '2001:db8::3', real: '2001:db8::4' },
+    ] as const;
+    for (const { protocols, fake, real } of cases) {
+      it(`arrives by ${protocols}: the fake MX refuses, the real one takes it`, async (t: TestContext) => {
+        const postfix = await place.postfix(protocols);
+        const id = await postfix.send('This is the body.');
+        const outcome = await postfix.outcome(id);
+        t.diagnostic(`delay ${outcome.delay} s, of it for connections ${outcome.delays[2]} s`);
 
-      assert.equal(outcome.status, 'sent', outcome.line);
-      assert.equal(outcome.relay, `${MAIL.real}[${real}]:25`);
-      assert.deepEqual(postfix.failedConnections(), [`${MAIL.fake}[${fake}]:25: Connection refused`]);
-      const [message, ...others] = place.messages();
-      assert.equal(others.length, 0);
-      assert.equal(message?.client, MAIL.source[protocols]);
-      assert.match(message.text, /^This is the body\.$/m);
+        assert.equal(outcome.status, 'sent', outcome.line);
+        assert.equal(outcome.relay, `${MAIL.real}[${real}]:25`);
+        assert.deepEqual(postfix.failedConnections(), [`${MAIL.fake}[${fake}]:25: Connection refused`]);
+        const [message, ...others] = place.messages();
+        assert.equal(others.length, 0);
+        assert.equal(message?.client, MAIL.source[protocols]);
+        assert.match(message.text, /^This is the body\.$/m);
+        const decisions = daemon.events.filter(({ event }) => event === 'attempt' || event === 'admission');
+        assert.deepEqual(
+          decisions.map(({ event, source, target }) => [event, source, target]),
+          [
+            ['attempt', MAIL.source[protocols], fake],
+            ['admission', MAIL.source[protocols], real],
+          ],
+        );
+        await postfix.stop();
+      });
+    }
+
+    it('is deferred when the sender goes straight to the real MX, which never answers', async () => {
+      const spam = { relayhost: `[${MAIL.real}]`, smtp_connect_timeout: '4s' };
+      const postfix = await place.postfix('ipv4', spam);
+      const outcome = await postfix.outcome(await postfix.send('This is spam.'));
+      assert.equal(outcome.status, 'deferred', outcome.line);
+      assert.match(outcome.line, /Connection timed out/);
+      assert.deepEqual(place.messages(), []);
+      // the SYN, and what was sent again after 1 s and 3 s
+      const refusals = daemon.events.filter(({ event }) => event === 'refusal');
+      assert.ok(refusals.length >= 3, `${refusals.length} refusals`);
+      assert.ok(daemon.events.every(({ event }) => event !== 'admission'));
       await postfix.stop();
     });
-  }
-});
+  },
+);

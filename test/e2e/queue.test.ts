@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import type { Outcome } from '../../src/demo/messages.js';
-import type { LogEvent, Stage, StagedDaemon } from '../../src/demo/stage.js';
+import { loadQueueRule, type LogEvent, type Stage, type StagedDaemon } from '../../src/demo/stage.js';
 import { WORLD } from '../../src/demo/world.js';
 import { packageFolder } from '../../src/version.js';
 import { Scratch } from '../support/cli.js';
@@ -87,9 +87,7 @@ describe('thousands of senders and bots', { skip: stageUnavailable() }, () => {
   const BOTS = 1000;
   let stage: Stage;
   let daemon: StagedDaemon;
-  before(
-    async () => ({ stage, daemon } = await openLiveStage()),
-  );
+  before(async () => ({ stage, daemon } = await openLiveStage()));
   after(() => stage.close());
 
   it('every sender that tries both in their order delivers, and no bot does', async () => {
@@ -224,7 +222,7 @@ describe('mxallowd is killed and started again', { skip: stageUnavailable() }, (
   it('the packets that wait when it is asked to end are judged before it does', async () => {
     const stage = await openStage();
     try {
-      await stage.loadQueueRule('--queue-num 23');
+      await loadQueueRule(stage.world, '--queue-num 23');
       const daemon = stage.startDaemon(['-n', '23']);
       await daemon.ready();
       await stage.send(sender(3), FAKE);
@@ -295,7 +293,7 @@ describe('SIGHUP', { skip: stageUnavailable() }, () => {
     const other = '203.0.113.9';
     const config = write(other);
     stage = await openStage();
-    await stage.loadQueueRule('--queue-num 23');
+    await loadQueueRule(stage.world, '--queue-num 23');
     // only root can read the test's folder
     const daemon = stage.startDaemon(['-n', '23', '-c', config, '--user', 'root']);
     await daemon.ready();

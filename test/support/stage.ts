@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { Stage, type StagedDaemon } from '../../src/demo/stage.js';
+import { loadQueueRule, Stage, type StagedDaemon } from '../../src/demo/stage.js';
 import { World } from '../../src/demo/world.js';
 import { loadLibc } from '../../src/native/libc.js';
 
@@ -33,7 +33,7 @@ export async function openLiveStage(
 ): Promise<{ stage: Stage; daemon: StagedDaemon }> {
   const stage = await openStage();
   try {
-    await stage.loadQueueRule(queue);
+    await loadQueueRule(stage.world, queue);
     const daemon = stage.startDaemon(args);
     await daemon.ready();
     return { stage, daemon };
