@@ -16,7 +16,7 @@ import { type Core, type Firewall, StartError } from '../service/firewall.js';
 import { randomHashKey } from '../service/hash-key.js';
 import { PfFirewall } from '../service/pf-firewall.js';
 import { removePidFile, writePidFile } from '../service/pid-file.js';
-import { becomeUser, findUser } from '../service/privileges.js';
+import { becomeUser, findUser, keepOnly } from '../service/privileges.js';
 import { QueueFirewall } from '../service/queue-firewall.js';
 import { Exit } from '../service/sysexits.js';
 import { PfctlTable } from '../table/pfctl.js';
@@ -129,10 +129,11 @@ class Daemon {
 
   /** With the queue open, root is needed no more; for pf it is. */
   private async giveUpRoot(): Promise<void> {
-    if (this.config.queueNum === undefined || process.getuid?.() !== 0) return;
+    if (this.config.queueNum === undefined) return;
+    const isRoot = process.getuid?.() === 0;
     const name = this.config.user ?? defaultValue('user') ?? '';
-    const user = findUser(name);
-    if (user === undefined) {
+    const user = isRoot ? findUser(name) : undefined;
+    if (isRoot && user === undefined) {
       const advice = `useradd --system --no-create-home --shell /usr/sbin/nologin ${name}`;
       if (this.config.user !== undefined) await this.refuse(`there is no user "${name}" (${advice})`);
       this.log.write('warn', `runs as root, because there is no user "${name}": ${advice}`, {
@@ -140,13 +141,14 @@ class Daemon {
       });
       return;
     }
-    if (user.uid === 0) return;
+    if (user?.uid === 0) return;
     try {
-      await becomeUser(user, [CAP_NET_ADMIN]);
+      await (user === undefined ? keepOnly([CAP_NET_ADMIN]) : becomeUser(user, [CAP_NET_ADMIN]));
     } catch (error) {
       await this.engine.stop(0);
       throw error;
     }
+    if (user === undefined) return;
     const message = `root is given up: runs as ${name} (${user.uid}), with CAP_NET_ADMIN for the verdicts`;
     this.log.write('info', message, { event: 'user', uid: user.uid, gid: user.gid });
     this.checkReload(name);

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { loadLibc, type Libc, type NativeFunction } from '../native/libc.js';
+import { loadLibc, type NativeFunction } from '../native/libc.js';
 import { StartError } from './firewall.js';
 import { Exit } from './sysexits.js';
 
@@ -42,19 +42,12 @@ export function findUser(name: string): SystemUser | undefined {
  */
 export async function becomeUser(user: SystemUser, keep: readonly number[]): Promise<void> {
   if (user.uid === 0) throw failure(`user "${user.name}" is root`);
-  const loaded = await loadLibc();
-  if (!loaded.ok) throw failure(loaded.message);
-  const prctl = required(
-    loaded.libc,
-    'int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)',
-  );
-  const capset = required(loaded.libc, 'int capset(void *, const void *)');
-
+  const system = await loadSystem();
   for (let capability = 0; capability < MOST_CAPABILITIES; capability++) {
     // fails from the last one that the kernel knows on
-    if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) !== 0) break;
+    if (system.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) !== 0) break;
   }
-  check('prctl', prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
+  check('prctl', system.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
   try {
     (process as Process).initgroups(user.name, user.gid);
     process.setgid?.(user.gid);
@@ -62,15 +55,47 @@ export async function becomeUser(user: SystemUser, keep: readonly number[]): Pro
   } catch (error) {
     throw failure(error instanceof Error ? error.message : String(error));
   }
+  limit(system, keep);
+  verify(user, keep);
+}
+
+/**
+ * For a process that is not root: gives up all capabilities but some, and keeps those from its children.
+ * @throws StartError when that fails
+ */
+export async function keepOnly(capabilities: readonly number[]): Promise<void> {
+  limit(await loadSystem(), capabilities);
+}
+
+interface System {
+  readonly prctl: NativeFunction;
+  readonly capset: NativeFunction;
+}
+
+async function loadSystem(): Promise<System> {
+  const loaded = await loadLibc();
+  if (!loaded.ok) throw failure(loaded.message);
+  const required = (prototype: string): NativeFunction => {
+    const found = loaded.libc.find(prototype);
+    if (found === undefined) throw failure(`the C library has no "${prototype}"`);
+    return found;
+  };
+  return {
+    prctl: required('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
+    capset: required('int capset(void *, const void *)'),
+  };
+}
+
+function limit({ prctl, capset }: System, keep: readonly number[]): void {
   // struct __user_cap_header_struct: version, thread (0: this one); two times effective, permitted, inheritable
   const sets = new Uint32Array(6);
   for (const capability of keep) {
     const half = (capability >> 5) * 3;
     sets[half] = sets[half + 1] = (sets[half] ?? 0) | (1 << (capability & 31));
   }
+  // without inheritable ones there are no ambient ones either (capabilities(7))
   check('capset', capset(new Uint32Array([CAP_VERSION_3, 0]), sets));
   check('prctl', prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-  verify(user, keep);
 }
 
 /** Looks at all threads: none may be root, have more than it should, or be able to become root. */
@@ -91,12 +116,6 @@ function verify(user: SystemUser, keep: readonly number[]): void {
     return;
   }
   throw failure('it can be had again');
-}
-
-function required(libc: Libc, prototype: string): NativeFunction {
-  const found = libc.find(prototype);
-  if (found === undefined) throw failure(`the C library has no "${prototype}"`);
-  return found;
 }
 
 function check(call: string, result: unknown): void {
