@@ -141,13 +141,19 @@ export class StagedDaemon {
   /**
    * Starts it with the addresses of examples/mxallowd.conf, logging everything to us.
    * @param args - added to the command line; what they say comes last
+   * @param by - a program that starts it, with that program's arguments
    */
-  static start(world: World, args: readonly string[], onEvent: (event: LogEvent) => void): StagedDaemon {
+  static start(
+    world: World,
+    args: readonly string[],
+    onEvent: (event: LogEvent) => void,
+    by: readonly string[] = [],
+  ): StagedDaemon {
     const user = world.mode === 'root' ? 'nobody' : 'root';
     const config = join(packageFolder(), 'examples', 'mxallowd.conf');
     const always = ['-c', config, '-F', '-s', '--log-format', 'json', '--user', user];
     // of an option that is given twice the last one counts, of the configuration file too
-    const argv = [process.execPath, script('../cli.js'), ...always, ...args];
+    const argv = [...by, process.execPath, script('../cli.js'), ...always, ...args];
     return new StagedDaemon(world, world.spawn('mx', argv, { stdio: ['ignore', 'pipe', 'pipe'] }), onEvent);
   }
 

@@ -66,6 +66,8 @@ nsenter --net=/run/netns/internet sh -c 'echo 1 >/proc/sys/net/ipv6/ip_nonlocal_
  * all that runs in them vanish with {@link close}, and with this process, however it ends.
  */
 export class World {
+  private readonly entered = new Set<ChildProcess>();
+
   private constructor(
     readonly mode: WorldMode,
     private readonly holder: ChildProcess,
@@ -145,7 +147,10 @@ export class World {
     const enter = ['--target', String(this.holderPid), ...user, '--mount', '--net', '--pid'];
     const onHost = host === undefined ? [] : ['nsenter', `--net=/run/netns/${host}`];
     // not in our process group: a Ctrl-C at the terminal is ours alone
-    return spawn('nsenter', [...enter, ...onHost, ...argv], { detached: true, ...options });
+    const child = spawn('nsenter', [...enter, ...onHost, ...argv], { detached: true, ...options });
+    this.entered.add(child);
+    child.once('close', () => this.entered.delete(child));
+    return child;
   }
 
   /** The number, as seen from here, of the program that runs behind a child of {@link spawn}. */
@@ -177,5 +182,7 @@ export class World {
     const ended = new Promise((resolve) => this.holder.once('close', resolve));
     this.holder.stdin?.end();
     await ended;
+    // one whose program was stopped is stopped as well, and would stay
+    for (const child of this.entered) child.kill('SIGKILL');
   }
 }

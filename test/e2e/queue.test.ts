@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import type { Outcome } from '../../src/demo/messages.js';
-import { loadQueueRule, type LogEvent, type Stage, type StagedDaemon } from '../../src/demo/stage.js';
+import { loadQueueRule, type LogEvent, type Stage, StagedDaemon } from '../../src/demo/stage.js';
 import { WORLD } from '../../src/demo/world.js';
 import { packageFolder } from '../../src/version.js';
 import { Scratch } from '../support/cli.js';
@@ -347,38 +347,62 @@ describe('when it cannot have the queue', { skip: stageUnavailable() }, () => {
 });
 
 describe('root', { skip: rootStageUnavailable() }, () => {
+  const NET_ADMIN = 1n << 12n;
   let stage: Stage;
-  after(() => stage.close());
+  afterEach(() => stage.close());
 
-  it('is given up by every thread, for CAP_NET_ADMIN and nothing else', async () => {
-    const live = await openLiveStage();
-    ({ stage } = live);
-    const { pid } = live.daemon;
-    const uid = await stage.world.script('id -u nobody');
-    let netAdmin = 0;
-    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+  /** Fields of /proc/PID/status for every thread. */
+  function threads(pid: number | undefined): ((name: string) => string)[] {
+    return readdirSync(`/proc/${pid}/task`).map((thread) => {
       const status = readFileSync(`/proc/${pid}/task/${thread}/status`, 'latin1');
-      const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
-      assert.deepEqual(new Set(field('Uid').split('\t')), new Set([uid.trim()]));
-      assert.equal(field('Groups').trim().split(' ').includes('0'), false);
-      const capabilities = ['CapPrm', 'CapEff', 'CapInh', 'CapAmb'].map((name) => BigInt(`0x${field(name)}`));
-      const [permitted = 0n, effective, inheritable, ambient] = capabilities;
-      assert.deepEqual([inheritable, ambient], [0n, 0n]);
-      assert.equal(effective, permitted);
-      assert.ok(
-        permitted === 0n || permitted === 1n << 12n,
-        `thread ${thread} has ${permitted.toString(16)}`,
-      );
-      if (permitted !== 0n) {
-        netAdmin++;
-        assert.equal(field('CapBnd'), '0'.repeat(16));
-        assert.equal(field('NoNewPrivs'), '1');
-      }
-    }
-    assert.equal(netAdmin, 1);
-    // and it works without root
+      return (name) => new RegExp(`^${name}:\\s*(.*?)\\s*$`, 'm').exec(status)?.[1] ?? '';
+    });
+  }
+
+  const mask = (text: string): bigint => BigInt(`0x${text}`);
+
+  async function assertServes(daemon: StagedDaemon): Promise<void> {
     assert.equal((await stage.send(sender(1), FAKE)).outcome, 'refused');
     assert.equal((await stage.send(sender(1), REAL)).outcome, 'delivered');
-    await live.daemon.event(isDecision('admission', sender(1)));
+    await daemon.event(isDecision('admission', sender(1)));
+  }
+
+  it('is given up by every thread, for CAP_NET_ADMIN in one of them and nothing else', async () => {
+    const live = await openLiveStage();
+    ({ stage } = live);
+    const uid = (await stage.world.script('id -u nobody')).trim();
+    const gid = (await stage.world.script('id -g nobody')).trim();
+    let capable = 0;
+    for (const field of threads(live.daemon.pid)) {
+      assert.deepEqual(field('Uid').split('\t'), Array(4).fill(uid));
+      assert.deepEqual(field('Gid').split('\t'), Array(4).fill(gid));
+      assert.deepEqual(field('Groups').split(' '), [gid]);
+      assert.deepEqual([mask(field('CapInh')), mask(field('CapAmb'))], [0n, 0n]);
+      assert.equal(field('CapEff'), field('CapPrm'));
+      if (mask(field('CapPrm')) === 0n) continue;
+      capable++;
+      assert.equal(mask(field('CapPrm')), NET_ADMIN);
+      assert.equal(mask(field('CapBnd')), 0n);
+      assert.equal(field('NoNewPrivs'), '1');
+    }
+    assert.equal(capable, 1);
+    await assertServes(live.daemon);
+  });
+
+  it('was never there when a service manager gives CAP_NET_ADMIN only; children do not inherit it', async () => {
+    stage = await openStage();
+    await loadQueueRule(stage.world, '--queue-num 23');
+    const only = [
+      '--inh-caps=-all,+net_admin',
+      '--ambient-caps=+net_admin',
+      '--bounding-set=-all,+net_admin',
+    ];
+    const by = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...only];
+    const daemon = StagedDaemon.start(stage.world, ['-n', '23'], () => undefined, by);
+    await daemon.ready();
+    const [main] = threads(daemon.pid);
+    assert.equal(mask(main?.('CapPrm') ?? ''), NET_ADMIN);
+    assert.deepEqual([mask(main?.('CapInh') ?? ''), mask(main?.('CapAmb') ?? '')], [0n, 0n]);
+    await assertServes(daemon);
   });
 });

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { Stage } from '../../src/demo/stage.js';
+import { packageFolder } from '../../src/version.js';
+import { Scratch } from '../support/cli.js';
+import { openStage, stageUnavailable } from '../support/stage.js';
+
+const folder = packageFolder();
+const nftables = readFileSync(join(folder, 'examples', 'nftables.conf'), 'utf8');
+const document = readFileSync(join(folder, 'docs', 'linux.md'), 'utf8');
+
+function without(program: string): string | undefined {
+  return spawnSync(program, ['--version']).error === undefined ? undefined : `${program} is not installed`;
+}
+
+describe('rules for Linux', { skip: stageUnavailable() }, () => {
+  const scratch = new Scratch();
+  let stage: Stage;
+  before(async () => (stage = await openStage()));
+  after(async () => {
+    await stage.close();
+    scratch.remove();
+  });
+
+  it('the iptables lines of docs/linux.md load as they stand', async () => {
+    const lines = document.match(/^ *ip6?tables +-A .*$/gm) ?? [];
+    assert.equal(lines.length, 2);
+    await stage.world.script(lines.join('\n'), 'mx');
+    for (const tool of ['iptables', 'ip6tables']) {
+      const rules = await stage.world.script(`${tool} -S INPUT`, 'mx');
+      assert.match(rules, /--dport 25 .*-j NFQUEUE --queue-num 23$/m);
+    }
+  });
+
+  describe('examples/nftables.conf', { skip: without('nft') }, () => {
+    it('is right, as far as this kernel has queues', async () => {
+      const path = scratch.file('nftables.conf', nftables);
+      const { status, stderr } = await stage.world.run('mx', ['nft', '-c', '-f', path]);
+      const complaints = stderr.split('\n').filter((line) => line.includes('Error'));
+      // the kernel has no expression "queue": the one thing that may be missing
+      const missing = /:\d+:29-39: Error: Could not process rule: No such file or directory$/;
+      assert.deepEqual(
+        complaints.filter((line) => !missing.test(line)),
+        [],
+      );
+      assert.equal(status === 0, complaints.length === 0);
+    });
+
+    it('is right with what is commented out, too, which refuses at the fake MX', async () => {
+      const all = nftables.replace(/^\t#(?! )/gm, '\t').replace(/^.* queue to 23$/m, '');
+      const path = scratch.file('all.conf', all);
+      await stage.world.script(`nft -f '${path}'`, 'mx');
+      const loaded = await stage.world.script('nft list table inet mxallowd', 'mx');
+      assert.match(loaded, /ip daddr 192\.0\.2\.3 tcp dport 25 reject with tcp reset/);
+      assert.match(loaded, /priority filter \+ 1/);
+    });
+  });
+});
+
+describe('systemd/mxallowd.service', { skip: without('systemd-analyze') }, () => {
+  it('is exposed to 1.5 of 10 at the most', () => {
+    const unit = join(folder, 'systemd', 'mxallowd.service');
+    const args = ['security', '--offline=true', '--threshold=15', '--no-pager', unit];
+    const { status, stdout, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8' });
+    assert.match(stdout, /Overall exposure level for mxallowd\.service: 1\.\d/, stderr);
+    assert.equal(status, 0);
+  });
+
+  it('starts what the README installs, with options that there are', () => {
+    const text = readFileSync(join(folder, 'systemd', 'mxallowd.service'), 'utf8');
+    const commands = [...text.matchAll(/^Exec(?:Start|StartPre)=(.*)$/gm)].map((match) => match[1]);
+    assert.deepEqual(commands, ['/usr/local/bin/mxallowd check-config', '/usr/local/bin/mxallowd -F -s']);
+  });
+});
