@@ -1,9 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { SCENARIOS, type Scenario, type Target } from '../demo/scenarios.js';
 import { type LogEvent, Stage, type StagedDaemon } from '../demo/stage.js';
-import { World, WORLD } from '../demo/world.js';
+import { missingTools, World, WORLD } from '../demo/world.js';
 import { loadLibc } from '../native/libc.js';
 import { Exit } from '../service/sysexits.js';
 import { packageFolder } from '../version.js';
@@ -159,8 +158,7 @@ async function whatIsMissing(): Promise<string | undefined> {
   if (typeof mode !== 'string') return mode.unavailable;
   const libc = await loadLibc();
   if (!libc.ok) return `NFQUEUE ${libc.message}`;
-  const tools = ['nft', 'iptables'].filter((tool) => spawnSync(tool, ['--version']).error === undefined);
-  return tools.length > 0 ? undefined : 'neither nft nor iptables is installed';
+  return missingTools(['nft', 'iptables']).length < 2 ? undefined : 'neither nft nor iptables is installed';
 }
 
 function replayRecordings(): Promise<number> {

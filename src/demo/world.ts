@@ -25,6 +25,12 @@ export interface Finished {
   readonly stderr: string;
 }
 
+/** An ordinary user's PATH leaves out where Debian keeps ip, iptables and nft. */
+const TOOL_ENVIRONMENT: NodeJS.ProcessEnv = {
+  ...process.env,
+  PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
+};
+
 const NAMESPACES = ['--mount', '--net', '--pid', '--fork', '--kill-child'];
 const OWN_USER = ['--user', '--map-root-user'];
 
@@ -61,6 +67,12 @@ ip -n mx route add default via 192.0.2.1
 ip -n mx -6 route add default via 2001:db8::1
 nsenter --net=/run/netns/internet sh -c 'echo 1 >/proc/sys/net/ipv6/ip_nonlocal_bind'`;
 
+/** Those of some programs that are not there. */
+export function missingTools(names: readonly string[]): string[] {
+  const look = (name: string) => spawnSync('sh', ['-c', `command -v ${name}`], { env: TOOL_ENVIRONMENT });
+  return names.filter((name) => look(name).status !== 0);
+}
+
 /**
  * Two hosts and a cable between them, in namespaces of their own: nothing outside sees them or is touched. They and
  * all that runs in them vanish with {@link close}, and with this process, however it ends.
@@ -79,14 +91,13 @@ export class World {
    * @returns the mode, or why there is none
    */
   static mode(): WorldMode | { readonly unavailable: string } {
-    if (process.platform !== 'linux')
+    if (process.platform !== 'linux') {
       return { unavailable: `namespaces are Linux's, this is ${process.platform}` };
-    const tools = ['unshare', 'nsenter', 'ip'].filter(
-      (tool) =>
-        spawnSync(tool, ['--version']).error !== undefined && spawnSync(tool, ['-V']).error !== undefined,
-    );
-    if (tools.length > 0)
-      return { unavailable: `${tools.join(', ')} not found (packages util-linux and iproute2)` };
+    }
+    const missing = missingTools(['unshare', 'nsenter', 'ip']);
+    if (missing.length > 0) {
+      return { unavailable: `${missing.join(', ')} not found (packages util-linux and iproute2)` };
+    }
     const attempt = (flags: readonly string[]): string | undefined => {
       const { status, stderr } = spawnSync('unshare', [...flags, ...NAMESPACES, 'true'], {
         encoding: 'utf8',
@@ -108,6 +119,7 @@ export class World {
     const holder = spawn('unshare', [...flags, ...NAMESPACES, 'sh', '-euc', HOLDER], {
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
+      env: TOOL_ENVIRONMENT,
     });
     let said = '';
     holder.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
@@ -147,7 +159,11 @@ export class World {
     const enter = ['--target', String(this.holderPid), ...user, '--mount', '--net', '--pid'];
     const onHost = host === undefined ? [] : ['nsenter', `--net=/run/netns/${host}`];
     // not in our process group: a Ctrl-C at the terminal is ours alone
-    const child = spawn('nsenter', [...enter, ...onHost, ...argv], { detached: true, ...options });
+    const child = spawn('nsenter', [...enter, ...onHost, ...argv], {
+      detached: true,
+      env: TOOL_ENVIRONMENT,
+      ...options,
+    });
     this.entered.add(child);
     child.once('close', () => this.entered.delete(child));
     return child;

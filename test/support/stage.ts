@@ -1,6 +1,5 @@
-import { spawnSync } from 'node:child_process';
 import { loadQueueRule, Stage, type StagedDaemon } from '../../src/demo/stage.js';
-import { World } from '../../src/demo/world.js';
+import { missingTools, World } from '../../src/demo/world.js';
 import { loadLibc } from '../../src/native/libc.js';
 
 const libc = await loadLibc();
@@ -10,8 +9,7 @@ export function stageUnavailable(): string | undefined {
   const mode = World.mode();
   if (typeof mode !== 'string') return mode.unavailable;
   if (!libc.ok) return libc.message;
-  const { error } = spawnSync('iptables', ['--version']);
-  return error === undefined ? undefined : 'iptables is not installed';
+  return missingTools(['iptables']).length === 0 ? undefined : 'iptables is not installed';
 }
 
 /** Why what needs the machine's root cannot be staged here. */
