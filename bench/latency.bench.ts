@@ -54,6 +54,8 @@ const resolved = resolveConfig(
   [
     { key: 'fakeMailserver', text: '192.168.1.3', where: '', origin: 'command line' },
     { key: 'realMailserver', text: '192.168.1.4', where: '', origin: 'command line' },
+    { key: 'noRdnsWhitelist', text: undefined, where: '', origin: 'command line' },
+    { key: 'noPool', text: undefined, where: '', origin: 'command line' },
   ],
   [],
   'openbsd',

@@ -64,7 +64,7 @@ async function main(args: readonly string[]): Promise<number> {
       'demo',
       'show it at work, in network namespaces of its own (Linux)',
       (y) => y.usage('Usage: $0 demo'),
-      does(demo),
+      does((argv) => demo(argv)),
     )
     .epilogue('Signals: HUP reads the file again, USR1 logs statistics, TERM ends.')
     .help('help')

@@ -6,7 +6,8 @@ import { missingTools, World, WORLD } from '../demo/world.js';
 import { loadLibc } from '../native/libc.js';
 import { Exit } from '../service/sysexits.js';
 import { packageFolder } from '../version.js';
-import type { ParsedArguments } from './arguments.js';
+import { escapeText } from '../packet/escape.js';
+import { type ParsedArguments, wordsOf } from './arguments.js';
 import { replay } from './replay.js';
 
 /** How a signal ends a process that does not handle it. */
@@ -20,7 +21,12 @@ const DISAGREES = 1;
  * cannot be had, on the recordings that come with the package.
  * @returns 0 only if all that was seen is what was expected
  */
-export async function demo(): Promise<number> {
+export async function demo(argv: ParsedArguments): Promise<number> {
+  const stray = [...wordsOf(argv).slice(1), ...Object.keys(argv).filter((key) => !['_', '$0'].includes(key))];
+  if (stray.length > 0) {
+    process.stderr.write(`mxallowd: demo takes no arguments, not "${escapeText(stray.join(' '), 60)}"\n`);
+    return Exit.USAGE;
+  }
   const missing = await whatIsMissing();
   if (missing !== undefined) {
     process.stdout.write(
@@ -73,6 +79,7 @@ async function perform(stage: Stage): Promise<number> {
     const outcome = await scenario.play(stage, (sender, to, what, tookMs) => {
       screen.line(sender, to, `the sender sees: ${what === 'refused' ? 'refused at once' : what}`, tookMs);
     });
+    screen.end();
     seen.push(`${outcome}${strayMail(stage, scenario)}`);
   }
   await endOf(daemon);
@@ -117,11 +124,20 @@ class Screen {
   private readonly startMs = performance.now();
   private senders: ReadonlySet<string> = new Set();
   private isCrowd = false;
+  private readonly events: Record<string, number> = {};
 
   begin({ title, senders }: Scenario): void {
     this.senders = new Set(senders);
     this.isCrowd = senders.length > 1;
     print('', title);
+  }
+
+  /** For a crowd: what was left out. */
+  end(): void {
+    if (!this.isCrowd) return;
+    const { attempt = 0, refusal = 0, admission = 0 } = this.events;
+    const dropped = `mxallowd drops ${refusal} SYNs, accepts ${attempt + admission}`;
+    this.show(`${this.senders.size} senders`, 'real MX', dropped);
   }
 
   line(sender: string, target: Target, what: string, tookMs: number): void {
@@ -131,7 +147,11 @@ class Screen {
 
   /** What mxallowd has logged. */
   daemon({ event, source = '', target = '', reason = '' }: LogEvent): void {
-    if (this.isCrowd || !this.senders.has(source)) return;
+    if (!this.senders.has(source)) return;
+    if (this.isCrowd) {
+      this.events[event ?? ''] = (this.events[event ?? ''] ?? 0) + 1;
+      return;
+    }
     const words: Record<string, string> = {
       attempt: 'accepts and whitelists',
       refusal: 'drops: not whitelisted',

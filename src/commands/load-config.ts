@@ -40,8 +40,8 @@ export function loadConfig(given: readonly Given[], problems: readonly Problem[]
     process.platform,
   );
   if (result.ok) {
-    const queue = [...(parsed?.given ?? []), ...given].find(({ key }) => key === 'queueNum');
-    const idle = queue !== undefined && result.config.queueNum === undefined ? [withoutEffect(queue)] : [];
+    const all = result.config.queueNum === undefined ? [...(parsed?.given ?? []), ...given] : [];
+    const idle = all.filter(({ key }) => OPTIONS[key].group === 'Linux').map(withoutEffect);
     const remarks = [...(parsed?.remarks ?? []), ...idle];
     return { ok: true, config: result.config, remarks, path: parsed && path };
   }
@@ -57,8 +57,8 @@ export function loadConfig(given: readonly Given[], problems: readonly Problem[]
   };
 }
 
-function withoutEffect({ where }: Given): Problem {
-  return { where, kind: 'config', message: 'queue-num is for Linux; here pf decides' };
+function withoutEffect({ where, key }: Given): Problem {
+  return { where, kind: 'config', message: `${OPTIONS[key].name} is for Linux; here pf decides` };
 }
 
 /** What is wrong on the command line first, then in the file in the order of its lines, then what is missing. */

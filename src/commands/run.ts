@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { selectSource } from '../capture/select.js';
 import { type Config, defaultValue } from '../config/config.js';
 import { OPTIONS } from '../config/options.js';
-import { formatProblem } from '../config/problem.js';
+import { formatProblem, type Problem } from '../config/problem.js';
 import { CAP_NET_ADMIN } from '../netfilter/problem.js';
 import { escapeText } from '../packet/escape.js';
 import { type Log, openLog } from '../log/log.js';
@@ -21,7 +21,7 @@ import { QueueFirewall } from '../service/queue-firewall.js';
 import { Exit } from '../service/sysexits.js';
 import { PfctlTable } from '../table/pfctl.js';
 import { collectOptions, type ParsedArguments } from './arguments.js';
-import { loadConfig, printProblems } from './load-config.js';
+import { loadConfig, type LoadedConfig, printProblems } from './load-config.js';
 
 /** A pfctl call with few addresses takes some 10 ms. */
 const PFCTL_TIMEOUT_MS = 10_000;
@@ -52,11 +52,8 @@ export async function run(argv: ParsedArguments): Promise<number> {
     level: levelOf(config),
     trouble: (message) => void process.stderr.write(`mxallowd: ${message}\n`),
   });
-  for (const remark of loaded.remarks) {
-    log.write('warn', formatProblem(remark), { event: 'config-remark' });
-  }
   endOnBug(log);
-  const daemon = new Daemon(config, loaded.path, log, () => loadConfig(given, []));
+  const daemon = new Daemon(loaded, log, () => loadConfig(given, []));
   const status = await daemon.start(isChild);
   if (isChild) await reportStart(status);
   if (status !== Exit.OK) {
@@ -77,6 +74,7 @@ function endOnBug(log: Log): void {
 
 /** One engine, its signals and its PID file. */
 class Daemon {
+  private readonly config: Config;
   private readonly engine: Engine;
   private pidFile: string | undefined;
   private stopped: ((status: number) => void) | undefined;
@@ -85,11 +83,12 @@ class Daemon {
   private reloadRequested = false;
 
   constructor(
-    private readonly config: Config,
-    private readonly configPath: string | undefined,
+    private readonly loaded: LoadedConfig & { ok: true },
     private readonly log: Log,
     private readonly readAgain: () => ReturnType<typeof loadConfig>,
   ) {
+    const { config } = loaded;
+    this.config = config;
     this.engine = new Engine({
       config,
       log,
@@ -114,8 +113,11 @@ class Daemon {
       this.pidFile = pidFile;
     }
     try {
-      await this.engine.start();
+      await this.engine.prepare();
       await this.giveUpRoot();
+      // not before: what is logged starts children
+      this.sayRemarks(this.loaded.remarks);
+      await this.engine.start();
       this.engine.sayReady();
       this.isReady = true;
       if (this.reloadRequested) this.reload();
@@ -127,45 +129,43 @@ class Daemon {
     }
   }
 
-  /** With the queue open, root is needed no more; for pf it is. */
+  /** To open and answer queues a capability is enough; pf needs root. */
   private async giveUpRoot(): Promise<void> {
     if (this.config.queueNum === undefined) return;
-    const isRoot = process.getuid?.() === 0;
+    if (process.getuid?.() !== 0) {
+      await keepOnly([CAP_NET_ADMIN]);
+      return;
+    }
     const name = this.config.user ?? defaultValue('user') ?? '';
-    const user = isRoot ? findUser(name) : undefined;
-    if (isRoot && user === undefined) {
-      const advice = `useradd --system --no-create-home --shell /usr/sbin/nologin ${name}`;
-      if (this.config.user !== undefined) await this.refuse(`there is no user "${name}" (${advice})`);
+    const user = findUser(name);
+    const advice = `useradd --system --no-create-home --shell /usr/sbin/nologin ${name}`;
+    if (user !== undefined) {
+      if (user.uid === 0) return;
+      await becomeUser(user, [CAP_NET_ADMIN]);
+      const message = `root is given up: runs as ${name} (${user.uid}), with CAP_NET_ADMIN for the verdicts`;
+      this.log.write('info', message, { event: 'user', uid: user.uid, gid: user.gid });
+      this.checkReload(name);
+    } else if (this.config.user === undefined) {
       this.log.write('warn', `runs as root, because there is no user "${name}": ${advice}`, {
         event: 'root',
       });
-      return;
+    } else {
+      throw new StartError(`there is no user "${name}" (${advice})`, Exit.CONFIG);
     }
-    if (user?.uid === 0) return;
-    try {
-      await (user === undefined ? keepOnly([CAP_NET_ADMIN]) : becomeUser(user, [CAP_NET_ADMIN]));
-    } catch (error) {
-      await this.engine.stop(0);
-      throw error;
-    }
-    if (user === undefined) return;
-    const message = `root is given up: runs as ${name} (${user.uid}), with CAP_NET_ADMIN for the verdicts`;
-    this.log.write('info', message, { event: 'user', uid: user.uid, gid: user.gid });
-    this.checkReload(name);
   }
 
-  private async refuse(message: string): Promise<never> {
-    await this.engine.stop(0);
-    throw new StartError(message, Exit.CONFIG);
+  private sayRemarks(remarks: readonly Problem[]): void {
+    for (const remark of remarks) this.log.write('warn', formatProblem(remark), { event: 'config-remark' });
   }
 
   /** What SIGHUP needs should be said now, not then. */
   private checkReload(name: string): void {
-    if (this.configPath === undefined) return;
+    const { path } = this.loaded;
+    if (path === undefined) return;
     try {
-      accessSync(this.configPath, constants.R_OK);
+      accessSync(path, constants.R_OK);
     } catch {
-      const message = `${this.configPath}: user ${name} cannot read it, so SIGHUP will not work (chgrp ${name}, chmod g+r)`;
+      const message = `${path}: user ${name} cannot read it, so SIGHUP will not work (chgrp ${name}, chmod g+r)`;
       this.log.write('warn', message, { event: 'config-remark' });
     }
   }
@@ -207,8 +207,7 @@ class Daemon {
     if (!this.isReady) return;
     const loaded = this.readAgain();
     if (loaded.ok) {
-      for (const remark of loaded.remarks)
-        this.log.write('warn', formatProblem(remark), { event: 'config-remark' });
+      this.sayRemarks(loaded.remarks);
       this.engine.reload(loaded.config);
       return;
     }
@@ -232,7 +231,8 @@ class Daemon {
       removePidFile(this.pidFile, process.pid);
     } catch (error) {
       // without root the folder is not ours to write to; the next start takes the file over
-      this.log.write('info', `left behind: ${String(error)}`, { event: 'pid-file' });
+      const message = `the PID file ${this.pidFile} stays, for its folder is not ours: ${String(error)}`;
+      this.log.write('info', message, { event: 'pid-file' });
     }
   }
 }

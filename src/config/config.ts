@@ -30,6 +30,13 @@ export interface Config {
   readonly ipv4Prefix: number;
   readonly ipv6Prefix: number;
   readonly noRdnsWhitelist: boolean;
+  readonly rdnsUnconfirmed: boolean;
+  readonly noPool: boolean;
+  /** seconds */
+  readonly poolWindow: number;
+  readonly dnsServer: readonly string[];
+  /** seconds */
+  readonly dnsTimeout: number;
   readonly capture: ValueOf<'capture'>;
   readonly pflogInterface: string;
   readonly pcapFilter: string;
@@ -42,6 +49,7 @@ export interface Config {
   readonly queueNum: ValueOf<'queueNum'> | undefined;
   readonly queueLength: number;
   readonly failOpen: boolean;
+  readonly dryRun: boolean;
   readonly queueExit: ValueOf<'queueExit'>;
   /** undefined: the default user, if there is one */
   readonly user: string | undefined;
@@ -73,16 +81,25 @@ export function resolveConfig(
 ): ConfigResult {
   const resolver = new Resolver(given);
   const port = resolver.scalar('port');
-  const config: Config = {
+  const addresses = {
     fakeMailserver: resolver.many('fakeMailserver'),
     realMailserver: resolver.many('realMailserver'),
     allow: resolver.many('allow'),
+  };
+  const whitelistTime = resolver.scalar('whitelistTime') ?? 0;
+  const config: Config = {
+    ...addresses,
     port: port ?? 0,
-    whitelistTime: resolver.scalar('whitelistTime') ?? 0,
+    whitelistTime,
     maxEntries: resolver.scalar('maxEntries') ?? 0,
     ipv4Prefix: resolver.scalar('ipv4Prefix') ?? 0,
     ipv6Prefix: resolver.scalar('ipv6Prefix') ?? 0,
     noRdnsWhitelist: resolver.isGiven('noRdnsWhitelist'),
+    rdnsUnconfirmed: resolver.isGiven('rdnsUnconfirmed'),
+    noPool: resolver.isGiven('noPool'),
+    poolWindow: resolver.scalar('poolWindow') ?? whitelistTime,
+    dnsServer: resolver.many('dnsServer'),
+    dnsTimeout: resolver.scalar('dnsTimeout') ?? 0,
     capture: resolver.scalar('capture') ?? 'auto',
     pflogInterface: resolver.scalar('pflogInterface') ?? '',
     pcapFilter: resolver.isGiven('pcapFilter') ? (resolver.scalar('pcapFilter') ?? '') : `port ${port}`,
@@ -93,6 +110,7 @@ export function resolveConfig(
     queueNum: queueNum(resolver, platform),
     queueLength: resolver.scalar('queueLength') ?? 0,
     failOpen: resolver.isGiven('failOpen'),
+    dryRun: resolver.isGiven('dryRun'),
     queueExit: resolver.scalar('queueExit') ?? 'drop',
     user: resolver.isGiven('user') ? resolver.scalar('user') : undefined,
     foreground: resolver.isGiven('foreground'),
@@ -102,7 +120,12 @@ export function resolveConfig(
     logFormat: resolver.scalar('logFormat') ?? 'text',
     logLevel: resolver.scalar('logLevel') ?? 'info',
   };
-  const problems = [...earlier, ...resolver.problems, ...checkServers(config, given, earlier)];
+  const problems = [
+    ...earlier,
+    ...resolver.problems,
+    ...checkServers(config, given, earlier),
+    ...checkQueue(config, given),
+  ];
   return problems.length === 0 ? { ok: true, config } : { ok: false, problems };
 }
 
@@ -166,6 +189,15 @@ class Resolver {
 
 function kindOf(item: Given): Problem['kind'] {
   return item.origin === 'file' ? 'config' : 'usage';
+}
+
+/** Who believes that nothing is dropped must not be wrong. */
+function checkQueue(config: Config, given: readonly Given[]): Problem[] {
+  if (config.queueNum !== undefined) return [];
+  const dry = given.filter(({ key }) => key === 'dryRun');
+  const message =
+    'dry-run works with NFQUEUE only (queue-num, Linux): pf would drop all the same; see docs/pf.md for a way to look first';
+  return dry.map((item) => ({ where: item.where, kind: kindOf(item), message }));
 }
 
 /** At least one of each, and none that is both. */

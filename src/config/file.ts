@@ -43,8 +43,16 @@ export function parseConfigFile(path: string, text: string): ParsedFile {
     const value = spec.restOfLine === true ? rest.replace(/\s+#.*$/, '') : (rest.split(/\s/)[0] ?? '');
     const ignored = rest.slice(value.length).trim();
     if (spec.value === undefined) {
+      if (/^(no|off|false|0)\b/i.test(rest)) {
+        const message = `${spec.name} takes no value, and "${escapeText(rest, 60)}" would switch it on: leave the line out`;
+        problems.push({ where, kind: 'config', message });
+        continue;
+      }
       given.push({ key, text: undefined, where, origin: 'file' });
-      if (rest !== '' && !rest.startsWith('#')) remarks.push(remark(where, name, rest));
+      if (rest !== '' && !rest.startsWith('#')) {
+        const message = `${spec.name} takes no value, "${escapeText(rest, 60)}" is ignored`;
+        remarks.push({ where, kind: 'config', message });
+      }
     } else if (value === '' || value.startsWith('#')) {
       problems.push({ where, kind: 'config', message: `${spec.name} needs a value (${spec.value})` });
     } else {

@@ -24,7 +24,7 @@ interface OptionShape<T> {
   /** what a SIGHUP takes over; the others need a restart */
   readonly reloads?: true;
   /** which heading of the help it stands under */
-  readonly group: 'Addresses' | 'Whitelist' | 'Capture' | 'Table' | 'Linux' | 'Service';
+  readonly group: 'Addresses' | 'Whitelist' | 'Names' | 'Capture' | 'Table' | 'Linux' | 'Service';
   /** judging a recording needs it, too */
   readonly forReplay?: true;
 }
@@ -126,8 +126,43 @@ export const OPTIONS = {
   noRdnsWhitelist: option({
     name: 'no-rdns-whitelist',
     letters: ['b', 'd'],
-    help: 'accepted for 1.9; names are never looked up',
-    group: 'Whitelist',
+    help: "do not admit the other addresses of a sender's name",
+    group: 'Names',
+  }),
+  rdnsUnconfirmed: option({
+    name: 'rdns-unconfirmed',
+    help: 'believe PTR records that do not point back, as 1.9 did',
+    group: 'Names',
+  }),
+  noPool: option({
+    name: 'no-pool',
+    help: "do not admit other members of a sender's pool",
+    group: 'Names',
+  }),
+  poolWindow: option({
+    name: 'pool-window',
+    value: 'SEC',
+    check: check.duration,
+    defaultText: 'whitelist-time',
+    help: 'how long an attempt opens the door for its pool',
+    reloads: true,
+    group: 'Names',
+  }),
+  dnsServer: option({
+    name: 'dns-server',
+    value: 'ADDR',
+    check: check.dnsServer,
+    many: true,
+    help: "DNS server to ask (repeatable), instead of the system's",
+    group: 'Names',
+  }),
+  dnsTimeout: option({
+    name: 'dns-timeout',
+    value: 'SEC',
+    check: check.integer(1, 30, 'seconds'),
+    defaultText: '2',
+    help: 'how long an answer may take, before the second try',
+    group: 'Names',
   }),
   capture: option({
     name: 'capture',
@@ -206,6 +241,11 @@ export const OPTIONS = {
   failOpen: option({
     name: 'fail-open',
     help: 'accept packets that find the queue full',
+    group: 'Linux',
+  }),
+  dryRun: option({
+    name: 'dry-run',
+    help: 'accept everything, and log what would be dropped',
     group: 'Linux',
   }),
   queueExit: option({

@@ -61,6 +61,16 @@ export function integer(min: number, max: number, unit = ''): Check<number> {
   };
 }
 
+/** An address, or an address and a port: `192.0.2.53`, `192.0.2.53:5353`, `[2001:db8::53]:5353`. */
+export const dnsServer: Check<string> = (text) => {
+  const match = /^\[(.+)\](?::(\d{1,5}))?$/.exec(text) ?? /^([\d.]+):(\d{1,5})$/.exec(text);
+  const [host = text, port] = match?.slice(1) ?? [];
+  const isPort = port === undefined || (Number(port) >= 1 && Number(port) <= 65_535);
+  return parseAddress(host) !== undefined && isPort
+    ? good(text)
+    : bad('an address of a DNS server, with or without a port, such as 192.0.2.53:5353');
+};
+
 /** Numbers of queues that can be had at once: a batch of messages for all of them must have its bounds. */
 const MOST_QUEUES = 64;
 

@@ -139,7 +139,8 @@ export class StagedDaemon {
   private readonly watchers = new Set<() => void>();
 
   /**
-   * Starts it with the addresses of examples/mxallowd.conf, logging everything to us.
+   * Starts it with the addresses of examples/mxallowd.conf, logging everything to us. There is no DNS, unless a
+   * server is named.
    * @param args - added to the command line; what they say comes last
    * @param by - a program that starts it, with that program's arguments
    */
@@ -152,8 +153,9 @@ export class StagedDaemon {
     const user = world.mode === 'root' ? 'nobody' : 'root';
     const config = join(packageFolder(), 'examples', 'mxallowd.conf');
     const always = ['-c', config, '-F', '-s', '--log-format', 'json', '--user', user];
+    const noDns = args.includes('--dns-server') ? [] : ['--no-rdns-whitelist', '--no-pool'];
     // of an option that is given twice the last one counts, of the configuration file too
-    const argv = [...by, process.execPath, script('../cli.js'), ...always, ...args];
+    const argv = [...by, process.execPath, script('../cli.js'), ...always, ...noDns, ...args];
     return new StagedDaemon(world, world.spawn('mx', argv, { stdio: ['ignore', 'pipe', 'pipe'] }), onEvent);
   }
 

@@ -197,8 +197,8 @@ export class World {
     if (this.holder.exitCode !== null || this.holder.signalCode !== null) return;
     const ended = new Promise((resolve) => this.holder.once('close', resolve));
     this.holder.stdin?.end();
-    await ended;
-    // one whose program was stopped is stopped as well, and would stay
+    // one whose program was stopped is stopped as well, and would hold everything
     for (const child of this.entered) child.kill('SIGKILL');
+    await ended;
   }
 }

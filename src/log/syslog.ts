@@ -56,8 +56,10 @@ export class SyslogTransport extends Transport {
   }
 }
 
+type Logger = ChildProcessByStdio<Writable, null, Readable>;
+
 class LoggerPipe {
-  private child: ChildProcessByStdio<Writable, null, Readable> | undefined;
+  private child: Logger | undefined;
   private readonly waiting: string[] = [];
   private dropped = 0;
   private blocked = false;
@@ -99,7 +101,7 @@ class LoggerPipe {
   private pump(): void {
     if (this.closing || this.restart !== undefined) return;
     this.child ??= this.start();
-    while (!this.blocked && this.waiting.length > 0) {
+    while (!this.blocked && this.child !== undefined && this.waiting.length > 0) {
       const line = this.waiting.shift() ?? '';
       this.blocked = !this.child.stdin.write(`${line}\n`);
     }
@@ -109,40 +111,56 @@ class LoggerPipe {
     }
   }
 
-  private start(): ChildProcessByStdio<Writable, null, Readable> {
-    const args = ['-t', 'mxallowd', '-p', this.priority];
-    const child = spawn(this.path, args, { stdio: ['pipe', 'ignore', 'pipe'], env: {}, cwd: '/' });
+  /** @returns undefined when there was not even a descriptor for it; it is then tried again later */
+  private start(): Logger | undefined {
     const startedMs = performance.now();
+    const args = ['-t', 'mxallowd', '-p', this.priority];
+    let child: Logger;
+    try {
+      child = spawn(this.path, args, { stdio: ['pipe', 'ignore', 'pipe'], env: {}, cwd: '/' });
+    } catch (error) {
+      this.ended(`cannot be started: ${String(error)}`, startedMs);
+      return undefined;
+    }
     let said = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(0, 500)));
-    child.stdin.on('error', () => undefined);
-    child.stdin.on('drain', () => {
-      this.blocked = false;
-      this.pump();
-    });
     this.exited = new Promise((done) => {
       let ended = false;
       const end = (what: string): void => {
         done();
         if (ended || this.closing) return;
         ended = true;
-        this.child = undefined;
-        this.blocked = false;
-        // one that ran for long has earned a quick restart
-        if (performance.now() - startedMs > MAX_RESTART_MS) this.restartMs = FIRST_RESTART_MS;
-        const why = said === '' ? '' : `: ${said.trim()}`;
-        this.trouble(`syslog: ${this.path} ${what}${why}; starting it again in ${this.restartMs} ms`);
-        this.restart = setTimeout(() => {
-          this.restart = undefined;
-          if (this.waiting.length > 0) this.pump();
-        }, this.restartMs);
-        this.restart.unref();
-        this.restartMs = Math.min(this.restartMs * 2, MAX_RESTART_MS);
+        this.ended(said === '' ? what : `${what}: ${said.trim()}`, startedMs);
       };
       child.once('error', (error) => end(`cannot be started: ${error.message}`));
       child.once('exit', (code, signal) => end(`ended (${signal ?? `status ${code}`})`));
     });
+    // without descriptors there are no streams; the error comes a little later
+    if ((child.stdin as Writable | undefined) === undefined) {
+      this.restart = setTimeout(() => (this.restart = undefined), FIRST_RESTART_MS);
+      return undefined;
+    }
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(0, 500)));
+    child.stdin.on('error', () => undefined);
+    child.stdin.on('drain', () => {
+      this.blocked = false;
+      this.pump();
+    });
     return child;
+  }
+
+  private ended(what: string, startedMs: number): void {
+    this.child = undefined;
+    this.blocked = false;
+    // one that ran for long has earned a quick restart
+    if (performance.now() - startedMs > MAX_RESTART_MS) this.restartMs = FIRST_RESTART_MS;
+    this.trouble(`syslog: ${this.path} ${what}; starting it again in ${this.restartMs} ms`);
+    clearTimeout(this.restart);
+    this.restart = setTimeout(() => {
+      this.restart = undefined;
+      if (this.waiting.length > 0) this.pump();
+    }, this.restartMs);
+    this.restart.unref();
+    this.restartMs = Math.min(this.restartMs * 2, MAX_RESTART_MS);
   }
 }
 

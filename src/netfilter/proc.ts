@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 
 /** Where the kernel tells about the queues of our network namespace. */
 const PROC_QUEUES = '/proc/self/net/netfilter/nfnetlink_queue';
@@ -12,6 +12,8 @@ export interface QueueRow {
   readonly waiting: number;
   /** packets that found the queue full, since it was bound */
   readonly full: number;
+  /** packets that could not be delivered to its owner, since it was bound */
+  readonly lost: number;
 }
 
 /** Reads the kernel's list of queues. */
@@ -20,55 +22,67 @@ export function parseQueues(text: string): QueueRow[] {
     .split('\n')
     .map((line) => line.trim().split(/\s+/).map(Number))
     .filter((fields) => fields.length >= 8 && fields.every((field) => Number.isFinite(field)))
-    .map(([queue = 0, port = 0, waiting = 0, , , full = 0]) => ({ queue, port: port >>> 0, waiting, full }));
+    .map(([queue = 0, port = 0, waiting = 0, , , full = 0, lost = 0]) => {
+      return { queue, port: port >>> 0, waiting, full, lost };
+    });
 }
 
-/** The queues of our network namespace; undefined when we may not know, or there is no such list. */
-export function readQueues(): QueueRow[] | undefined {
-  try {
-    return parseQueues(readFileSync(PROC_QUEUES, 'latin1'));
-  } catch {
-    return undefined;
-  }
+/** What the kernel counts, summed over our queues. */
+export interface KernelCounts {
+  readonly waiting: number;
+  readonly full: number;
+  readonly lost: number;
 }
 
-/** The kernel's own figures about our queues. Only root may open them, so they are kept open. */
+/** The kernel's own figures about queues. Only root may open them, so they are kept open. */
 export class KernelFigures {
-  private readonly buffer = Buffer.alloc(1 << 16);
+  private readonly buffer = Buffer.alloc(1 << 14);
 
-  private constructor(
-    private readonly fd: number,
-    private readonly port: number,
-  ) {}
+  private constructor(private readonly fd: number) {}
 
-  /**
-   * @param port - our netlink address
-   * @returns undefined when they may not be read
-   */
-  static open(port: number): KernelFigures | undefined {
+  /** @returns undefined when they may not be read, or are not there because the module is not loaded */
+  static open(): KernelFigures | undefined {
     try {
-      return new KernelFigures(openSync(PROC_QUEUES, 'r'), port);
+      return new KernelFigures(openSync(PROC_QUEUES, 'r'));
     } catch {
       return undefined;
     }
   }
 
-  /** Sums over our queues; undefined when they cannot be read. */
-  read(): { full: number; waiting: number } | undefined {
+  /**
+   * @param port - netlink address of the owner
+   * @returns undefined when they cannot be read
+   */
+  read(port: number): KernelCounts | undefined {
     try {
-      const length = readSync(this.fd, this.buffer, 0, this.buffer.length, 0);
-      const rows = parseQueues(this.buffer.toString('latin1', 0, length));
-      const own = rows.filter(({ port }) => port === this.port);
+      const own = this.rows().filter((row) => row.port === port);
+      const sum = (of: (row: QueueRow) => number): number => own.reduce((total, row) => total + of(row), 0);
       return {
-        full: own.reduce((sum, row) => sum + row.full, 0),
-        waiting: own.reduce((sum, row) => sum + row.waiting, 0),
+        waiting: sum((row) => row.waiting),
+        full: sum((row) => row.full),
+        lost: sum((row) => row.lost),
       };
     } catch {
       return undefined;
     }
   }
 
+  /** All queues there are, of whomever. */
+  rows(): QueueRow[] {
+    return parseQueues(this.text());
+  }
+
   close(): void {
     closeSync(this.fd);
+  }
+
+  /** The kernel gives whole lines, a page at a time. */
+  private text(): string {
+    let text = '';
+    for (;;) {
+      const length = readSync(this.fd, this.buffer, 0, this.buffer.length, text.length);
+      if (length === 0) return text;
+      text += this.buffer.toString('latin1', 0, length);
+    }
   }
 }

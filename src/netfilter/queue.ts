@@ -12,7 +12,7 @@ import {
 } from './messages.js';
 import { MessageWriter, NFGEN_HEADER, NFNL_SUBSYS_QUEUE, NLMSG_ERROR, NLMSG_HEADER } from './netlink.js';
 import { explainBind, explainSocket, QueueError } from './problem.js';
-import { KernelFigures, readQueues } from './proc.js';
+import { type KernelCounts, KernelFigures } from './proc.js';
 import { MOST_MESSAGES, NetlinkSocket, SLOT, SystemCallError } from './socket.js';
 
 /** Numbers of queues, both ends included. */
@@ -48,7 +48,8 @@ export interface QueueStatistics {
   readonly received: number;
   readonly accepted: number;
   readonly dropped: number;
-  /** lost by the kernel because our receive buffer was full; dropped, or with fail-open accepted */
+  /** lost by the kernel because our receive buffer was full; dropped, or with fail-open accepted. Where the kernel's
+   * figures may not be read, those after the last packet are not known of. */
   readonly lost: number;
   /** not taken because the queue was full; undefined when the kernel's figures may not be read */
   readonly full: number | undefined;
@@ -72,6 +73,8 @@ const CONFIG_LENGTH = 128;
  */
 export class PacketQueue {
   readonly description: string;
+  /** bytes; the kernel's overhead for each packet counts, too */
+  receiveBuffer = 0;
   private readonly socket: NetlinkSocket;
   private readonly packet = new QueuedPacket();
   private readonly verdicts = new Uint8Array(MOST_MESSAGES);
@@ -87,14 +90,14 @@ export class PacketQueue {
   private sequence = 0;
   /** answers of the kernel to configuration messages: error numbers by sequence, 0 is success */
   private readonly acknowledged = new Map<number, number>();
-  private figures: KernelFigures | undefined;
-  private lastFigures: ReturnType<KernelFigures['read']>;
+  private lastCounts: KernelCounts | undefined;
   private isOpen = true;
 
   private constructor(
     socket: NetlinkSocket,
     private readonly settings: PacketQueueSettings,
     private readonly handler: PacketHandler,
+    private readonly figures: KernelFigures | undefined,
   ) {
     const { first, last } = settings.queues;
     const count = last - first + 1;
@@ -108,37 +111,61 @@ export class PacketQueue {
   }
 
   /**
-   * Binds the queues and begins to judge.
+   * What needs root, and need be done once only: has the kernel load its module, and opens its figures.
    * @throws QueueError in words for the administrator
    */
-  static async open(settings: PacketQueueSettings, handler: PacketHandler): Promise<PacketQueue> {
-    const loaded = await loadLibc();
-    if (!loaded.ok) throw new QueueError(`NFQUEUE ${loaded.message}`, 'unavailable');
-    let socket: NetlinkSocket;
+  static async prepare(): Promise<KernelFigures | undefined> {
+    const socket = await openSocket();
     try {
-      socket = NetlinkSocket.open(loaded.libc);
-    } catch (error) {
-      if (error instanceof SystemCallError) throw explainSocket(error);
-      throw error;
+      const bytes = new Uint8Array(CONFIG_LENGTH);
+      const writer = new MessageWriter(bytes);
+      // changes nothing: there is no queue of ours
+      writeUnbind(writer, 1, 0);
+      socket.send(bytes, writer.length);
+    } catch {
+      // binding will say what is wrong
+    } finally {
+      socket.close();
     }
-    const queue = new PacketQueue(socket, settings, handler);
+    return KernelFigures.open();
+  }
+
+  /**
+   * Binds the queues and begins to judge.
+   * @param figures - from {@link prepare}; they stay open
+   * @throws QueueError in words for the administrator
+   */
+  static async open(
+    settings: PacketQueueSettings,
+    handler: PacketHandler,
+    figures?: KernelFigures,
+  ): Promise<PacketQueue> {
+    const socket = await openSocket();
+    const queue = new PacketQueue(socket, settings, handler, figures);
     try {
-      socket.setReceiveBuffer(settings.receiveBuffer);
+      queue.receiveBuffer = socket.setReceiveBuffer(settings.receiveBuffer);
       socket.loseSilently();
       queue.bind();
     } catch (error) {
       socket.close();
       throw error instanceof SystemCallError ? explainSocket(error) : error;
     }
-    queue.figures = KernelFigures.open(socket.port);
     socket.whenReadable(() => queue.whenReadable());
     return queue;
   }
 
   statistics(): QueueStatistics {
-    const { accepted, dropped, lost } = this;
-    const { full, waiting } = this.figures?.read() ?? this.lastFigures ?? {};
-    return { received: accepted + dropped, accepted, dropped, lost, full, waiting };
+    const { accepted, dropped } = this;
+    const counts = this.isOpen ? this.counts() : this.lastCounts;
+    const lost = Math.max(this.lost, counts?.lost ?? 0);
+    return {
+      received: accepted + dropped,
+      accepted,
+      dropped,
+      lost,
+      full: counts?.full,
+      waiting: counts?.waiting,
+    };
   }
 
   /**
@@ -149,12 +176,12 @@ export class PacketQueue {
   close(rest: Verdict): number {
     if (!this.isOpen) return 0;
     let left = 0;
-    this.lastFigures = this.figures?.read();
+    this.lastCounts = this.counts();
     try {
-      const mostRounds = Math.ceil(this.settings.maxLength / MOST_MESSAGES);
+      const { first, last } = this.settings.queues;
+      const mostRounds = Math.ceil((this.settings.maxLength * (last - first + 1)) / MOST_MESSAGES);
       for (let round = 0; round < mostRounds && this.readOnce() > 0; round++);
       this.isOpen = false;
-      const { first, last } = this.settings.queues;
       this.answer.clear();
       for (let queue = first; queue <= last; queue++) {
         if (rest === Verdict.ACCEPT) {
@@ -179,11 +206,13 @@ export class PacketQueue {
     return left;
   }
 
+  private counts(): KernelCounts | undefined {
+    return this.figures?.read(this.socket.port);
+  }
+
   private release(): void {
     this.isOpen = false;
     this.socket.close();
-    this.figures?.close();
-    this.figures = undefined;
   }
 
   /** Asks for the queues; the kernel's answers are there when the send returns. */
@@ -197,7 +226,7 @@ export class PacketQueue {
       // packets of the queue may be there as well
       while (!this.acknowledged.has(sequence) && this.readOnce() > 0);
       const errno = this.acknowledged.get(sequence);
-      if (errno !== 0) throw explainBind(queue, errno, this.socket.port, readQueues());
+      if (errno !== 0) throw explainBind(queue, errno, this.socket.port, this.figures?.rows());
     }
     this.acknowledged.clear();
   }
@@ -287,5 +316,17 @@ export class PacketQueue {
     // a verdict for a packet that has gone meanwhile, with its interface
     if (errno === ENOENT) return;
     throw new SystemCallError('verdict', `error ${errno}`);
+  }
+}
+
+/** @throws QueueError in words for the administrator */
+async function openSocket(): Promise<NetlinkSocket> {
+  const loaded = await loadLibc();
+  if (!loaded.ok) throw new QueueError(`NFQUEUE ${loaded.message}`, 'unavailable');
+  try {
+    return NetlinkSocket.open(loaded.libc);
+  } catch (error) {
+    if (error instanceof SystemCallError) throw explainSocket(error);
+    throw error;
   }
 }

@@ -39,6 +39,7 @@ interface Functions {
   readonly setsockopt: NativeFunction;
   readonly getsockname: NativeFunction;
   readonly send: NativeFunction;
+  readonly getsockopt: NativeFunction;
   readonly recvmmsg: NativeFunction;
   readonly close: NativeFunction;
 }
@@ -47,6 +48,7 @@ const PROTOTYPES: Readonly<Record<keyof Functions, string>> = {
   socket: 'int socket(int, int, int)',
   bind: 'int bind(int, const void *, uint32_t)',
   setsockopt: 'int setsockopt(int, int, int, const void *, uint32_t)',
+  getsockopt: 'int getsockopt(int, int, int, void *, _Inout_ uint32_t *)',
   getsockname: 'int getsockname(int, void *, _Inout_ uint32_t *)',
   send: 'long send(int, const void *, size_t, int)',
   recvmmsg: 'int recvmmsg(int, void *, unsigned int, int, void *)',
@@ -152,12 +154,16 @@ export class NetlinkSocket {
   /**
    * Asks for a receive buffer, beyond net.core.rmem_max where we may.
    * @param size - bytes
+   * @returns what we have got: twice as much (the kernel counts its own overhead), or less
    */
-  setReceiveBuffer(size: number): void {
+  setReceiveBuffer(size: number): number {
     const value = new Int32Array([size]);
-    const { setsockopt } = this.functions;
-    if (setsockopt(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, value, 4) === 0) return;
-    this.check('setsockopt', setsockopt(this.fd, SOL_SOCKET, SO_RCVBUF, value, 4));
+    const { setsockopt, getsockopt } = this.functions;
+    if (setsockopt(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, value, 4) !== 0) {
+      this.check('setsockopt', setsockopt(this.fd, SOL_SOCKET, SO_RCVBUF, value, 4));
+    }
+    this.check('getsockopt', getsockopt(this.fd, SOL_SOCKET, SO_RCVBUF, value, [4]));
+    return value[0] ?? 0;
   }
 
   /**
@@ -169,9 +175,19 @@ export class NetlinkSocket {
     this.check('setsockopt', this.functions.setsockopt(this.fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, on, 4));
   }
 
-  /** Calls back whenever there is something to read. */
+  /** Calls back whenever there is something to read. A callback that throws closes the socket. */
   whenReadable(callback: () => void): void {
-    this.poll = this.koffi.node.poll(this.fd, { readable: true }, callback);
+    this.poll = this.koffi.node.poll(this.fd, { readable: true }, () => {
+      try {
+        callback();
+      } catch (error) {
+        // nobody hears of an exception in here: koffi would be left with it, and never call again
+        this.close();
+        setImmediate(() => {
+          throw error;
+        });
+      }
+    });
   }
 
   /**

@@ -7,13 +7,16 @@ import type { Clock } from './clock.js';
 import type { Core, Firewall } from './firewall.js';
 import { Judge, type Judgement, trackerConfig } from './judge.js';
 import {
+  countersLine,
   decisionLevel,
   decisionLine,
   type Line,
+  namesLine,
   removalLine,
   statisticsLine,
   unjudgedLine,
 } from './messages.js';
+import { Namer } from './namer.js';
 import { RateLimit } from './rate-limit.js';
 
 /** What the engine works with. */
@@ -40,6 +43,8 @@ export class Engine implements Core {
   private expiryAtMs = Number.POSITIVE_INFINITY;
   private roomForEntries = Number.POSITIVE_INFINITY;
   private stopping = false;
+  /** undefined: DNS is not asked at all */
+  private readonly namer: Namer | undefined;
   private readonly lines: RateLimit;
 
   constructor(private readonly parts: EngineParts) {
@@ -58,6 +63,16 @@ export class Engine implements Core {
       listener,
       parts.hashKey,
     );
+    const { noRdnsWhitelist, noPool } = this.config;
+    if (!noRdnsWhitelist || !noPool) {
+      this.namer = new Namer({
+        config: () => this.config,
+        tracker: this.tracker,
+        clock: this.clock,
+        admitted: () => this.armExpiry(),
+        say: (line) => this.sayOften(line.level, () => line),
+      });
+    }
     this.lines = new RateLimit(LINES_PER_SECOND, parts.clock, (suppressed) => {
       const message = `${suppressed} more lines about packets within a second were not logged`;
       this.say({ level: 'info', message, fields: { event: 'lines-suppressed', suppressed } });
@@ -66,6 +81,14 @@ export class Engine implements Core {
 
   get tracker(): Tracker {
     return this.judgeOfFrames.tracker;
+  }
+
+  /**
+   * Does what needs root; it can be given up then, if the firewall does not need it later.
+   * @throws StartError when that cannot be done
+   */
+  prepare(): Promise<void> {
+    return this.firewall.prepare();
   }
 
   /**
@@ -106,6 +129,7 @@ export class Engine implements Core {
       allow: config.allow,
       whitelistTime: config.whitelistTime,
       maxEntries: config.maxEntries,
+      poolWindow: config.poolWindow,
       quiet: config.quiet,
       logLevel: config.logLevel,
     };
@@ -122,7 +146,9 @@ export class Engine implements Core {
   /** Logs the statistics. */
   logStatistics(): void {
     this.say(statisticsLine(this.tracker.counters, this.tracker.size));
+    this.say(countersLine(this.tracker.counters, this.tracker.size));
     this.say(unjudgedLine(this.judgeOfFrames.unjudged));
+    if (this.namer !== undefined) this.say(namesLine(this.namer.resolver.counters, this.namer.skipped));
     this.firewall.logStatistics();
   }
 
@@ -130,6 +156,7 @@ export class Engine implements Core {
   async stop(withinMs: number): Promise<void> {
     this.stopping = true;
     this.cancelExpiry?.();
+    this.namer?.close();
     await this.firewall.stop(withinMs);
     this.lines.close();
   }
@@ -139,7 +166,11 @@ export class Engine implements Core {
     const { observation, decision } = judgement;
     if (observation === undefined || decision.kind === 'unjudged') return judgement;
     if (decision.kind === 'attempt') this.armExpiry();
-    this.sayOften(decisionLevel(decision), () => decisionLine(decision, observation));
+    this.sayOften(decisionLevel(decision), () => decisionLine(decision, observation, this.config.dryRun));
+    if (decision.kind === 'attempt' && decision.entry !== undefined) {
+      this.namer?.attempt(observation.source, decision.entry);
+    }
+    if (decision.reason === 'not-whitelisted') this.namer?.refusal(observation.source);
     return judgement;
   }
 

@@ -28,6 +28,11 @@ export interface Firewall {
   /** for people; complete after the start */
   readonly description: string;
   /**
+   * Does what needs root and need be done once only.
+   * @throws StartError when that cannot be
+   */
+  prepare(): Promise<void>;
+  /**
    * Gets ready to judge.
    * @throws StartError when that cannot be
    */

@@ -35,7 +35,8 @@ export class Keeper<T extends Kept> {
   private thing: T | undefined;
   private cancelReopen: (() => void) | undefined;
   private reopenMs = FIRST_REOPEN_MS;
-  private openedMs = 0;
+  /** since when it is open; undefined when it is not */
+  private openedMs: number | undefined;
   private closed = false;
 
   constructor(private readonly parts: KeeperParts<T>) {}
@@ -69,7 +70,9 @@ export class Keeper<T extends Kept> {
     if (this.closed || this.cancelReopen !== undefined) return;
     const { clock, name, meanwhile, say } = this.parts;
     // one that has lived for long has earned a quick try
-    if (clock.monotonicMs() - this.openedMs > MAX_REOPEN_MS) this.reopenMs = FIRST_REOPEN_MS;
+    const livedMs = this.openedMs === undefined ? 0 : clock.monotonicMs() - this.openedMs;
+    if (livedMs > MAX_REOPEN_MS) this.reopenMs = FIRST_REOPEN_MS;
+    this.openedMs = undefined;
     const waitMs = this.reopenMs;
     this.reopenMs = Math.min(this.reopenMs * 2, MAX_REOPEN_MS);
     const message = `${name} lost: ${escapeText(why)}; ${meanwhile} meanwhile; next try in ${waitMs / 1000} s`;
@@ -80,6 +83,7 @@ export class Keeper<T extends Kept> {
   private async reopen(): Promise<void> {
     this.cancelReopen = undefined;
     await this.thing?.close();
+    if (this.closed) return;
     try {
       await this.open();
     } catch (error) {

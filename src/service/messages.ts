@@ -1,7 +1,9 @@
 import type { CaptureStatistics } from '../capture/source.js';
 import type { Fields, Level } from '../log/log.js';
+import type { ResolverCounters } from '../names/resolver.js';
 import type { QueueStatistics } from '../netfilter/queue.js';
-import { formatAddress, formatPrefix } from '../packet/address.js';
+import type { PoolVerdict } from '../names/pool.js';
+import { type Address, formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Observation } from '../packet/observation.js';
 import type { WriterEvent } from '../table/writer.js';
@@ -20,8 +22,11 @@ export function decisionLevel(decision: Decision): Level {
   return decision.kind === 'attempt' && decision.reason !== 'new-entry' ? 'debug' : 'info';
 }
 
-/** A decision in the words of 1.9. */
-export function decisionLine(decision: Decision, observation: Observation): Line {
+/**
+ * A decision in the words of 1.9.
+ * @param isDry - nothing is dropped, only told
+ */
+export function decisionLine(decision: Decision, observation: Observation, isDry: boolean): Line {
   const source = formatAddress(observation.source);
   const fields = {
     event: decision.kind,
@@ -30,10 +35,10 @@ export function decisionLine(decision: Decision, observation: Observation): Line
     target: formatAddress(observation.destination),
     interface: escapeText(observation.interfaceName, 64),
   };
-  return { level: decisionLevel(decision), message: decisionText(decision, source), fields };
+  return { level: decisionLevel(decision), message: decisionText(decision, source, isDry), fields };
 }
 
-function decisionText(decision: Decision, source: string): string {
+function decisionText(decision: Decision, source: string, isDry: boolean): string {
   switch (decision.kind) {
     case 'attempt': {
       const then = {
@@ -45,7 +50,8 @@ function decisionText(decision: Decision, source: string): string {
     }
     case 'refusal': {
       const late = decision.reason === 'not-yet-in-table' ? ' (whitelisted, but not yet in the table)' : '';
-      return `Dropping connection attempt from ${source} to a real mailserver${late}`;
+      const verb = isDry ? 'Would drop' : 'Dropping';
+      return `${verb} connection attempt from ${source} to a real mailserver${late}`;
     }
     case 'admission':
       return `Successful connection from ${source} to a real mailserver`;
@@ -54,15 +60,59 @@ function decisionText(decision: Decision, source: string): string {
   }
 }
 
+/** The name of a sender is known; the words of 1.9. */
+export function resolvedLine(source: Address, name: string): Line {
+  const address = formatAddress(source);
+  return {
+    level: 'info',
+    message: `Resolved ${address} to ${name}`,
+    fields: { event: 'resolved', source: address, name },
+  };
+}
+
+/** Another address of a sender's name is admitted. */
+export function namedLine(entry: Entry, name: string): Line {
+  const source = formatPrefix(entry.prefix);
+  const message = `Adding ${source} to whitelist: an address of ${name}`;
+  return { level: 'info', message, fields: { event: 'named', source, name } };
+}
+
+/** A member of a sender's pool is admitted. */
+export function pooledLine(entry: Entry, name: string, domain: string): Line {
+  const source = formatPrefix(entry.prefix);
+  const message = `Adding ${source} to whitelist: ${name} belongs to ${domain}, which has tried a fake mailserver`;
+  return { level: 'info', message, fields: { event: 'pooled', source, name, domain } };
+}
+
+/** A refused sender belongs to nobody's pool. */
+export function noPoolLine(address: Address, verdict: PoolVerdict & { kind: 'no-pool' }): Line {
+  const source = formatAddress(address);
+  const { reason, about, spf } = verdict;
+  const message = `${source} is in no pool of a sender: ${noPoolReason(verdict)}`;
+  return { level: 'debug', message, fields: { event: 'no-pool', source, reason, about, spf } };
+}
+
+/** Why an address is in no pool, for people. */
+export function noPoolReason({ reason, about, spf }: PoolVerdict & { kind: 'no-pool' }): string {
+  return {
+    'no-name': `it has no name (${about})`,
+    unconfirmed: `its name ${about} does not point back to it`,
+    'encodes-address': `its name ${about} merely encodes its address, as dial-up names do`,
+    'no-domain': `its name ${about} is in no registrable domain`,
+    'no-attempt': `nobody of ${about} has tried the fake MX lately`,
+    spf: `the SPF record of ${about} says ${spf}`,
+  }[reason];
+}
+
 /** An entry that has gone. */
 export function removalLine(entry: Entry, reason: RemovalReason): Line {
   const prefix = formatPrefix(entry.prefix);
-  const { admissions } = entry;
+  const { admissions, name = 'none' } = entry;
   if (reason === 'timeout') {
-    const message = `Cleaning ${prefix} (RDNS: none) from whitelist (timeout)`;
+    const message = `Cleaning ${prefix} (RDNS: ${name}) from whitelist (timeout)`;
     return { level: 'info', message, fields: { event: 'expiry', source: prefix, reason, admissions } };
   }
-  const message = `Cleaning ${prefix} (RDNS: none) from whitelist (no room: max-entries is reached)`;
+  const message = `Cleaning ${prefix} (RDNS: ${name}) from whitelist (no room: max-entries is reached)`;
   return { level: 'warn', message, fields: { event: 'eviction', source: prefix, reason, admissions } };
 }
 
@@ -72,6 +122,15 @@ export function statisticsLine(counters: Counters, entries: number): Line {
     `Statistics: ${counters.refusals} blocked connection attempts, ` +
     `${counters.expiredUsed} successful connections, ${counters.expiredUnused} direct-to-fake-mx`;
   return { level: 'info', message, fields: { event: 'statistics', entries, ...counters } };
+}
+
+/** The same since the start, in our own words. */
+export function countersLine(counters: Counters, entries: number): Line {
+  const { attempts, refusals, admissions } = counters;
+  const message =
+    `Since the start: ${attempts} attempts, ${refusals} refusals, ${admissions} admissions; ` +
+    `${entries} entries now`;
+  return { level: 'info', message, fields: { event: 'counters', attempts, refusals, admissions, entries } };
 }
 
 /** What was captured. */
@@ -87,6 +146,19 @@ export function unjudgedLine(unjudged: ReadonlyMap<string, number>): Line {
     level: 'info',
     message: `not judged: ${reasons === '' ? 'none' : reasons}`,
     fields: { event: 'unjudged', ...Object.fromEntries(unjudged) },
+  };
+}
+
+/** What was asked of DNS. */
+export function namesLine(counters: ResolverCounters, skipped: number): Line {
+  const { asked, fromCache, failed, dropped } = counters;
+  const message =
+    `${asked} DNS look-ups, ${fromCache} answered from memory, ${failed} failed; ` +
+    `${dropped + skipped} not made because there were too many`;
+  return {
+    level: 'info',
+    message,
+    fields: { event: 'names-statistics', asked, fromCache, failed, dropped, skipped },
   };
 }
 

@@ -73,6 +73,10 @@ export class PfFirewall implements Firewall {
     return `${this.capture.description}, table ${this.parts.table.description}`;
   }
 
+  prepare(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async start(): Promise<void> {
     for (const prefix of this.allowed) this.writer.want(prefix);
     const reply = await this.writer.start();

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { loadLibc, type NativeFunction } from '../native/libc.js';
 import { StartError } from './firewall.js';
@@ -22,41 +22,64 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const CAP_VERSION_3 = 0x2008_0522;
 const MOST_CAPABILITIES = 64;
 
-/** Looks a user up, wherever the system keeps its users. */
+/** seccomp(2): linux/seccomp.h, linux/filter.h; its number on the machines that Node runs on (asm/unistd.h) */
+const SYS_SECCOMP: Readonly<Record<string, number>> = {
+  x64: 317,
+  ia32: 354,
+  arm64: 277,
+  arm: 383,
+  riscv64: 277,
+  loong64: 277,
+  ppc64: 358,
+  s390x: 348,
+};
+const SECCOMP_SET_MODE_FILTER = 1;
+const SECCOMP_FILTER_FLAG_TSYNC = 1;
+/** BPF_RET | BPF_K, SECCOMP_RET_ALLOW */
+const ALLOW_ALL = { code: 0x06, k: 0x7fff_0000 };
+
+/** A name service that does not answer must not hold us up. */
+const LOOK_UP_MS = 5000;
+
+/**
+ * Looks a user up, wherever the system keeps its users.
+ * @returns undefined when there is none of this name
+ * @throws StartError when that cannot be found out
+ */
 export function findUser(name: string): SystemUser | undefined {
-  const ask = (what: '-u' | '-g'): number =>
-    Number(
-      execFileSync('id', [what, '--', name], { encoding: 'latin1', stdio: ['ignore', 'pipe', 'ignore'] }),
-    );
-  try {
-    return { name, uid: ask('-u'), gid: ask('-g') };
-  } catch {
-    return undefined;
-  }
+  const ask = (what: '-u' | '-g'): number | undefined => {
+    const { status, stdout, error } = spawnSync('id', [what, '--', name], {
+      encoding: 'latin1',
+      timeout: LOOK_UP_MS,
+    });
+    if (error !== undefined) throw failure(`id(1), which knows users: ${error.message}`);
+    return status === 0 ? Number(stdout) : undefined;
+  };
+  const uid = ask('-u');
+  const gid = ask('-g');
+  return uid === undefined || gid === undefined ? undefined : { name, uid, gid };
 }
 
 /**
- * Gives up root for good, on Linux, and keeps nothing but some capabilities (none of which a child process inherits).
+ * Gives up root for good, on Linux, in all threads. Some capabilities stay in this thread; a child process inherits
+ * none of them, and no thread can gain anything by running a set-user-ID program.
  * @param keep - capability numbers (linux/capability.h)
  * @throws StartError when root could not be given up, or could be had again
  */
 export async function becomeUser(user: SystemUser, keep: readonly number[]): Promise<void> {
   if (user.uid === 0) throw failure(`user "${user.name}" is root`);
   const system = await loadSystem();
+  const kept = keep.filter(isPermitted);
   for (let capability = 0; capability < MOST_CAPABILITIES; capability++) {
-    // fails from the last one that the kernel knows on
+    // fails from the last one that the kernel knows on, or without CAP_SETPCAP: then there is less to lose
     if (system.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) !== 0) break;
   }
-  check('prctl', system.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
-  try {
-    (process as Process).initgroups(user.name, user.gid);
-    process.setgid?.(user.gid);
-    process.setuid?.(user.uid);
-  } catch (error) {
-    throw failure(error instanceof Error ? error.message : String(error));
-  }
-  limit(system, keep);
-  verify(user, keep);
+  check('prctl(PR_SET_KEEPCAPS)', system.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
+  become('initgroups', () => (process as Process).initgroups(user.name, user.gid));
+  become('setgid', () => process.setgid?.(user.gid));
+  become('setuid', () => process.setuid?.(user.uid));
+  limit(system, kept);
+  verify(kept, user);
 }
 
 /**
@@ -64,29 +87,46 @@ export async function becomeUser(user: SystemUser, keep: readonly number[]): Pro
  * @throws StartError when that fails
  */
 export async function keepOnly(capabilities: readonly number[]): Promise<void> {
-  limit(await loadSystem(), capabilities);
+  const kept = capabilities.filter(isPermitted);
+  limit(await loadSystem(), kept);
+  verify(kept);
+}
+
+function become(call: string, change: () => void): void {
+  try {
+    change();
+  } catch (error) {
+    const { code = String(error) } = error as NodeJS.ErrnoException;
+    throw failure(`${call}: ${code} (in a container that allows no other user, "user root" stays as it is)`);
+  }
 }
 
 interface System {
   readonly prctl: NativeFunction;
   readonly capset: NativeFunction;
+  readonly syscall: NativeFunction;
+  /** address of a typed array's memory */
+  readonly address: (memory: ArrayBufferView) => bigint;
 }
 
 async function loadSystem(): Promise<System> {
   const loaded = await loadLibc();
   if (!loaded.ok) throw failure(loaded.message);
+  const { find, koffi } = loaded.libc;
   const required = (prototype: string): NativeFunction => {
-    const found = loaded.libc.find(prototype);
+    const found = find(prototype);
     if (found === undefined) throw failure(`the C library has no "${prototype}"`);
     return found;
   };
   return {
     prctl: required('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
     capset: required('int capset(void *, const void *)'),
+    syscall: required('long syscall(long, unsigned int, unsigned int, const void *)'),
+    address: (memory) => koffi.address(memory),
   };
 }
 
-function limit({ prctl, capset }: System, keep: readonly number[]): void {
+function limit(system: System, keep: readonly number[]): void {
   // struct __user_cap_header_struct: version, thread (0: this one); two times effective, permitted, inheritable
   const sets = new Uint32Array(6);
   for (const capability of keep) {
@@ -94,22 +134,68 @@ function limit({ prctl, capset }: System, keep: readonly number[]): void {
     sets[half] = sets[half + 1] = (sets[half] ?? 0) | (1 << (capability & 31));
   }
   // without inheritable ones there are no ambient ones either (capabilities(7))
-  check('capset', capset(new Uint32Array([CAP_VERSION_3, 0]), sets));
-  check('prctl', prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+  check('capset', system.capset(new Uint32Array([CAP_VERSION_3, 0]), sets));
+  check('prctl(PR_SET_NO_NEW_PRIVS)', system.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+  if (!threads().every(({ noNewPrivileges }) => noNewPrivileges)) synchronize(system);
 }
 
-/** Looks at all threads: none may be root, have more than it should, or be able to become root. */
-function verify(user: SystemUser, keep: readonly number[]): void {
+/** The one way to set no_new_privs in all threads: with a system call filter (which lets everything pass). */
+function synchronize({ syscall, address }: System): void {
+  const number = SYS_SECCOMP[process.arch];
+  if (number === undefined) throw failure(`the number of seccomp(2) on ${process.arch} is not known`);
+  // struct sock_filter: code (16), two jumps (8 each), k (32); struct sock_fprog: length (16), pad, pointer
+  const filter = new Uint32Array(64);
+  new Uint16Array(filter.buffer)[0] = ALLOW_ALL.code;
+  filter[1] = ALLOW_ALL.k;
+  const program = new BigUint64Array(64);
+  new Uint16Array(program.buffer)[0] = 1;
+  const is64 = !['ia32', 'arm'].includes(process.arch);
+  if (is64) program[1] = address(filter);
+  else new Uint32Array(program.buffer)[1] = Number(address(filter));
+  check('seccomp', Number(syscall(number, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, program)));
+}
+
+interface Thread {
+  /** real, effective, saved and file system user, then the same of the group */
+  readonly ids: readonly number[];
+  readonly permitted: bigint;
+  readonly noNewPrivileges: boolean;
+}
+
+/** What /proc tells of the threads of this process. */
+function threads(): Thread[] {
+  return readdirSync('/proc/self/task').map((thread) => readThread(`self/task/${thread}`));
+}
+
+function readThread(path: string): Thread {
+  const status = readFileSync(`/proc/${path}/status`, 'latin1');
+  const ids = [...status.matchAll(/^(?:Uid|Gid):\s*(.*)$/gm)].flatMap((match) =>
+    (match[1] ?? '').split('\t'),
+  );
+  return {
+    ids: ids.map(Number),
+    permitted: BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? 'f'}`),
+    noNewPrivileges: /^NoNewPrivs:\s*1$/m.test(status),
+  };
+}
+
+/** Who does not have a capability cannot keep it, and will hear of that when it is needed. */
+function isPermitted(capability: number): boolean {
+  const { permitted } = readThread('self');
+  return ((permitted >> BigInt(capability)) & 1n) === 1n;
+}
+
+/** Looks at all threads: none may be root, have more than it should, or be able to get more. */
+function verify(keep: readonly number[], user?: SystemUser): void {
   const wanted = keep.reduce((mask, capability) => mask | (1n << BigInt(capability)), 0n);
-  for (const thread of readdirSync('/proc/self/task')) {
-    const status = readFileSync(`/proc/self/task/${thread}/status`, 'latin1');
-    const ids = [...status.matchAll(/^(?:Uid|Gid):\s*(.*)$/gm)].flatMap((match) =>
-      (match[1] ?? '').split('\t'),
-    );
-    const isOurs = ids.length === 8 && ids.every((id, i) => Number(id) === (i < 4 ? user.uid : user.gid));
-    const permitted = BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? 'f'}`);
-    if (!isOurs || (permitted & ~wanted) !== 0n) throw failure('a thread has kept something');
+  for (const { ids, permitted, noNewPrivileges } of threads()) {
+    if ((permitted & ~wanted) !== 0n) throw failure('a thread has kept capabilities');
+    if (!noNewPrivileges) throw failure('a thread can gain privileges');
+    if (user === undefined) continue;
+    const isOurs = ids.length === 8 && ids.every((id, i) => id === (i < 4 ? user.uid : user.gid));
+    if (!isOurs) throw failure('a thread has kept its user');
   }
+  if (user === undefined) return;
   try {
     process.setuid?.(0);
   } catch {

@@ -1,20 +1,23 @@
 import type { Config } from '../config/config.js';
 import { Verdict } from '../netfilter/messages.js';
 import { QueueError } from '../netfilter/problem.js';
-import { PacketQueue, type QueueRange, type QueueStatistics } from '../netfilter/queue.js';
+import type { KernelFigures } from '../netfilter/proc.js';
+import { PacketQueue, type QueueRange } from '../netfilter/queue.js';
 import { decodeAddresses, decodePacket, type UndecodedReason } from '../packet/observation.js';
 import { Direction } from '../packet/pflog.js';
 import type { UnjudgedReason } from '../tracker/tracker.js';
 import { type Core, type Firewall, StartError } from './firewall.js';
 import type { Judgement } from './judge.js';
 import { Keeper } from './keeper.js';
-import { queueLine } from './messages.js';
+import { type Line, queueLine } from './messages.js';
 import { Exit } from './sysexits.js';
 
 /** Enough for an IP header with options or extension headers, and TCP's; a SYN has 40 to 80 bytes. */
 const COPY_RANGE = 256;
 /** What a message takes of the receive buffer, which the kernel doubles. */
 const BUFFER_FOR_EACH = 1024;
+/** Bytes. */
+const MOST_BUFFER = 256 << 20;
 /** The loopback interface has this index in every network namespace (LOOPBACK_IFINDEX, net/net_namespace.h). */
 const LOOPBACK = 1;
 /** enum nf_inet_hooks: output and postrouting; the others are on the way in */
@@ -45,7 +48,8 @@ export class QueueFirewall implements Firewall {
   readonly authority = 'whitelist';
   private readonly queue: Keeper<ClosableQueue>;
   private cancelCheck: (() => void) | undefined;
-  private lostBefore = 0;
+  private figures: KernelFigures | undefined;
+  private lostBefore = { lost: 0, full: 0 };
   private closed = false;
 
   constructor(
@@ -59,15 +63,21 @@ export class QueueFirewall implements Firewall {
       maxLength: queueLength,
       copyRange: COPY_RANGE,
       failOpen,
-      receiveBuffer: queueLength * BUFFER_FOR_EACH,
+      receiveBuffer: Math.min(queueLength * (queues.last - queues.first + 1) * BUFFER_FOR_EACH, MOST_BUFFER),
     };
     this.queue = new Keeper({
       open: async (lost, made) => {
-        const queue = await PacketQueue.open(settings, {
-          judge: (data, start, end, hook, inInterface) => this.judge(data, start, end, hook, inInterface),
-          failed: (error) => lost(error.message),
-        });
-        this.lostBefore = 0;
+        const queue = await PacketQueue.open(
+          settings,
+          {
+            judge: (data, start, end, hook, inInterface) => this.judge(data, start, end, hook, inInterface),
+            failed: (error) => lost(error.message),
+          },
+          this.figures,
+        );
+        this.lostBefore = { lost: 0, full: 0 };
+        if (queue.receiveBuffer < settings.receiveBuffer)
+          core.say(bufferLine(queue.receiveBuffer, settings.receiveBuffer));
         made(new ClosableQueue(queue, rest, (left) => this.sayLeft(left)));
       },
       explain: (error) => (error instanceof QueueError ? error.message : undefined),
@@ -82,13 +92,12 @@ export class QueueFirewall implements Firewall {
     return this.queue.description;
   }
 
-  async start(): Promise<void> {
-    try {
-      await this.queue.open();
-    } catch (error) {
-      if (!(error instanceof QueueError)) throw error;
-      throw new StartError(error.message, EXIT_STATUS[error.kind]);
-    }
+  async prepare(): Promise<void> {
+    this.figures = await orStartError(PacketQueue.prepare());
+  }
+
+  start(): Promise<void> {
+    return orStartError(this.queue.open());
   }
 
   // who is whitelisted is asked for each packet anew: nothing to write anywhere
@@ -105,6 +114,8 @@ export class QueueFirewall implements Firewall {
     this.closed = true;
     this.cancelCheck?.();
     await this.queue.close();
+    this.figures?.close();
+    this.figures = undefined;
   }
 
   private judge(data: Uint8Array, start: number, end: number, hook: number, inInterface: number): Verdict {
@@ -113,7 +124,8 @@ export class QueueFirewall implements Firewall {
     if (inInterface === LOOPBACK) return Verdict.ACCEPT;
     const direction = hook < FIRST_HOOK_OUT ? Direction.IN : Direction.OUT;
     const decoded = decodePacket(data, start, end, this.core.clock.wallMs(), direction);
-    return this.verdict(this.core.judge(decoded), data, start, end);
+    const verdict = this.verdict(this.core.judge(decoded), data, start, end);
+    return this.core.config.dryRun ? Verdict.ACCEPT : verdict;
   }
 
   /** A refusal is dropped, and what might be a connection to a real MX and cannot be judged; the rest is accepted. */
@@ -130,10 +142,10 @@ export class QueueFirewall implements Firewall {
     this.cancelCheck = undefined;
     const statistics = this.queue.current?.queue.statistics();
     if (statistics === undefined || this.closed) return;
-    const lost = statistics.lost + (statistics.full ?? 0);
-    const more = lost - this.lostBefore;
-    this.lostBefore = lost;
-    if (more > 0) this.core.say(lostLine(more, this.core.config, statistics));
+    const { lost, full = 0 } = statistics;
+    const more = { lost: lost - this.lostBefore.lost, full: full - this.lostBefore.full };
+    this.lostBefore = { lost, full };
+    if (more.lost > 0 || more.full > 0) this.core.say(lostLine(more, this.core.config));
   }
 
   private sayLeft(left: number): void {
@@ -161,8 +173,28 @@ class ClosableQueue {
   }
 }
 
-function lostLine(lost: number, config: Config, { full }: QueueStatistics) {
+async function orStartError<T>(opening: Promise<T>): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    if (!(error instanceof QueueError)) throw error;
+    throw new StartError(error.message, EXIT_STATUS[error.kind]);
+  }
+}
+
+function lostLine({ lost, full }: { lost: number; full: number }, config: Config): Line {
   const fate = config.failOpen ? 'let in unjudged (fail-open)' : 'dropped unjudged; senders try again';
-  const message = `${lost} packets found the queue full and were ${fate}; raise queue-length, or use several queues`;
-  return { level: 'warn', message, fields: { event: 'queue-overflow', lost, full } } as const;
+  const where = [
+    ...(full > 0 ? [`${full} packets found the queue full (queue-length ${config.queueLength})`] : []),
+    ...(lost > 0 ? [`${lost} packets found our receive buffer full`] : []),
+  ];
+  const message = `${where.join(', ')}: they were ${fate}`;
+  return { level: 'warn', message, fields: { event: 'queue-overflow', lost, full } };
+}
+
+function bufferLine(bytes: number, wanted: number): Line {
+  const message =
+    `the receive buffer has ${bytes} bytes instead of ${wanted}, so the queue takes fewer packets than queue-length; ` +
+    'raise net.core.rmem_max';
+  return { level: 'warn', message, fields: { event: 'receive-buffer', bytes, wanted } };
 }

@@ -93,6 +93,10 @@ export interface Counters {
   expiredUnused: number;
   evicted: number;
   adopted: number;
+  /** entries for other addresses of a name */
+  named: number;
+  /** entries for members of a pool */
+  pooled: number;
 }
 
 const unjudged = new Map<UnjudgedReason, Decision>();
@@ -122,6 +126,8 @@ export class Tracker {
     expiredUnused: 0,
     evicted: 0,
     adopted: 0,
+    named: 0,
+    pooled: 0,
   };
   private readonly whitelist: Whitelist;
   private roles: PrefixMap<Role>;
@@ -211,6 +217,32 @@ export class Tracker {
     this.counters.adopted++;
     this.add(prefix, origin, nowMs, deadlineMs);
     return true;
+  }
+
+  /**
+   * Takes in an address that has not tried the fake MX itself. The listener hears of it as of any other.
+   * @param deadlineMs - an entry that is there already lives at least as long
+   * @param parent - the entry whose name or pool it shares
+   * @returns the new entry; undefined when there was one, or none is needed
+   */
+  admit(
+    address: Address,
+    origin: 'name' | 'pool',
+    nowMs: number,
+    deadlineMs: number,
+    parent?: Entry,
+  ): Entry | undefined {
+    const known = this.find(address);
+    if (known !== undefined) {
+      this.whitelist.extend(known, deadlineMs);
+      return undefined;
+    }
+    if (this.allowed.match(address) !== undefined) return undefined;
+    if (origin === 'name') this.counters.named++;
+    else this.counters.pooled++;
+    const entry = this.add(prefixOf(address, this.prefixLength(address)), origin, nowMs, deadlineMs);
+    entry.parent = parent;
+    return entry;
   }
 
   /**

@@ -5,9 +5,10 @@ import type { HashKey } from './siphash.js';
 
 /**
  * Where an entry comes from: `attempt` (its address tried the fake MX), `adopted` (found in the table at start),
- * `manual` (put into the table by an operator while we ran).
+ * `manual` (put into the table by an operator while we ran), `name` (another address of the name of one that tried),
+ * `pool` (of the same sender's pool as one that tried).
  */
-export type Origin = 'attempt' | 'adopted' | 'manual';
+export type Origin = 'attempt' | 'adopted' | 'manual' | 'name' | 'pool';
 
 /** A whitelisted address or prefix. Times are monotonic milliseconds. */
 export class Entry implements Timed {
@@ -15,6 +16,10 @@ export class Entry implements Timed {
   attempts: number;
   queuedMs: number;
   heapIndex = -1;
+  /** its confirmed name in DNS, once that is known */
+  name: string | undefined;
+  /** the entry that it was made for, of origin `name` or `pool` */
+  parent: Entry | undefined;
 
   constructor(
     readonly prefix: Prefix,
@@ -173,8 +178,13 @@ export class Whitelist {
   renew(entry: Entry, nowMs: number, deadlineMs: number): void {
     entry.attempts++;
     entry.lastAttemptMs = nowMs;
-    if (deadlineMs > entry.deadlineMs) entry.deadlineMs = deadlineMs;
+    this.extend(entry, deadlineMs);
     this.counts.touch(entry.id);
+  }
+
+  /** The entry lives at least until `deadlineMs`. */
+  extend(entry: Entry, deadlineMs: number): void {
+    if (deadlineMs > entry.deadlineMs) entry.deadlineMs = deadlineMs;
   }
 
   /** Notes an admission of the entry with this number. */

@@ -40,6 +40,11 @@ describe('what is not given', () => {
       ipv4Prefix: 32,
       ipv6Prefix: 64,
       noRdnsWhitelist: false,
+      rdnsUnconfirmed: false,
+      noPool: false,
+      poolWindow: 3600,
+      dnsServer: [],
+      dnsTimeout: 2,
       capture: 'auto',
       pflogInterface: 'pflog0',
       pcapFilter: 'port 25',
@@ -50,6 +55,7 @@ describe('what is not given', () => {
       queueNum: undefined,
       queueLength: 8192,
       failOpen: false,
+      dryRun: false,
       queueExit: 'drop',
       user: undefined,
       foreground: false,
@@ -119,6 +125,12 @@ describe('queue-num', () => {
     assert.deepEqual(queueOn('linux', pfctl, fromFile('queueNum', '7')), { first: 7, last: 7 });
   });
 
+  it('is what dry-run needs', () => {
+    assert.deepEqual(problemsOf([...SERVERS, fromFile('dryRun')]), [
+      'config: mx.conf:1: dry-run works with NFQUEUE only (queue-num, Linux): pf would drop all the same; see docs/pf.md for a way to look first',
+    ]);
+  });
+
   it('is none where pf is', () => {
     for (const platform of ['openbsd', 'freebsd'] as const) {
       assert.equal(queueOn(platform, fromFile('queueNum', '7')), undefined);
@@ -134,10 +146,15 @@ describe('what is given is taken over', () => {
       fromFile('ipv4Prefix', '24'),
       fromFile('ipv6Prefix', '128'),
       fromFile('noRdnsWhitelist'),
+      fromFile('rdnsUnconfirmed'),
+      fromFile('noPool'),
+      fromFile('poolWindow', '10m'),
+      fromFile('dnsServer', '192.0.2.53'),
+      fromFile('dnsServer', '[2001:db8::53]:5353'),
+      fromFile('dnsTimeout', '5'),
       fromFile('capture', 'pcap'),
       fromFile('pflogInterface', 'pflog1'),
       fromFile('tcpdump', '/usr/sbin/tcpdump'),
-      fromFile('queueNum', '23'),
       fromFile('queueLength', '1024'),
       fromFile('failOpen'),
       fromFile('queueExit', 'accept'),
@@ -159,6 +176,11 @@ describe('what is given is taken over', () => {
       ipv4Prefix: 24,
       ipv6Prefix: 128,
       noRdnsWhitelist: true,
+      rdnsUnconfirmed: true,
+      noPool: true,
+      poolWindow: 600,
+      dnsServer: ['192.0.2.53', '[2001:db8::53]:5353'],
+      dnsTimeout: 5,
       capture: 'pcap',
       pflogInterface: 'pflog1',
       tcpdump: '/usr/sbin/tcpdump',
@@ -167,6 +189,7 @@ describe('what is given is taken over', () => {
       queueNum: undefined,
       queueLength: 1024,
       failOpen: true,
+      dryRun: false,
       queueExit: 'accept',
       user: 'nobody',
       foreground: true,

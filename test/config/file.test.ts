@@ -72,11 +72,19 @@ describe('a line of the configuration file', () => {
     });
   });
 
+  it('that would switch on what it says to switch off is wrong', () => {
+    for (const word of ['no', 'off', 'False', '0']) {
+      assert.deepEqual(read(`fail-open ${word}\n`).problems, [
+        `mx.conf:1: fail-open takes no value, and "${word}" would switch it on: leave the line out`,
+      ]);
+    }
+  });
+
   it('with a word behind a switch is ignored from that word on, with a remark', () => {
     assert.deepEqual(read('quiet yes\n'), {
       given: ['quiet'],
       problems: [],
-      remarks: ['mx.conf:1: what follows the value of quiet is ignored: "yes"'],
+      remarks: ['mx.conf:1: quiet takes no value, "yes" is ignored'],
     });
   });
 
@@ -218,7 +226,7 @@ describe('the example files', () => {
   it('examples/mxallowd.conf is right with everything that is commented out', () => {
     const all = example.replace(/^#([a-z][a-z0-9-]*( |$))/gm, '$1');
     const { given, problems, remarks } = parseConfigFile('mxallowd.conf', all);
-    const result = resolveConfig(given, problems, 'openbsd');
+    const result = resolveConfig(given, problems, 'linux');
     assert.deepEqual(result.ok ? [] : result.problems, []);
     assert.deepEqual(remarks, []);
     assert.ok(given.length > 15);

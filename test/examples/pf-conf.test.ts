@@ -412,6 +412,12 @@ describe('examples/mxallowd.conf', () => {
       'table mx-white',
       'anchor mxallowd',
       'pfctl /sbin/pfctl',
+      'queue-num 23',
+      'queue-length 8192',
+      'fail-open',
+      'dry-run',
+      'queue-exit drop',
+      'user _mxallowd',
       'capture auto',
       'pflog-interface pflog0',
       'pcap-filter port 25',
@@ -424,6 +430,11 @@ describe('examples/mxallowd.conf', () => {
       'log-format text',
       'log-level info',
       'no-rdns-whitelist',
+      'rdns-unconfirmed',
+      'no-pool',
+      'pool-window 3600',
+      'dns-server 127.0.0.1',
+      'dns-timeout 2',
     ]);
   });
 

@@ -52,7 +52,8 @@ export class Workplace {
 
   /** Writes the configuration file: the recordings' addresses, our stand-ins, and more lines. */
   writeConfig(lines: readonly string[], servers: readonly string[] = SERVERS): void {
-    const common = [`pfctl ${this.pfctl.path}`, `tcpdump ${this.tcpdump}`];
+    // without DNS
+    const common = [`pfctl ${this.pfctl.path}`, `tcpdump ${this.tcpdump}`, 'no-rdns-whitelist', 'no-pool'];
     writeFileSync(this.config, [...servers, ...common, ...lines, ''].join('\n'));
   }
 

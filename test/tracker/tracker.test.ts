@@ -687,6 +687,70 @@ describe('the listener', () => {
   });
 });
 
+describe('a packet of which only the addresses can be read', () => {
+  const STRANGER = '203.0.113.66';
+  const STRANGER6 = '2001:db8:66::66';
+
+  /** Whether it may pass; ports and flags are 0, as `decodeAddresses` has them. */
+  function passes({ tracker }: Scene, from: string, to: string): boolean {
+    return tracker.mayPassUnread(syn(from, to, { port: 0, flags: 0, direction: 0, action: Action.PASS }));
+  }
+
+  it('may pass to a fake MX, whoever sends it', () => {
+    const at = scene({ allow: [prefix('198.51.100.0/24')] });
+    at.see('203.0.113.7', FAKE);
+    for (const from of [STRANGER, '203.0.113.7', '198.51.100.9']) assert.ok(passes(at, from, FAKE), from);
+    assert.ok(passes(at, STRANGER6, FAKE6));
+  });
+
+  it('may not pass to a real MX when a stranger sends it', () => {
+    const at = scene();
+    at.see('203.0.113.7', FAKE);
+    at.see('2001:db8:7::7', FAKE6);
+    for (const from of [STRANGER, '203.0.113.6', '0.0.0.0']) assert.ok(!passes(at, from, REAL), from);
+    for (const from of [STRANGER6, '2001:db8:7:1::7', '::']) assert.ok(!passes(at, from, REAL6), from);
+  });
+
+  it('may pass to a real MX when somebody whitelisted sends it, until that is over', () => {
+    const at = scene();
+    at.see('203.0.113.7', FAKE);
+    at.see('2001:db8:7::7', FAKE6);
+    assert.ok(passes(at, '203.0.113.7', REAL));
+    assert.ok(passes(at, '2001:db8:7::7', REAL6));
+    assert.ok(passes(at, '2001:db8:7:0:ffff::1', REAL6), 'the same /64');
+    at.tracker.expire(HOUR_MS);
+    assert.ok(!passes(at, '203.0.113.7', REAL));
+    assert.ok(!passes(at, '2001:db8:7::7', REAL6));
+  });
+
+  it('may pass to a real MX from what is allowed at all times, as the configuration is now', () => {
+    const at = scene({ allow: [prefix('198.51.100.0/24'), prefix('2001:db8:a::/48')] });
+    assert.ok(passes(at, '198.51.100.9', REAL));
+    assert.ok(passes(at, '2001:db8:a:b::1', REAL6));
+    assert.ok(!passes(at, '198.51.101.9', REAL));
+    at.configure({ allow: [] });
+    assert.ok(!passes(at, '198.51.100.9', REAL));
+    at.configure({ real: [] });
+    assert.ok(passes(at, '198.51.100.9', REAL), 'no real MX any more');
+  });
+
+  it('may pass to all others', () => {
+    const at = scene();
+    assert.ok(passes(at, STRANGER, '192.0.2.53'));
+    assert.ok(passes(at, STRANGER6, '2001:db8::53'));
+  });
+
+  it('is neither attempt nor admission nor refusal: nothing is counted, stored or renewed', () => {
+    const at = scene();
+    at.see('203.0.113.7', FAKE);
+    const [entry] = at.tracker.entries();
+    const before = { counters: { ...at.tracker.counters }, ...entry };
+    for (const from of ['203.0.113.7', STRANGER]) for (const to of [FAKE, REAL]) passes(at, from, to);
+    assert.deepEqual({ counters: { ...at.tracker.counters }, ...entry }, before);
+    assert.deepEqual(at.prefixes, ['203.0.113.7']);
+  });
+});
+
 describe('a flood of chosen addresses', () => {
   const COUNT = 32_000;
 

@@ -1,0 +1,406 @@
+// mxallowd on Linux against a plain C program on libnetfilter_queue (netfilter/reference.c): verdicts a second in a
+// flood, CPU time of a verdict, and the time from a SYN to the kernel's answer. Both see the same packets by turns,
+// in private namespaces; the sender has one CPU, the program another.
+import { type ChildProcess, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WORLD, World, type WorldMode } from '../src/demo/world.js';
+import { packageFolder } from '../src/version.js';
+import { CLI, Scratch } from '../test/support/cli.js';
+import { stageUnavailable } from '../test/support/stage.js';
+import { machine, spread, verdict } from './support.js';
+
+const ROUNDS = 5;
+const ENTRIES = 50_000;
+const FLOOD_S = 1.5;
+/** before and after what is measured of a flood */
+const LEAD_S = 0.3;
+const TAIL_S = 0.1;
+/** SYNs a second, and how many of them; the many first: a daemon that has run for a while has warm code */
+const PROBES = [
+  { rate: 20_000, count: 10_000 },
+  { rate: 100, count: 100 },
+] as const;
+const LOAD_RATE = 50_000;
+const LOAD_TRIES = 5;
+/** One packet in so many of the flood is let in. */
+const LET_IN = 16;
+const TARGETS = { verdicts: 1, time: 1.5, growth: 1.1 };
+
+const QUEUE = 23;
+const SENDER_CPU = 0;
+const PROGRAM_CPU = 1;
+const RULE = `INPUT -p tcp --dport 25 -j NFQUEUE --queue-num ${QUEUE}`;
+const [FAKE] = WORLD.fake;
+const [REAL] = WORLD.real;
+/** Base and number of addresses, all of {@link WORLD.senders}. */
+const WHITELISTED = ['198.18.0.0', ENTRIES] as const;
+const UNKNOWN = ['198.19.0.0', 65_536] as const;
+const ONE = ['203.0.113.1', 1] as const;
+
+const DEADLINE_MS = 10_000;
+/** user and system time in /proc/PID/stat are in these (USER_HZ) */
+const TICK_US = 10_000;
+
+/** What flood.c prints. */
+interface Flooded {
+  readonly sent: number;
+  readonly seconds: number;
+}
+interface Probed {
+  readonly sent: number;
+  readonly lost: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** Figures of one program with one number of entries. */
+interface Figures {
+  /** packets a second that the sender offered */
+  readonly offered: number;
+  readonly verdictsPerSecond: number;
+  readonly cpuUs: number;
+  /** by {@link PROBES} */
+  readonly probes: readonly Probed[];
+}
+
+type Name = 'mxallowd' | 'C';
+const NAMES: readonly Name[] = ['mxallowd', 'C'];
+
+/** One round: both programs without entries and with {@link ENTRIES}, and no queue at all. */
+interface Round {
+  readonly base: readonly Probed[];
+  readonly empty: Readonly<Record<Name, Figures>>;
+  readonly full: Readonly<Record<Name, Figures>>;
+}
+
+/** Compiles the C programs; says why when that fails. */
+function compile(scratch: Scratch): string | undefined {
+  for (const [name, ...libraries] of [['flood'], ['reference', '-lnetfilter_queue']] as const) {
+    const source = join(packageFolder(), 'bench', 'netfilter', `${name}.c`);
+    const { error, status, stderr } = spawnSync(
+      'gcc',
+      ['-O2', '-o', scratch.path(name), source, ...libraries],
+      { encoding: 'utf8' },
+    );
+    if (error !== undefined) return `gcc: ${error.message}`;
+    const [why] = stderr.trim().split('\n');
+    if (status !== 0) return `${name}.c cannot be compiled (libnetfilter-queue-dev): ${why}`;
+  }
+  return undefined;
+}
+
+/** A program that answers the queue. */
+class Program {
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly pid: number,
+  ) {}
+
+  /** Starts it and waits until it has the queue. */
+  static async start(world: World, argv: readonly string[]): Promise<Program> {
+    const child = world.spawn('mx', ['taskset', '-c', String(PROGRAM_CPU), ...argv], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const giveUp = Date.now() + DEADLINE_MS;
+    while (child.exitCode === null && Date.now() < giveUp) {
+      const pid = world.pidOf(child);
+      const program = pid === undefined ? undefined : new Program(child, pid);
+      if (program?.queue() !== undefined) return program;
+      await sleep(20);
+    }
+    world.signal(child, 'SIGKILL');
+    throw new Error(`${argv.join(' ')} did not take the queue`);
+  }
+
+  /** Verdicts so far, as the kernel's list of queues tells; undefined while it has no queue. */
+  verdicts(): number {
+    return this.queue() ?? NaN;
+  }
+
+  /** CPU time so far, of all threads. */
+  cpuUs(): number {
+    const stat = readFileSync(`/proc/${this.pid}/stat`, 'latin1');
+    // after the name in brackets comes field 3
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * TICK_US;
+  }
+
+  async end(world: World): Promise<void> {
+    const ended = new Promise((resolve) => this.child.once('close', resolve));
+    world.signal(this.child, 'SIGTERM');
+    await ended;
+  }
+
+  /** Given out by the kernel, less those that were lost on the way to us or still wait. */
+  private queue(): number | undefined {
+    let text: string;
+    try {
+      text = readFileSync(`/proc/${this.pid}/net/netfilter/nfnetlink_queue`, 'latin1');
+    } catch {
+      return undefined;
+    }
+    // number, owner, waiting, copy mode, copy range, full, lost, last id
+    const rows = text.split('\n').map((line) => line.trim().split(/\s+/).map(Number));
+    const own = rows.find(([number]) => number === QUEUE);
+    if (own === undefined) return undefined;
+    const [, , waiting = NaN, , , , lost = NaN, id = NaN] = own;
+    return id - lost - waiting;
+  }
+}
+
+/** The sender, on the host `internet`. */
+class Sender {
+  private constructor(
+    private readonly world: World,
+    private readonly program: string,
+    private readonly mac: string,
+  ) {}
+
+  static async create(world: World, program: string): Promise<Sender> {
+    const link = await world.script('ip -n mx link show eth0');
+    const mac = /link\/ether ([0-9a-f:]+)/.exec(link)?.[1];
+    if (mac === undefined) throw new Error(`no address of eth0: ${link}`);
+    return new Sender(world, program, mac);
+  }
+
+  flood(seconds: number, letIn: readonly [string, string, number]): Promise<Flooded> {
+    return this.run<Flooded>('flood', [seconds, REAL, ...UNKNOWN, LET_IN, ...letIn]);
+  }
+
+  probe(count: number, rate: number, from: readonly [string, number]): Promise<Probed> {
+    return this.run<Probed>('probe', [count, rate, FAKE, ...from]);
+  }
+
+  async probeAll(from: readonly [string, number]): Promise<Probed[]> {
+    const probes: Probed[] = [];
+    for (const { count, rate } of PROBES) probes.push(await this.probe(count, rate, from));
+    return probes;
+  }
+
+  private async run<T>(what: string, args: readonly (string | number)[]): Promise<T> {
+    const argv = ['taskset', '-c', String(SENDER_CPU), this.program, what, 'eth0', this.mac];
+    const { status, stdout, stderr } = await this.world.run('internet', [...argv, ...args.map(String)]);
+    if (status !== 0) throw new Error(`flood has failed (${status}): ${stderr.trim()}`);
+    return JSON.parse(stdout) as T;
+  }
+}
+
+async function measure(program: Program, sender: Sender, full: boolean): Promise<Figures> {
+  // a packet that is let in costs more than one that is dropped: without entries, the same share goes to another address
+  const letIn = full ? ([REAL, ...WHITELISTED] as const) : ([WORLD.other, ...UNKNOWN] as const);
+  const flooding = sender.flood(LEAD_S + FLOOD_S + TAIL_S, letIn);
+  await sleep(LEAD_S * 1000);
+  const [startMs, startCpuUs, start] = [performance.now(), program.cpuUs(), program.verdicts()];
+  await sleep(FLOOD_S * 1000);
+  const [endMs, endCpuUs, end] = [performance.now(), program.cpuUs(), program.verdicts()];
+  const { sent, seconds } = await flooding;
+  return {
+    offered: sent / seconds,
+    verdictsPerSecond: ((end - start) / (endMs - startMs)) * 1000,
+    cpuUs: (endCpuUs - startCpuUs) / (end - start),
+    probes: await sender.probeAll(full ? WHITELISTED : ONE),
+  };
+}
+
+/** Whitelists all: the kernel answers each SYN that has been let in. */
+async function load(sender: Sender): Promise<void> {
+  let lost = ENTRIES;
+  for (let i = 0; i < LOAD_TRIES && lost > 0; i++) {
+    ({ lost } = await sender.probe(ENTRIES, LOAD_RATE / 2 ** i, WHITELISTED));
+  }
+  if (lost > 0) throw new Error(`${lost} of ${ENTRIES} SYNs to the fake MX were not let in`);
+}
+
+async function measureProgram(
+  world: World,
+  sender: Sender,
+  argv: readonly string[],
+): Promise<{ empty: Figures; full: Figures }> {
+  const program = await Program.start(world, argv);
+  try {
+    const empty = await measure(program, sender, false);
+    await load(sender);
+    return { empty, full: await measure(program, sender, true) };
+  } finally {
+    await program.end(world);
+  }
+}
+
+async function measureRound(
+  world: World,
+  sender: Sender,
+  commands: Readonly<Record<Name, readonly string[]>>,
+  order: readonly Name[],
+): Promise<Round> {
+  const base = await sender.probeAll(ONE);
+  await world.script(`iptables -A ${RULE}`, 'mx');
+  const empty: Partial<Record<Name, Figures>> = {};
+  const full: Partial<Record<Name, Figures>> = {};
+  for (const name of order) {
+    ({ empty: empty[name], full: full[name] } = await measureProgram(world, sender, commands[name]));
+  }
+  await world.script(`iptables -D ${RULE}`, 'mx');
+  return { base, empty, full } as Round;
+}
+
+/** Median of the rounds, least and greatest. */
+function show(values: readonly number[], digits = 2): string {
+  const { median, min, max } = spread(values);
+  return `${median.toFixed(digits)} (${min.toFixed(digits)}-${max.toFixed(digits)})`;
+}
+
+function reportTimes(what: string, rounds: readonly (readonly Probed[])[]): void {
+  for (const [i, { rate }] of PROBES.entries()) {
+    const probes = rounds.map((round) => round[i] as Probed);
+    const p50 = show(
+      probes.map((probe) => probe.p50),
+      0,
+    );
+    const p99 = show(
+      probes.map((probe) => probe.p99),
+      0,
+    );
+    const lost = probes.reduce((sum, probe) => sum + probe.lost, 0);
+    console.log(
+      `${what}, SYN to RST at ${rate}/s: p50 ${p50} us, p99 ${p99} us${lost > 0 ? `, ${lost} LOST` : ''}`,
+    );
+  }
+}
+
+function reportFigures(what: string, all: readonly Figures[]): void {
+  const thousands = (pick: (figures: Figures) => number) =>
+    show(
+      all.map((figures) => pick(figures) / 1000),
+      0,
+    );
+  console.log(
+    `${what}, flood: ${thousands(({ verdictsPerSecond }) => verdictsPerSecond)} thousand verdicts/s ` +
+      `of ${thousands(({ offered }) => offered)} sent, CPU ${show(all.map(({ cpuUs }) => cpuUs))} us each`,
+  );
+  reportTimes(
+    what,
+    all.map(({ probes }) => probes),
+  );
+}
+
+const LOADS = [
+  ['empty', 'no entries'],
+  ['full', `${ENTRIES} entries`],
+] as const;
+
+function reportRatios(rounds: readonly Round[]): void {
+  const ratio = (what: string, each: (round: Round) => number, reached?: (median: number) => boolean) => {
+    const ratios = rounds.map(each);
+    const judged = reached === undefined ? '' : `: ${verdict(reached(spread(ratios).median))}`;
+    console.log(`${what}: ${show(ratios)}${judged}`);
+  };
+  for (const [load, entries] of LOADS) {
+    ratio(
+      `verdicts/s, mxallowd : C, ${entries} (target ${TARGETS.verdicts} or more)`,
+      ({ [load]: { mxallowd, C } }) => mxallowd.verdictsPerSecond / C.verdictsPerSecond,
+      (median) => median >= TARGETS.verdicts,
+    );
+    ratio(
+      `CPU time of a verdict in the flood, mxallowd : C, ${entries}`,
+      ({ [load]: { mxallowd, C } }) => mxallowd.cpuUs / C.cpuUs,
+    );
+    for (const [i, { rate }] of PROBES.entries()) {
+      const times = (without: number) => (round: Round) => {
+        const [ours, theirs] = NAMES.map(
+          (name) => (round[load][name].probes[i]?.p50 ?? NaN) - without * (round.base[i]?.p50 ?? NaN),
+        );
+        return (ours ?? NaN) / (theirs ?? NaN);
+      };
+      for (const [without, base] of [
+        [0, ''],
+        [1, ' less that without a queue'],
+      ] as const) {
+        ratio(
+          `median time at ${rate}/s${base}, mxallowd : C, ${entries} (target ${TARGETS.time} or less)`,
+          times(without),
+          (median) => median <= TARGETS.time,
+        );
+      }
+    }
+  }
+  const { growth } = TARGETS;
+  for (const name of NAMES) {
+    const from = `${name}, none to ${ENTRIES} entries`;
+    // the target is ours; C is there to compare with
+    const target = (text: string) => (name === 'C' ? '' : ` (target ${text})`);
+    const when = (reached: (median: number) => boolean) => (name === 'C' ? undefined : reached);
+    ratio(
+      `verdicts/s, ${from}${target(`${(1 / growth).toFixed(2)} or more`)}`,
+      ({ empty, full }) => full[name].verdictsPerSecond / empty[name].verdictsPerSecond,
+      when((median) => median >= 1 / growth),
+    );
+    for (const [i, { rate }] of PROBES.entries()) {
+      ratio(
+        `median time at ${rate}/s, ${from}${target(`${growth} or less`)}`,
+        ({ empty, full }) => (full[name].probes[i]?.p50 ?? NaN) / (empty[name].probes[i]?.p50 ?? NaN),
+        when((median) => median <= growth),
+      );
+    }
+  }
+}
+
+async function benchmark(mode: WorldMode, scratch: Scratch): Promise<void> {
+  const world = await World.create(mode);
+  try {
+    const sender = await Sender.create(world, scratch.path('flood'));
+    const commands = {
+      mxallowd: [
+        ...[
+          process.execPath,
+          CLI,
+          '-c',
+          scratch.file('empty.conf', ''),
+          '-F',
+          '-s',
+          '-q',
+          '-b',
+          '-u',
+          'root',
+        ],
+        ...['-n', String(QUEUE), '-f', FAKE, '-r', REAL],
+      ],
+      C: [scratch.path('reference'), String(QUEUE), FAKE, REAL],
+    };
+    const rounds: Round[] = [];
+    for (let i = 0; i < ROUNDS; i++) {
+      // whoever comes first may find a cooler machine
+      const order = i % 2 === 0 ? NAMES : NAMES.toReversed();
+      rounds.push(await measureRound(world, sender, commands, order));
+    }
+    console.log(`median of ${ROUNDS} rounds (least-greatest)`);
+    reportTimes(
+      'no queue',
+      rounds.map(({ base }) => base),
+    );
+    for (const [load, entries] of LOADS) {
+      for (const name of NAMES) {
+        reportFigures(
+          `${name}, ${entries}`,
+          rounds.map((round) => round[load][name]),
+        );
+      }
+    }
+    reportRatios(rounds);
+  } finally {
+    await world.close();
+  }
+}
+
+console.log(machine());
+const mode = World.mode();
+const scratch = new Scratch();
+try {
+  const why = stageUnavailable() ?? (cpus().length < 2 ? 'two CPUs are needed' : compile(scratch));
+  if (why !== undefined) console.log(`not measured: ${why}`);
+  else if (typeof mode === 'string') await benchmark(mode, scratch);
+} finally {
+  scratch.remove();
+}

@@ -1,0 +1,87 @@
+import { type Address, addressWords, familyOf } from '../packet/address.js';
+
+/**
+ * A host name from DNS in lower case, without the final dot, checked: letters, digits, hyphens and underscores,
+ * labels of 1 to 63 and a name of at most 253 characters (RFC 1035 section 2.3.4), two labels at least.
+ */
+export type HostName = string & { readonly [brand]: 'host' };
+
+declare const brand: unique symbol;
+
+const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
+
+/**
+ * Checks a name that a stranger may have chosen.
+ * @returns undefined for what no mail server is called
+ */
+export function hostName(text: string): HostName | undefined {
+  const name = text.toLowerCase().replace(/\.$/, '');
+  if (name.length > 253) return undefined;
+  const labels = name.split('.');
+  return labels.length >= 2 && labels.every((label) => LABEL.test(label)) ? (name as HostName) : undefined;
+}
+
+/** The name whose PTR records tell an address's names (RFC 1035 section 3.5, RFC 3596 section 2.5). */
+export function reverseName(address: Address): string {
+  const bytes = addressBytes(address);
+  if (bytes.length === 4) return `${bytes.reverse().join('.')}.in-addr.arpa`;
+  const nibbles = bytes.flatMap((byte) => [byte >> 4, byte & 15]);
+  return `${nibbles
+    .reverse()
+    .map((nibble) => nibble.toString(16))
+    .join('.')}.ip6.arpa`;
+}
+
+function addressBytes(address: Address): number[] {
+  const words = addressWords(address).slice(0, familyOf(address) === 4 ? 1 : 4);
+  return words.flatMap((word) => [(word >>> 24) & 255, (word >>> 16) & 255, (word >>> 8) & 255, word & 255]);
+}
+
+/** This many bytes of an IPv4 address in a name, one after the other, make it a name that encodes the address. */
+const ENCODED_BYTES = 3;
+/** This many hexadecimal digits of an IPv6 address likewise. */
+const ENCODED_DIGITS = 12;
+
+/**
+ * Whether a name merely encodes its address, as those of dial-up pools do: `1-2-3-4.dsl.example.net`, backwards,
+ * with leading zeros, hexadecimal, or three of the four bytes.
+ */
+export function encodesAddress(name: HostName, address: Address): boolean {
+  const bytes = addressBytes(address);
+  if (bytes.length === 16) {
+    const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    const backwards = [...hex].reverse().join('');
+    const digits = name.replace(/[^0-9a-f]/g, '');
+    return [hex, backwards].some((text) => hasRun(digits, text, ENCODED_DIGITS));
+  }
+  const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0'));
+  if (name.includes(hex.join('')) || name.includes([...hex].reverse().join(''))) return true;
+  const decimal = String(
+    ((bytes[0] ?? 0) * 2 ** 24 + (bytes[1] ?? 0) * 2 ** 16 + (bytes[2] ?? 0) * 256 + (bytes[3] ?? 0)) >>> 0,
+  );
+  const runs: readonly string[] = name.match(/\d+/g) ?? [];
+  if (runs.includes(decimal)) return true;
+  const padded = bytes.map((byte) => String(byte).padStart(3, '0'));
+  if (runs.some((run) => run === padded.join('') || run === [...padded].reverse().join(''))) return true;
+  const numbers = runs.map(Number);
+  return [bytes, [...bytes].reverse()].some((wanted) => hasSequence(numbers, wanted));
+}
+
+/** Whether some bytes that follow each other in `wanted` follow each other in `numbers`. */
+function hasSequence(numbers: readonly number[], wanted: readonly number[]): boolean {
+  for (let from = 0; from + ENCODED_BYTES <= wanted.length; from++) {
+    for (let at = 0; at + ENCODED_BYTES <= numbers.length; at++) {
+      if (wanted.slice(from, from + ENCODED_BYTES).every((byte, i) => numbers[at + i] === byte)) return true;
+    }
+  }
+  return false;
+}
+
+/** Whether `length` characters that follow each other in `wanted`, not all zeros, are in `text`. */
+function hasRun(text: string, wanted: string, length: number): boolean {
+  for (let from = 0; from + length <= wanted.length; from++) {
+    const part = wanted.slice(from, from + length);
+    if (!/^0+$/.test(part) && text.includes(part)) return true;
+  }
+  return false;
+}

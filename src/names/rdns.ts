@@ -1,0 +1,96 @@
+import {
+  type Address,
+  addressWords,
+  familyOf,
+  formatAddress,
+  isPossibleSource,
+  parseAddress,
+} from '../packet/address.js';
+import { type HostName, hostName, reverseName } from './name.js';
+import type { BoundedResolver, Lookup } from './resolver.js';
+
+/** Names of an address at the most; a sender's PTR records are his own. */
+const MOST_NAMES = 8;
+/** Addresses of a name at the most. */
+const MOST_ADDRESSES = 32;
+
+/** A name that an address has by its PTR record. */
+export interface ReverseName {
+  readonly name: HostName;
+  /** whether one of the name's own addresses is the one that was asked about */
+  readonly confirmed: boolean;
+  /** the name's addresses, all that can be admitted */
+  readonly addresses: readonly Address[];
+  /** what became of the look-ups of its addresses: the worse of the two */
+  readonly status: Lookup['status'];
+}
+
+/** What DNS says about an address. */
+export interface ReverseAnswer {
+  /** what became of the look-up of the names */
+  readonly status: Lookup['status'];
+  readonly code: string;
+  readonly names: readonly ReverseName[];
+}
+
+/**
+ * Asks for the names of an address, and for the addresses of these names. What strangers control is cut: 8 names, 32
+ * addresses each, no odd characters.
+ */
+export async function reverse(resolver: BoundedResolver, address: Address): Promise<ReverseAnswer> {
+  const { status, code, records } = await resolver.lookup('PTR', reverseName(address));
+  const names = records.flatMap((record) => hostName(record) ?? []);
+  const unique = [...new Set(names)].slice(0, MOST_NAMES);
+  return { status, code, names: await Promise.all(unique.map((name) => forward(resolver, name, address))) };
+}
+
+async function forward(resolver: BoundedResolver, name: HostName, source: Address): Promise<ReverseName> {
+  const answers = await Promise.all([resolver.lookup('A', name), resolver.lookup('AAAA', name)]);
+  const addresses = answers.flatMap(({ records }) => records.flatMap((record) => parseAddress(record) ?? []));
+  const own = answers[familyOf(source) === 4 ? 0 : 1];
+  return {
+    name,
+    // the source counts wherever it stands in the list
+    confirmed: addresses.includes(source),
+    addresses: addresses.slice(0, MOST_ADDRESSES),
+    status: own?.status ?? 'failed',
+  };
+}
+
+/** Networks of which no address is ever looked up or admitted by its name (RFC 6890, RFC 4193, RFC 6598). */
+const PRIVATE: Readonly<Record<4 | 6, readonly (readonly [word: number, mask: number])[]>> = {
+  4: [
+    [0x0a000000, 0xff000000],
+    [0x64400000, 0xffc00000],
+    [0xa9fe0000, 0xffff0000],
+    [0xac100000, 0xfff00000],
+    [0xc0a80000, 0xffff0000],
+  ],
+  6: [
+    [0xfc000000, 0xfe000000],
+    [0xfe800000, 0xffc00000],
+    [0xfec00000, 0xffc00000],
+  ],
+};
+
+/** Whether an address is one of the Internet's: not private, link-local, loopback, multicast or unspecified. */
+export function isPublic(address: Address): boolean {
+  const family = familyOf(address);
+  const [w0, w1, w2, w3] = addressWords(address);
+  if (!isPossibleSource(family, w0, w1, w2, w3)) return false;
+  return PRIVATE[family].every(([word, mask]) => (w0 & mask) !== (word | 0));
+}
+
+/**
+ * The addresses of a name that may be admitted along with the one that has it.
+ * @param ours - our own mail servers, which nobody admits by naming them
+ */
+export function admissible(name: ReverseName, ours: readonly Address[]): Address[] {
+  return name.addresses.filter((address) => isPublic(address) && !ours.includes(address));
+}
+
+/** For people: `mail.example.net (confirmed)`. */
+export function describe({ name, confirmed, addresses }: ReverseName): string {
+  const what = confirmed ? 'confirmed' : addresses.length === 0 ? 'has no address' : 'does not point back';
+  return `${name} (${what}: ${addresses.map(formatAddress).join(' ') || 'none'})`;
+}

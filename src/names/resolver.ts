@@ -1,0 +1,225 @@
+import { Resolver } from 'node:dns';
+
+/** What is asked for. */
+export type RecordType = 'PTR' | 'A' | 'AAAA' | 'TXT' | 'MX';
+
+/** A record as text: a name, an address, a text (its strings joined), or a name behind a preference. */
+export interface Lookup {
+  /**
+   * `found`; `none`: there is no such name or record; `failed`: no usable answer (server failure, time-out, garbage);
+   * `dropped`: too many look-ups wait already, this one was not made
+   */
+  readonly status: 'found' | 'none' | 'failed' | 'dropped';
+  readonly records: readonly string[];
+  /** the resolver's word for a failure, as `ETIMEOUT` */
+  readonly code: string;
+}
+
+/** How the resolver works. */
+export interface ResolverSettings {
+  /** addresses with or without port, as `192.0.2.53`, `[2001:db8::53]:5353`; none: the system's */
+  readonly servers: readonly string[];
+  /** for the first try; each further one may take longer */
+  readonly timeoutMs: number;
+  readonly tries: number;
+  /** look-ups under way at the most */
+  readonly active: number;
+  /** look-ups that wait at the most; what comes then is not made */
+  readonly waiting: number;
+  /** answers that are kept at the most */
+  readonly cached: number;
+  /** monotonic milliseconds */
+  readonly nowMs: () => number;
+}
+
+/** Counted since the start. */
+export interface ResolverCounters {
+  asked: number;
+  fromCache: number;
+  dropped: number;
+  failed: number;
+}
+
+/** Sensible for a mail server's firewall. */
+export const RESOLVER_DEFAULTS = {
+  timeoutMs: 2000,
+  tries: 2,
+  active: 64,
+  waiting: 2000,
+  cached: 20_000,
+} as const;
+
+/** How long an answer counts: where its records' time to live is not told, and its bounds where it is. */
+const UNKNOWN_TTL_MS = 300_000;
+const LEAST_TTL_MS = 30_000;
+const MOST_TTL_MS = 3_600_000;
+const NONE_TTL_MS = 120_000;
+const FAILED_TTL_MS = 30_000;
+/** More records than any honest name has are cut off. */
+const MOST_RECORDS = 64;
+
+const DROPPED: Lookup = { status: 'dropped', records: [], code: 'dropped' };
+/** There is no such name, or no such record. */
+const NONE_CODES: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA']);
+
+interface Cached {
+  readonly lookup: Lookup;
+  readonly untilMs: number;
+}
+
+type Answer = { readonly records: readonly string[]; readonly ttlMs: number };
+
+/**
+ * DNS with bounds: so many look-ups at a time, so many waiting, so many answers kept; who asks for what is being
+ * asked already waits for the same answer. Never throws: what goes wrong is an answer, too.
+ */
+export class BoundedResolver {
+  readonly counters: ResolverCounters = { asked: 0, fromCache: 0, dropped: 0, failed: 0 };
+  private readonly resolver: Resolver;
+  /** least recently used first */
+  private readonly cache = new Map<string, Cached>();
+  private readonly underWay = new Map<string, Promise<Lookup>>();
+  private readonly queue: (() => void)[] = [];
+  private active = 0;
+  private closed = false;
+
+  /** @throws TypeError when a server is not an address */
+  constructor(private readonly settings: ResolverSettings) {
+    this.resolver = new Resolver({ timeout: settings.timeoutMs, tries: settings.tries });
+    if (settings.servers.length > 0) this.resolver.setServers(settings.servers);
+  }
+
+  /** look-ups that wait for their turn */
+  get waiting(): number {
+    return this.queue.length;
+  }
+
+  /** Looks a name up, if need be. */
+  lookup(type: RecordType, name: string): Promise<Lookup> {
+    const key = `${type} ${name}`;
+    const cached = this.fromCache(key);
+    if (cached !== undefined) return Promise.resolve(cached);
+    let answer = this.underWay.get(key);
+    if (answer === undefined) {
+      if (
+        this.closed ||
+        (this.active >= this.settings.active && this.queue.length >= this.settings.waiting)
+      ) {
+        this.counters.dropped++;
+        return Promise.resolve(DROPPED);
+      }
+      answer = this.whenFree(() => this.ask(type, name)).then((lookup) => {
+        this.underWay.delete(key);
+        return lookup;
+      });
+      this.underWay.set(key, answer);
+    }
+    return answer;
+  }
+
+  /** Gives up all look-ups: those under way and those that wait fail. */
+  close(): void {
+    this.closed = true;
+    this.resolver.cancel();
+    for (const start of this.queue.splice(0)) start();
+  }
+
+  private fromCache(key: string): Lookup | undefined {
+    const cached = this.cache.get(key);
+    if (cached === undefined) return undefined;
+    this.cache.delete(key);
+    if (cached.untilMs <= this.settings.nowMs()) return undefined;
+    this.cache.set(key, cached);
+    this.counters.fromCache++;
+    return cached.lookup;
+  }
+
+  private async whenFree(work: () => Promise<Lookup>): Promise<Lookup> {
+    if (this.active >= this.settings.active) await new Promise<void>((resolve) => this.queue.push(resolve));
+    else this.active++;
+    try {
+      return this.closed ? DROPPED : await work();
+    } finally {
+      // who waits takes our place
+      const next = this.queue.shift();
+      if (next === undefined) this.active--;
+      else next();
+    }
+  }
+
+  private async ask(type: RecordType, name: string): Promise<Lookup> {
+    this.counters.asked++;
+    const { lookup, ttlMs } = await this.query(type, name);
+    if (lookup.status === 'failed') this.counters.failed++;
+    this.cache.set(`${type} ${name}`, { lookup, untilMs: this.settings.nowMs() + ttlMs });
+    if (this.cache.size > this.settings.cached) {
+      const [oldest] = this.cache.keys();
+      if (oldest !== undefined) this.cache.delete(oldest);
+    }
+    return lookup;
+  }
+
+  private async query(type: RecordType, name: string): Promise<{ lookup: Lookup; ttlMs: number }> {
+    try {
+      const { records, ttlMs } = await QUERIES[type](this.resolver, name);
+      if (records.length === 0) return { lookup: failure('ENODATA'), ttlMs: NONE_TTL_MS };
+      const cut = records.slice(0, MOST_RECORDS);
+      return {
+        lookup: { status: 'found', records: cut, code: '' },
+        ttlMs: Math.min(Math.max(ttlMs, LEAST_TTL_MS), MOST_TTL_MS),
+      };
+    } catch (error) {
+      const lookup = failure((error as NodeJS.ErrnoException).code ?? 'EUNKNOWN');
+      return { lookup, ttlMs: lookup.status === 'none' ? NONE_TTL_MS : FAILED_TTL_MS };
+    }
+  }
+}
+
+function failure(code: string): Lookup {
+  return { status: NONE_CODES.has(code) ? 'none' : 'failed', records: [], code };
+}
+
+/** One function of c-ares as a promise. */
+function answer<T>(
+  start: (done: (error: Error | null, result: T) => void) => void,
+  read: (result: T) => Answer,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    start((error, result) => {
+      if (error !== null) reject(error);
+      else resolve(read(result));
+    });
+  });
+}
+
+type WithTtl = readonly { readonly address: string; readonly ttl: number }[];
+
+function readAddresses(found: WithTtl): Answer {
+  const ttls = found.map(({ ttl }) => ttl * 1000);
+  return { records: found.map(({ address }) => address), ttlMs: Math.min(...ttls) };
+}
+
+const QUERIES: Readonly<Record<RecordType, (resolver: Resolver, name: string) => Promise<Answer>>> = {
+  PTR: (resolver, name) =>
+    answer<string[]>(
+      (done) => resolver.resolvePtr(name, done),
+      (records) => ({ records, ttlMs: UNKNOWN_TTL_MS }),
+    ),
+  A: (resolver, name) =>
+    answer<WithTtl>((done) => resolver.resolve4(name, { ttl: true }, done), readAddresses),
+  AAAA: (resolver, name) =>
+    answer<WithTtl>((done) => resolver.resolve6(name, { ttl: true }, done), readAddresses),
+  TXT: (resolver, name) =>
+    answer<string[][]>(
+      (done) => resolver.resolveTxt(name, done),
+      (texts) => ({ records: texts.map((strings) => strings.join('')), ttlMs: UNKNOWN_TTL_MS }),
+    ),
+  MX: (resolver, name) =>
+    answer<{ priority: number; exchange: string }[]>(
+      (done) => resolver.resolveMx(name, done),
+      (found) => ({
+        records: found.map(({ priority, exchange }) => `${priority} ${exchange}`),
+        ttlMs: UNKNOWN_TTL_MS,
+      }),
+    ),
+};

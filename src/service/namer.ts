@@ -1,0 +1,144 @@
+import type { Config } from '../config/config.js';
+import { judgePool, LiveDomains, poolDomains } from '../names/pool.js';
+import { admissible, isPublic, reverse, type ReverseAnswer } from '../names/rdns.js';
+import { BoundedResolver, RESOLVER_DEFAULTS } from '../names/resolver.js';
+import type { Address } from '../packet/address.js';
+import type { Tracker } from '../tracker/tracker.js';
+import type { Entry } from '../tracker/whitelist.js';
+import type { Clock } from './clock.js';
+import { type Line, namedLine, noPoolLine, pooledLine, resolvedLine } from './messages.js';
+
+/** What the namer needs of the engine. */
+export interface NamerParts {
+  /** the configuration as it is now */
+  readonly config: () => Config;
+  readonly tracker: Tracker;
+  readonly clock: Clock;
+  /** entries were added: their time must end, too */
+  readonly admitted: () => void;
+  readonly say: (line: Line) => void;
+}
+
+/** Other addresses that one attempt brings in at the most. */
+const MOST_ADDRESSES = 32;
+/** Look-ups about refused senders that may be begun in a second. */
+const POOL_CHECKS_PER_SECOND = 200;
+/** A sender that tries again within this time is not looked up again. */
+const ASK_AGAIN_MS = 60_000;
+
+/**
+ * Asks DNS about those who come, and admits more addresses when the answers arrive. Nothing ever waits for it: names
+ * only add.
+ */
+export class Namer {
+  readonly resolver: BoundedResolver;
+  private readonly live: LiveDomains;
+  /** senders that are being asked about */
+  private readonly underWay = new Set<Address>();
+  /** when an entry's name was last asked for */
+  private readonly asked = new WeakMap<Entry, number>();
+  private checksInSecond = 0;
+  private secondMs = 0;
+  private closed = false;
+
+  /** look-ups about refused senders that were not begun, because there were too many */
+  skipped = 0;
+
+  constructor(private readonly parts: NamerParts) {
+    const { dnsServer, dnsTimeout, maxEntries } = parts.config();
+    this.resolver = new BoundedResolver({
+      ...RESOLVER_DEFAULTS,
+      servers: dnsServer,
+      timeoutMs: dnsTimeout * 1000,
+      nowMs: parts.clock.monotonicMs,
+    });
+    this.live = new LiveDomains(maxEntries);
+  }
+
+  /** A sender has tried the fake MX. */
+  attempt(source: Address, entry: Entry): void {
+    const nowMs = this.parts.clock.monotonicMs();
+    if (this.underWay.has(source) || nowMs - (this.asked.get(entry) ?? -ASK_AGAIN_MS) < ASK_AGAIN_MS) return;
+    if (!isPublic(source)) return;
+    this.asked.set(entry, nowMs);
+    this.ask(source, async (answer) => this.onNames(source, answer));
+  }
+
+  /** A stranger was refused at the real MX: perhaps the pool of somebody who has tried the fake one. */
+  refusal(source: Address): void {
+    const { config, clock } = this.parts;
+    if (config().noPool || this.live.isEmpty(clock.monotonicMs())) return;
+    if (this.underWay.has(source) || !isPublic(source)) return;
+    if (!this.mayCheck()) {
+      this.skipped++;
+      return;
+    }
+    this.ask(source, (answer) => this.onRefused(source, answer));
+  }
+
+  /** Gives up all that is under way. */
+  close(): void {
+    this.closed = true;
+    this.resolver.close();
+  }
+
+  private ask(source: Address, then: (answer: ReverseAnswer) => Promise<void>): void {
+    this.underWay.add(source);
+    void reverse(this.resolver, source)
+      .then((answer) => (this.closed ? undefined : then(answer)))
+      .finally(() => this.underWay.delete(source));
+  }
+
+  private onNames(source: Address, answer: ReverseAnswer): Promise<void> {
+    const { tracker, say, admitted } = this.parts;
+    const config = this.parts.config();
+    const nowMs = this.parts.clock.monotonicMs();
+    const entry = tracker.find(source);
+    const names = answer.names.filter(({ confirmed }) => confirmed || config.rdnsUnconfirmed);
+    const [first] = names;
+    if (entry === undefined || first === undefined) return Promise.resolve();
+    if (entry.name !== first.name) say(resolvedLine(source, first.name));
+    entry.name = first.name;
+    for (const domain of config.noPool ? [] : poolDomains(answer, source).keys()) {
+      this.live.note(domain, nowMs + config.poolWindow * 1000);
+    }
+    if (config.noRdnsWhitelist) return Promise.resolve();
+    const ours = [...config.fakeMailserver, ...config.realMailserver];
+    const others = new Map(names.flatMap((name) => admissible(name, ours).map((address) => [address, name])));
+    others.delete(source);
+    for (const [address, { name }] of [...others].slice(0, MOST_ADDRESSES)) {
+      const added = tracker.admit(address, 'name', nowMs, entry.deadlineMs, entry);
+      if (added === undefined) continue;
+      added.name = name;
+      say(namedLine(added, name));
+    }
+    admitted();
+    return Promise.resolve();
+  }
+
+  private async onRefused(source: Address, answer: ReverseAnswer): Promise<void> {
+    const { clock, tracker, say, admitted } = this.parts;
+    const isLive = (domain: string): boolean => this.live.has(domain, clock.monotonicMs());
+    const verdict = await judgePool(this.resolver, source, answer, isLive);
+    if (this.closed) return;
+    if (verdict.kind === 'no-pool') {
+      say(noPoolLine(source, verdict));
+      return;
+    }
+    const nowMs = clock.monotonicMs();
+    const added = tracker.admit(source, 'pool', nowMs, nowMs + this.parts.config().whitelistTime * 1000);
+    if (added === undefined) return;
+    added.name = verdict.name;
+    say(pooledLine(added, verdict.name, verdict.domain));
+    admitted();
+  }
+
+  private mayCheck(): boolean {
+    const nowMs = this.parts.clock.monotonicMs();
+    if (nowMs - this.secondMs >= 1000) {
+      this.secondMs = nowMs;
+      this.checksInSecond = 0;
+    }
+    return ++this.checksInSecond <= POOL_CHECKS_PER_SECOND;
+  }
+}
