@@ -3,7 +3,7 @@
  * judged others come, which the kernel still holds when the queues are given up. Prints what came of it.
  */
 import { spawnSync } from 'node:child_process';
-import { readQueues } from '../../src/netfilter/proc.js';
+import { KernelFigures, type QueueRow } from '../../src/netfilter/proc.js';
 import { PacketQueue, type QueueRange } from '../../src/netfilter/queue.js';
 import { Verdict } from '../../src/netfilter/messages.js';
 
@@ -38,12 +38,24 @@ export interface CloseResult {
 
 const DEADLINE_MS = 10_000;
 
+function readQueues(): QueueRow[] {
+  const figures = KernelFigures.open();
+  const rows = figures?.rows() ?? [];
+  figures?.close();
+  return rows;
+}
+
 /** Connects without waiting for an answer: the SYN is sent once. */
 const SENDER = `
   const { from, to, sourcePort, port } = JSON.parse(process.argv[1]);
   const socket = require('node:net').connect({ host: to, port, localAddress: from, localPort: sourcePort });
   socket.on('error', () => undefined);
   setImmediate(() => process.exit());`;
+
+/** The queues of this host. */
+function readQueues(): QueueRow[] {
+  return parseQueues(readFileSync('/proc/self/net/netfilter/nfnetlink_queue', 'latin1'));
+}
 
 /** Sends a SYN, and waits until it is in its queue: until so many wait there in all. */
 function send(syn: Syn, waiting: number): void {
@@ -55,7 +67,7 @@ function send(syn: Syn, waiting: number): void {
   );
   if (status !== 0) throw new Error(stderr);
   const end = performance.now() + DEADLINE_MS;
-  const count = (): number => (readQueues() ?? []).reduce((sum, row) => sum + row.waiting, 0);
+  const count = (): number => readQueues().reduce((sum, row) => sum + row.waiting, 0);
   while (count() < waiting) if (performance.now() > end) throw new Error('the SYN has not come');
 }
 
@@ -77,7 +89,7 @@ async function probe({ queues, rest, first, late }: CloseOrder): Promise<CloseRe
   // nothing is read until close() does it
   send(first, 1);
   const left = [queue.close(rest), queue.close(rest)];
-  return { judged, left, queues: readQueues()?.length ?? -1 };
+  return { judged, left, queues: readQueues().length };
 }
 
 const order = process.argv[2];
