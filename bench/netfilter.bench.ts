@@ -3,7 +3,7 @@
 // in private namespaces; the sender has one CPU, the program another.
 import { type ChildProcess, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WORLD, World, type WorldMode } from '../src/demo/world.js';
@@ -170,8 +170,10 @@ class Sender {
     return this.run<Flooded>('flood', [seconds, REAL, ...UNKNOWN, LET_IN, ...letIn]);
   }
 
-  probe(count: number, rate: number, from: readonly [string, number]): Promise<Probed> {
-    return this.run<Probed>('probe', [count, rate, FAKE, ...from]);
+  async probe(count: number, rate: number, from: readonly [string, number]): Promise<Probed> {
+    const probed = await this.run<Probed>('probe', [count, rate, FAKE, ...from]);
+    if (probed.lost === count) throw new Error('the fake MX does not answer');
+    return probed;
   }
 
   async probeAll(from: readonly [string, number]): Promise<Probed[]> {
@@ -189,7 +191,7 @@ class Sender {
 }
 
 async function measure(program: Program, sender: Sender, full: boolean): Promise<Figures> {
-  // a packet that is let in costs more than one that is dropped: without entries, the same share goes to another address
+  // letting in costs more than dropping: without entries, the same share goes to another address
   const letIn = full ? ([REAL, ...WHITELISTED] as const) : ([WORLD.other, ...UNKNOWN] as const);
   const flooding = sender.flood(LEAD_S + FLOOD_S + TAIL_S, letIn);
   await sleep(LEAD_S * 1000);
@@ -247,42 +249,30 @@ async function measureRound(
 }
 
 /** Median of the rounds, least and greatest. */
-function show(values: readonly number[], digits = 2): string {
-  const { median, min, max } = spread(values);
+function show<T>(rounds: readonly T[], figure: (round: T) => number, digits: number): string {
+  const { median, min, max } = spread(rounds.map(figure));
   return `${median.toFixed(digits)} (${min.toFixed(digits)}-${max.toFixed(digits)})`;
 }
 
 function reportTimes(what: string, rounds: readonly (readonly Probed[])[]): void {
   for (const [i, { rate }] of PROBES.entries()) {
     const probes = rounds.map((round) => round[i] as Probed);
-    const p50 = show(
-      probes.map((probe) => probe.p50),
-      0,
-    );
-    const p99 = show(
-      probes.map((probe) => probe.p99),
-      0,
-    );
     const lost = probes.reduce((sum, probe) => sum + probe.lost, 0);
     console.log(
-      `${what}, SYN to RST at ${rate}/s: p50 ${p50} us, p99 ${p99} us${lost > 0 ? `, ${lost} LOST` : ''}`,
+      `${what}, SYN to RST at ${rate}/s: p50 ${show(probes, ({ p50 }) => p50, 0)} us, ` +
+        `p99 ${show(probes, ({ p99 }) => p99, 0)} us${lost > 0 ? `, ${lost} LOST` : ''}`,
     );
   }
 }
 
-function reportFigures(what: string, all: readonly Figures[]): void {
-  const thousands = (pick: (figures: Figures) => number) =>
-    show(
-      all.map((figures) => pick(figures) / 1000),
-      0,
-    );
+function reportFigures(what: string, rounds: readonly Figures[]): void {
   console.log(
-    `${what}, flood: ${thousands(({ verdictsPerSecond }) => verdictsPerSecond)} thousand verdicts/s ` +
-      `of ${thousands(({ offered }) => offered)} sent, CPU ${show(all.map(({ cpuUs }) => cpuUs))} us each`,
+    `${what}, flood: ${show(rounds, ({ verdictsPerSecond }) => verdictsPerSecond / 1000, 0)} thousand verdicts/s ` +
+      `of ${show(rounds, ({ offered }) => offered / 1000, 0)} sent, CPU ${show(rounds, ({ cpuUs }) => cpuUs, 2)} us each`,
   );
   reportTimes(
     what,
-    all.map(({ probes }) => probes),
+    rounds.map(({ probes }) => probes),
   );
 }
 
@@ -293,9 +283,8 @@ const LOADS = [
 
 function reportRatios(rounds: readonly Round[]): void {
   const ratio = (what: string, each: (round: Round) => number, reached?: (median: number) => boolean) => {
-    const ratios = rounds.map(each);
-    const judged = reached === undefined ? '' : `: ${verdict(reached(spread(ratios).median))}`;
-    console.log(`${what}: ${show(ratios)}${judged}`);
+    const judged = reached === undefined ? '' : `: ${verdict(reached(spread(rounds.map(each)).median))}`;
+    console.log(`${what}: ${show(rounds, each, 2)}${judged}`);
   };
   for (const [load, entries] of LOADS) {
     ratio(
@@ -351,22 +340,10 @@ async function benchmark(mode: WorldMode, scratch: Scratch): Promise<void> {
   const world = await World.create(mode);
   try {
     const sender = await Sender.create(world, scratch.path('flood'));
+    // names are not looked up: the C program does not do that either
+    const words = `-F -s -q -b --no-pool -u root -n ${QUEUE} -f ${FAKE} -r ${REAL}`.split(' ');
     const commands = {
-      mxallowd: [
-        ...[
-          process.execPath,
-          CLI,
-          '-c',
-          scratch.file('empty.conf', ''),
-          '-F',
-          '-s',
-          '-q',
-          '-b',
-          '-u',
-          'root',
-        ],
-        ...['-n', String(QUEUE), '-f', FAKE, '-r', REAL],
-      ],
+      mxallowd: [process.execPath, CLI, '-c', scratch.file('empty.conf', ''), ...words],
       C: [scratch.path('reference'), String(QUEUE), FAKE, REAL],
     };
     const rounds: Round[] = [];
@@ -394,7 +371,7 @@ async function benchmark(mode: WorldMode, scratch: Scratch): Promise<void> {
   }
 }
 
-console.log(machine());
+console.log(`${machine()}, load average ${loadavg()[0]?.toFixed(1)} before`);
 const mode = World.mode();
 const scratch = new Scratch();
 try {

@@ -44,7 +44,8 @@ export async function demo(argv: ParsedArguments): Promise<number> {
   const interrupted = new Promise<number>((resolve) => {
     for (const [signal, number] of Object.entries(SIGNALS)) {
       process.once(signal, () => {
-        process.stdout.write(`\n${signal}: interrupted\n`);
+        print('', `${signal}: interrupted`);
+        isInterrupted = true;
         resolve(SIGNAL_STATUS + number);
       });
     }
@@ -168,7 +169,11 @@ class Screen {
   }
 }
 
+/** What goes on while everything is being taken down is of no interest. */
+let isInterrupted = false;
+
 function print(...lines: readonly string[]): void {
+  if (isInterrupted) return;
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 

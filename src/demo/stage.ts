@@ -76,13 +76,14 @@ export class Stage {
     const order: SendOrder = { id: ++this.lastId, from, to, port: SMTP, timeoutMs };
     return new Promise((resolve) => {
       this.waiting.set(order.id, resolve);
-      this.sender?.send(order);
+      const { sender } = this;
+      if (sender?.connected === true) sender.send(order);
+      else this.fail();
     });
   }
 
   /** Ends all that runs in it. */
   async close(): Promise<void> {
-    this.sender?.removeAllListeners('exit');
     await this.world.close();
   }
 
@@ -95,10 +96,16 @@ export class Stage {
       this.waiting.get(result.id)?.(result);
       this.waiting.delete(result.id);
     });
-    child.once('exit', () => {
-      for (const [id, resolve] of this.waiting) resolve({ id, outcome: 'failed', tookMs: 0 });
-    });
+    child.once('exit', () => this.fail());
+    // it may end between our question whether it is there and what we tell it
+    child.on('error', () => this.fail());
     this.sender = child;
+  }
+
+  /** The senders are gone. */
+  private fail(): void {
+    for (const [id, resolve] of this.waiting) resolve({ id, outcome: 'failed', tookMs: 0 });
+    this.waiting.clear();
   }
 
   private startSink(): Promise<void> {

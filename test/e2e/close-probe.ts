@@ -38,6 +38,7 @@ export interface CloseResult {
 
 const DEADLINE_MS = 10_000;
 
+/** The queues of this host. */
 function readQueues(): QueueRow[] {
   const figures = KernelFigures.open();
   const rows = figures?.rows() ?? [];
@@ -51,11 +52,6 @@ const SENDER = `
   const socket = require('node:net').connect({ host: to, port, localAddress: from, localPort: sourcePort });
   socket.on('error', () => undefined);
   setImmediate(() => process.exit());`;
-
-/** The queues of this host. */
-function readQueues(): QueueRow[] {
-  return parseQueues(readFileSync('/proc/self/net/netfilter/nfnetlink_queue', 'latin1'));
-}
 
 /** Sends a SYN, and waits until it is in its queue: until so many wait there in all. */
 function send(syn: Syn, waiting: number): void {
