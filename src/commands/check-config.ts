@@ -3,6 +3,7 @@ import { formatProblem } from '../config/problem.js';
 import type { QueueRange } from '../netfilter/queue.js';
 import { formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
+import { findUser } from '../service/privileges.js';
 import { Exit } from '../service/sysexits.js';
 import { collectOptions, type ParsedArguments, wordsOf } from './arguments.js';
 import { loadConfig, printProblems } from './load-config.js';
@@ -52,6 +53,12 @@ function queueRows(config: Config, { first, last }: QueueRange): [string, string
     ['NFQUEUE', first === last ? String(first) : `${first} to ${last}`],
     ['queue length', `${config.queueLength}; what finds it full is ${full}`],
     ['at the end', `what is left in the queue: ${config.queueExit}`],
-    ['user', config.user ?? `${defaultValue('user')}, if there is one`],
+    ['user', userRow(config.user)],
   ];
+}
+
+function userRow(given: string | undefined): string {
+  const name = given ?? defaultValue('user') ?? '';
+  if (findUser(name) !== undefined) return name;
+  return given === undefined ? `root, for there is no user ${name}` : `${name}, WHICH DOES NOT EXIST here`;
 }

@@ -40,8 +40,7 @@ export function loadConfig(given: readonly Given[], problems: readonly Problem[]
     process.platform,
   );
   if (result.ok) {
-    const all = result.config.queueNum === undefined ? [...(parsed?.given ?? []), ...given] : [];
-    const idle = all.filter(({ key }) => OPTIONS[key].group === 'Linux').map(withoutEffect);
+    const idle = [...(parsed?.given ?? []), ...given].flatMap((item) => withoutEffect(item, result.config));
     const remarks = [...(parsed?.remarks ?? []), ...idle];
     return { ok: true, config: result.config, remarks, path: parsed && path };
   }
@@ -52,13 +51,26 @@ export function loadConfig(given: readonly Given[], problems: readonly Problem[]
   const isUsage = told.some((problem) => problem.kind === 'usage');
   return {
     ok: false,
-    problems: inOrderOfLines([...told, ...(isAbsent ? [absent] : []), ...(parsed?.remarks ?? [])]),
+    problems: inOrderOfLines([
+      ...told,
+      ...(isAbsent ? [absent] : []),
+      ...(parsed?.remarks ?? []).map(asWarning),
+    ]),
     exitStatus: isUsage ? Exit.USAGE : Exit.CONFIG,
   };
 }
 
-function withoutEffect({ where, key }: Given): Problem {
-  return { where, kind: 'config', message: `${OPTIONS[key].name} is for Linux; here pf decides` };
+function asWarning(remark: Problem): Problem {
+  return { ...remark, message: `warning: ${remark.message}` };
+}
+
+/** What somebody gave who thought of the other kind of firewall. */
+function withoutEffect({ where, key }: Given, { queueNum }: Config): Problem[] {
+  const { name, group } = OPTIONS[key];
+  const isPf = queueNum === undefined;
+  if (isPf ? group !== 'Linux' : group !== 'Capture' && group !== 'Table') return [];
+  const message = isPf ? `${name} is for Linux; here pf decides` : `${name} is for pf; here NFQUEUE decides`;
+  return [{ where, kind: 'config', message }];
 }
 
 /** What is wrong on the command line first, then in the file in the order of its lines, then what is missing. */

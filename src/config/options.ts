@@ -262,7 +262,7 @@ export const OPTIONS = {
     value: 'NAME',
     check: check.name('a user name', /^[A-Za-z_][A-Za-z0-9_.-]*$/, 32),
     defaultText: '_mxallowd',
-    help: 'become this user when the queue is open',
+    help: 'become this user, and keep CAP_NET_ADMIN only',
     group: 'Linux',
   }),
   foreground: option({

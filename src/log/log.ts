@@ -1,4 +1,5 @@
-import { createLogger, format, type Logger, transports } from 'winston';
+import { createLogger, format, type Logger } from 'winston';
+import { StdoutTransport } from './stdout.js';
 import { SyslogTransport } from './syslog.js';
 
 /** Severities, most severe first. */
@@ -42,7 +43,7 @@ export function openLog(settings: LogSettings): Log {
     levels: { error: 0, warn: 1, info: 2, debug: 3 },
     level: settings.level,
     format: lineFormat(settings),
-    transports: [syslog ?? new transports.Stream({ stream: process.stdout, eol: '\n' })],
+    transports: [syslog ?? new StdoutTransport(process.stdout)],
     exitOnError: false,
   });
   logger.on('error', (error: Error) => settings.trouble(`log: ${error.message}`));

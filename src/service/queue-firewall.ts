@@ -3,9 +3,11 @@ import { Verdict } from '../netfilter/messages.js';
 import { QueueError } from '../netfilter/problem.js';
 import type { KernelFigures } from '../netfilter/proc.js';
 import { PacketQueue, type QueueRange } from '../netfilter/queue.js';
+import { formatAddress } from '../packet/address.js';
 import { decodeAddresses, decodePacket, type UndecodedReason } from '../packet/observation.js';
 import { Direction } from '../packet/pflog.js';
 import type { UnjudgedReason } from '../tracker/tracker.js';
+import { answeringFakes } from './fake-listener.js';
 import { type Core, type Firewall, StartError } from './firewall.js';
 import type { Judgement } from './judge.js';
 import { Keeper } from './keeper.js';
@@ -96,14 +98,17 @@ export class QueueFirewall implements Firewall {
     this.figures = await orStartError(PacketQueue.prepare());
   }
 
-  start(): Promise<void> {
-    return orStartError(this.queue.open());
+  async start(): Promise<void> {
+    await orStartError(this.queue.open());
+    void this.checkFakes();
   }
 
   // who is whitelisted is asked for each packet anew: nothing to write anywhere
   added(): void {}
   removed(): void {}
-  reconfigured(): void {}
+  reconfigured(): void {
+    void this.checkFakes();
+  }
 
   logStatistics(): void {
     const statistics = this.queue.current?.queue.statistics();
@@ -136,6 +141,18 @@ export class QueueFirewall implements Firewall {
     const addresses = decodeAddresses(data, start, end);
     const passes = addresses !== undefined && this.core.tracker.mayPassUnread(addresses);
     return passes ? Verdict.ACCEPT : Verdict.DROP;
+  }
+
+  /** Whatever listens on a fake MX would take mail from everybody. */
+  private async checkFakes(): Promise<void> {
+    const { fakeMailserver, port } = this.core.config;
+    for (const fake of await answeringFakes(fakeMailserver, port)) {
+      const address = formatAddress(fake);
+      const message =
+        `something listens on port ${port} of the fake MX ${address}: it takes mail from everybody; ` +
+        'let the mail server listen on the real addresses only (docs/linux.md)';
+      this.core.say({ level: 'warn', message, fields: { event: 'fake-answers', target: address } });
+    }
   }
 
   private checkLost(): void {

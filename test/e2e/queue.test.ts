@@ -102,7 +102,8 @@ describe('thousands of senders and bots', { skip: stageUnavailable() }, () => {
     assert.deepEqual(count(spam), { 'no answer': BOTS });
     assert.equal(stage.delivered.size, SENDERS);
     const { accepted, dropped, lost, full } = await queueStatistics(daemon);
-    assert.deepEqual([accepted, lost, full], [2 * SENDERS, 0, 0]);
+    // and its own two, which look whether something listens on a fake MX
+    assert.deepEqual([accepted, lost, full], [2 * SENDERS + 2, 0, 0]);
     // each bot's SYN, and its repetition
     assert.ok((dropped as number) >= 2 * BOTS, `${String(dropped)} dropped`);
   });
@@ -228,7 +229,7 @@ describe('mxallowd is killed and started again', { skip: stageUnavailable() }, (
       await stage.send(sender(3), FAKE);
       daemon.signal('SIGSTOP');
       const known = stage.send(sender(3), REAL, 1000);
-      await until('its SYN waits in the queue', async () => (await kernelQueues(stage))[0]?.[7] === 2);
+      await until('its SYN waits in the queue', async () => (await kernelQueues(stage))[0]?.[2] === 1);
       daemon.signal('SIGTERM');
       daemon.signal('SIGCONT');
       assert.equal((await known).outcome, 'delivered');
@@ -313,6 +314,76 @@ describe('SIGHUP', { skip: stageUnavailable() }, () => {
     write(other);
     await reload();
     assert.equal((await stage.send(bot(1), REAL)).outcome, 'delivered');
+  });
+});
+
+describe('--dry-run', { skip: stageUnavailable() }, () => {
+  let stage: Stage;
+  after(() => stage.close());
+
+  it('lets everybody in, and says who would be dropped', async () => {
+    const live = await openLiveStage(['-n', '23', '--dry-run']);
+    ({ stage } = live);
+    assert.equal((await stage.send(bot(1), REAL)).outcome, 'delivered');
+    const { message } = await live.daemon.event(isDecision('refusal', bot(1)));
+    assert.equal(message, `Would drop connection attempt from ${bot(1)} to a real mailserver`);
+  });
+});
+
+describe('a fake MX on which something listens', { skip: stageUnavailable() }, () => {
+  let stage: Stage;
+  after(() => stage.close());
+
+  it('is warned of, and the one where nothing listens is not', async () => {
+    stage = await openStage();
+    await loadQueueRule(stage.world, '--queue-num 23');
+    const listen = `require('node:net').createServer().listen(25, '${FAKE}', () => console.log('listening'))`;
+    const listener = stage.world.spawn('mx', [process.execPath, '-e', listen], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await new Promise((resolve) => listener.stdout?.once('data', resolve));
+    const daemon = stage.startDaemon(['-n', '23']);
+    const { message } = await daemon.event(({ event }) => event === 'fake-answers');
+    assert.match(
+      message,
+      /^something listens on port 25 of the fake MX 192\.0\.2\.3: it takes mail from everybody;/,
+    );
+    // the machine's own connection is nobody's attempt
+    assert.equal((await stage.send(sender(1), REAL, ONE_MORE_SYN_MS)).outcome, 'no answer');
+    assert.deepEqual(
+      daemon.events.filter(({ event, target }) => event === 'fake-answers' && target === FAKE6),
+      [],
+    );
+    assert.equal(
+      daemon.events.some(({ event }) => event === 'attempt'),
+      false,
+    );
+  });
+});
+
+describe('an exception while a packet is judged', { skip: stageUnavailable() }, () => {
+  let stage: Stage;
+  after(() => stage.close());
+
+  it('ends the process like any other, and gives the queue up', async () => {
+    stage = await openStage();
+    await loadQueueRule(stage.world, '--queue-num 23');
+    const queue = join(packageFolder(), 'build', 'src', 'netfilter', 'queue.js');
+    const program = `
+      import { PacketQueue } from '${queue}';
+      const settings = { queues: { first: 23, last: 23 }, maxLength: 64, copyRange: 256, failOpen: false, receiveBuffer: 1e6 };
+      process.on('uncaughtException', ({ message }) => { console.log(message); process.exit(70); });
+      await PacketQueue.open(settings, { judge: () => { throw new Error('a bug'); }, failed: () => undefined });
+      console.log('open');`;
+    const argv = [process.execPath, '--input-type=module', '-e', program];
+    const child = stage.world.spawn('mx', argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    let said = '';
+    await new Promise((resolve) => child.stdout?.on('data', (text) => resolve((said += String(text)))));
+    void stage.send(bot(1), REAL, 1000);
+    assert.equal(await ended, 70);
+    assert.equal(said, 'open\na bug\n');
+    assert.deepEqual(await kernelQueues(stage), []);
   });
 });
 
