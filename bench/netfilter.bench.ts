@@ -266,10 +266,10 @@ function reportTimes(what: string, rounds: readonly (readonly Probed[])[]): void
 }
 
 function reportFigures(what: string, rounds: readonly Figures[]): void {
-  console.log(
-    `${what}, flood: ${show(rounds, ({ verdictsPerSecond }) => verdictsPerSecond / 1000, 0)} thousand verdicts/s ` +
-      `of ${show(rounds, ({ offered }) => offered / 1000, 0)} sent, CPU ${show(rounds, ({ cpuUs }) => cpuUs, 2)} us each`,
-  );
+  const perSecond = show(rounds, ({ verdictsPerSecond }) => verdictsPerSecond / 1000, 0);
+  const sent = show(rounds, ({ offered }) => offered / 1000, 0);
+  const cpu = show(rounds, ({ cpuUs }) => cpuUs, 2);
+  console.log(`${what}, flood: ${perSecond} thousand verdicts/s of ${sent} sent, CPU ${cpu} us each`);
   reportTimes(
     what,
     rounds.map(({ probes }) => probes),

@@ -5,12 +5,13 @@ import { checkConfig } from './commands/check-config.js';
 import { demo } from './commands/demo.js';
 import { REPLAY_OPTIONS, replay } from './commands/replay.js';
 import { run } from './commands/run.js';
+import { why } from './commands/why.js';
 import { suggestion } from './config/problem.js';
 import { escapeText } from './packet/escape.js';
 import { Exit } from './service/sysexits.js';
 import { version } from './version.js';
 
-const COMMANDS = ['replay', 'check-config', 'demo'];
+const COMMANDS = ['replay', 'check-config', 'why', 'demo'];
 
 /** A command for people ends when the reader of its output has gone (`| head`); the daemon has more to do. */
 let goesOnUnread = false;
@@ -59,6 +60,12 @@ async function main(args: readonly string[]): Promise<number> {
       'read the configuration, and say what is wrong',
       (y) => addOptions(y, 'all').usage('Usage: $0 check-config [OPTION]...'),
       does(checkConfig),
+    )
+    .command(
+      'why',
+      'what DNS says about an address, and what follows',
+      (y) => addOptions(y, 'all').usage('Usage: $0 why [OPTION]... ADDRESS'),
+      does(why),
     )
     .command(
       'demo',
