@@ -91,7 +91,7 @@ async function perform(stage: Stage): Promise<number> {
 function strayMail(stage: Stage, { expected, senders }: Scenario): string {
   const taken = senders.reduce((sum, sender) => sum + (stage.delivered.get(sender) ?? 0), 0);
   const wanted = expected.includes('real delivered') ? 1 : 0;
-  return taken === wanted ? '' : `, ${taken} messages taken`;
+  return taken === wanted ? '' : `, but ${taken} taken`;
 }
 
 async function endOf(daemon: StagedDaemon): Promise<void> {

@@ -1,13 +1,14 @@
-/** What the demonstration tells the mail server behind the real MX. */
-export interface SinkOrder {
-  readonly addresses: readonly string[];
-  readonly port: number;
-}
+/** What the demonstration tells the mail server behind the real MX: where to listen, or to answer. */
+export type SinkOrder =
+  | { readonly addresses: readonly string[]; readonly port: number }
+  /** comes back behind all that has been told before */
+  | { readonly ask: number };
 
 /** What that tells back. */
 export type SinkMessage =
   | { readonly listening: true }
   | { readonly failed: string }
+  | { readonly asked: number }
   /** address of a sender whose message was taken */
   | { readonly delivered: string };
 

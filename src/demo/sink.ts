@@ -5,7 +5,12 @@ import type { SinkMessage, SinkOrder } from './messages.js';
 /** A sender may say so much before a line ends, and no more. */
 const MOST_UNREAD = 1 << 16;
 
-process.on('message', ({ addresses, port }: SinkOrder) => {
+process.on('message', (order: SinkOrder) => {
+  if ('ask' in order) {
+    tell({ asked: order.ask });
+    return;
+  }
+  const { addresses, port } = order;
   let open = addresses.length;
   for (const address of addresses) {
     const server = createServer(serve);

@@ -31,6 +31,8 @@ export class Stage {
   /** how often a message was taken, by the sender's address */
   readonly delivered = new Map<string, number>();
   private sender: ChildProcess | undefined;
+  private sink: ChildProcess | undefined;
+  private readonly asking = new Map<number, () => void>();
   private readonly waiting = new Map<number, (result: SendResult) => void>();
   private lastId = 0;
 
@@ -72,14 +74,17 @@ export class Stage {
   }
 
   /** A sender tries to deliver a message. */
-  send(from: string, to: string, timeoutMs = 3000): Promise<SendResult> {
+  async send(from: string, to: string, timeoutMs = 3000): Promise<SendResult> {
     const order: SendOrder = { id: ++this.lastId, from, to, port: SMTP, timeoutMs };
-    return new Promise((resolve) => {
+    const result = await new Promise<SendResult>((resolve) => {
       this.waiting.set(order.id, resolve);
       const { sender } = this;
       if (sender?.connected === true) sender.send(order);
       else this.fail();
     });
+    // what the mail server has taken is known then, too
+    if (result.outcome === 'delivered') await this.sinkHasTold(order.id);
+    return result;
   }
 
   /** Ends all that runs in it. */
@@ -102,10 +107,22 @@ export class Stage {
     this.sender = child;
   }
 
+  /** Waits until the mail server has told all that it knows. */
+  private async sinkHasTold(id: number): Promise<void> {
+    const { sink } = this;
+    if (sink?.connected !== true) return;
+    await new Promise<void>((resolve) => {
+      this.asking.set(id, resolve);
+      sink.send({ ask: id } satisfies SinkOrder);
+    });
+  }
+
   /** The senders are gone. */
   private fail(): void {
     for (const [id, resolve] of this.waiting) resolve({ id, outcome: 'failed', tookMs: 0 });
     this.waiting.clear();
+    for (const resolve of this.asking.values()) resolve();
+    this.asking.clear();
   }
 
   private startSink(): Promise<void> {
@@ -114,14 +131,19 @@ export class Stage {
     });
     const order: SinkOrder = { addresses: WORLD.real, port: SMTP };
     child.send(order);
+    this.sink = child;
+    child.once('exit', () => this.fail());
     return new Promise((resolve, reject) => {
-      child.once('error', reject);
+      child.on('error', reject);
       child.once('exit', () => reject(new Error('the mail server of the demonstration has ended')));
       child.on('message', (message) => {
         const told = message as SinkMessage;
         if ('listening' in told) resolve();
         else if ('failed' in told) reject(new Error(told.failed));
-        else this.delivered.set(told.delivered, (this.delivered.get(told.delivered) ?? 0) + 1);
+        else if ('asked' in told) {
+          this.asking.get(told.asked)?.();
+          this.asking.delete(told.asked);
+        } else this.delivered.set(told.delivered, (this.delivered.get(told.delivered) ?? 0) + 1);
       });
     });
   }
