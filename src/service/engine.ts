@@ -170,7 +170,7 @@ export class Engine implements Core {
     if (decision.kind === 'attempt' && decision.entry !== undefined) {
       this.namer?.attempt(observation.source, decision.entry);
     }
-    if (decision.reason === 'not-whitelisted') this.namer?.refusal(observation.source);
+    if (decision.reason === 'not-whitelisted') this.namer?.refusal(observation);
     return judgement;
   }
 

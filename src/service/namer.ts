@@ -3,6 +3,7 @@ import { judgePool, LiveDomains, poolDomains } from '../names/pool.js';
 import { admissible, isPublic, reverse, type ReverseAnswer } from '../names/rdns.js';
 import { BoundedResolver, RESOLVER_DEFAULTS } from '../names/resolver.js';
 import type { Address } from '../packet/address.js';
+import type { Observation } from '../packet/observation.js';
 import type { Tracker } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
 import type { Clock } from './clock.js';
@@ -64,15 +65,19 @@ export class Namer {
     this.ask(source, async (answer) => this.onNames(source, answer));
   }
 
-  /** A stranger was refused at the real MX: perhaps the pool of somebody who has tried the fake one. */
-  refusal(source: Address): void {
+  /**
+   * A stranger was refused at the real MX: perhaps one of the pool of somebody who has tried the fake one.
+   * @param observation - its source is not looked at when nothing is going to be asked: this may be a flood
+   */
+  refusal(observation: Pick<Observation, 'source'>): void {
     const { config, clock } = this.parts;
     if (config().noPool || this.live.isEmpty(clock.monotonicMs())) return;
-    if (this.underWay.has(source) || !isPublic(source)) return;
     if (!this.mayCheck()) {
       this.skipped++;
       return;
     }
+    const { source } = observation;
+    if (this.underWay.has(source) || !isPublic(source)) return;
     this.ask(source, (answer) => this.onRefused(source, answer));
   }
 
