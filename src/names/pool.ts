@@ -137,12 +137,18 @@ export async function checkSpf(
   return (status?.result ?? 'temperror') as SpfResult;
 }
 
+/** RFC 7208 section 4.5; a domain must have no more than one. */
+const SPF_RECORD = /^v=spf1(?: |$)/i;
+
 /** Answers as Node's dns.promises.resolve gives them, whose type its users know as strings only. */
 async function spfRecords(resolver: BoundedResolver, name: string, type: string): Promise<string[]> {
   if (!['A', 'AAAA', 'TXT', 'MX', 'PTR'].includes(type)) throw dnsError('ENODATA', type);
   const { status, records, code } = await resolver.lookup(type as RecordType, name.toLowerCase());
   if (status === 'none') throw dnsError('ENOTFOUND', name);
   if (status !== 'found') throw dnsError(code === 'ETIMEOUT' ? code : 'EREFUSED', name);
+  if (type === 'TXT' && records.filter((text) => SPF_RECORD.test(text)).length > 1) {
+    throw Object.assign(new Error(name), { spfResult: { error: 'permerror', text: 'several SPF records' } });
+  }
   if (type === 'TXT') return records.map((text) => [text]) as unknown as string[];
   if (type !== 'MX') return [...records];
   return records.map((record) => {

@@ -194,7 +194,9 @@ function answer<T>(
 
 type WithTtl = readonly { readonly address: string; readonly ttl: number }[];
 
-function readAddresses(found: WithTtl): Answer {
+function readAddresses(all: WithTtl): Answer {
+  // c-ares tells no time to live behind the 256th
+  const found = all.slice(0, MOST_RECORDS);
   const ttls = found.map(({ ttl }) => ttl * 1000);
   return { records: found.map(({ address }) => address), ttlMs: Math.min(...ttls) };
 }

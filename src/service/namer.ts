@@ -34,8 +34,9 @@ const ASK_AGAIN_MS = 60_000;
 export class Namer {
   readonly resolver: BoundedResolver;
   private readonly live: LiveDomains;
-  /** senders that are being asked about */
-  private readonly underWay = new Set<Address>();
+  /** senders that are being asked about, because of an attempt and because of a refusal */
+  private readonly naming = new Set<Address>();
+  private readonly pooling = new Set<Address>();
   /** when an entry's name was last asked for */
   private readonly asked = new WeakMap<Entry, number>();
   private checksInSecond = 0;
@@ -59,10 +60,10 @@ export class Namer {
   /** A sender has tried the fake MX. */
   attempt(source: Address, entry: Entry): void {
     const nowMs = this.parts.clock.monotonicMs();
-    if (this.underWay.has(source) || nowMs - (this.asked.get(entry) ?? -ASK_AGAIN_MS) < ASK_AGAIN_MS) return;
+    if (this.naming.has(source) || nowMs - (this.asked.get(entry) ?? -ASK_AGAIN_MS) < ASK_AGAIN_MS) return;
     if (!isPublic(source)) return;
     this.asked.set(entry, nowMs);
-    this.ask(source, async (answer) => this.onNames(source, answer));
+    this.ask(this.naming, source, (answer) => this.onNames(source, answer));
   }
 
   /**
@@ -77,8 +78,8 @@ export class Namer {
       return;
     }
     const { source } = observation;
-    if (this.underWay.has(source) || !isPublic(source)) return;
-    this.ask(source, (answer) => this.onRefused(source, answer));
+    if (this.pooling.has(source) || !isPublic(source)) return;
+    this.ask(this.pooling, source, (answer) => this.onRefused(source, answer));
   }
 
   /** Gives up all that is under way. */
@@ -87,27 +88,31 @@ export class Namer {
     this.resolver.close();
   }
 
-  private ask(source: Address, then: (answer: ReverseAnswer) => Promise<void>): void {
-    this.underWay.add(source);
+  private ask(
+    underWay: Set<Address>,
+    source: Address,
+    then: (answer: ReverseAnswer) => void | Promise<void>,
+  ): void {
+    underWay.add(source);
     void reverse(this.resolver, source)
       .then((answer) => (this.closed ? undefined : then(answer)))
-      .finally(() => this.underWay.delete(source));
+      .finally(() => underWay.delete(source));
   }
 
-  private onNames(source: Address, answer: ReverseAnswer): Promise<void> {
+  private onNames(source: Address, answer: ReverseAnswer): void {
     const { tracker, say, admitted } = this.parts;
     const config = this.parts.config();
     const nowMs = this.parts.clock.monotonicMs();
     const entry = tracker.find(source);
     const names = answer.names.filter(({ confirmed }) => confirmed || config.rdnsUnconfirmed);
     const [first] = names;
-    if (entry === undefined || first === undefined) return Promise.resolve();
+    if (entry === undefined || first === undefined) return;
     if (entry.name !== first.name) say(resolvedLine(source, first.name));
     entry.name = first.name;
     for (const domain of config.noPool ? [] : poolDomains(answer, source).keys()) {
       this.live.note(domain, nowMs + config.poolWindow * 1000);
     }
-    if (config.noRdnsWhitelist) return Promise.resolve();
+    if (config.noRdnsWhitelist) return;
     const ours = [...config.fakeMailserver, ...config.realMailserver];
     const others = new Map(names.flatMap((name) => admissible(name, ours).map((address) => [address, name])));
     others.delete(source);
@@ -118,7 +123,6 @@ export class Namer {
       say(namedLine(added, name));
     }
     admitted();
-    return Promise.resolve();
   }
 
   private async onRefused(source: Address, answer: ReverseAnswer): Promise<void> {

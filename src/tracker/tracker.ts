@@ -221,6 +221,7 @@ export class Tracker {
 
   /**
    * Takes in an address that has not tried the fake MX itself. The listener hears of it as of any other.
+   * For addresses of a name nobody has to make room.
    * @param deadlineMs - an entry that is there already lives at least as long
    * @param parent - the entry whose name or pool it shares
    * @returns the new entry; undefined when there was one, or none is needed
@@ -238,6 +239,7 @@ export class Tracker {
       return undefined;
     }
     if (this.allowed.match(address) !== undefined) return undefined;
+    if (origin === 'name' && this.whitelist.size >= this.config.maxEntries) return undefined;
     if (origin === 'name') this.counters.named++;
     else this.counters.pooled++;
     const entry = this.add(prefixOf(address, this.prefixLength(address)), origin, nowMs, deadlineMs);

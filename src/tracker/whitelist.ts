@@ -197,6 +197,8 @@ export class Whitelist {
     if (!this.entries.delete(entry.prefix)) return;
     this.deadlines.remove(entry);
     this.counts.remove(entry.id);
+    // a child that lives on must not keep a whole line of ancestors in memory
+    entry.parent = undefined;
   }
 
   /** The entry that goes first when there is no room: the oldest never admitted one, else the oldest one. */

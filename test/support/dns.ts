@@ -68,29 +68,8 @@ export class NameServer {
 
   private static async startOnce(zones: Zones): Promise<NameServer> {
     const folder = mkdtempSync(join(tmpdir(), 'mxallowd-dns-'));
-    const all = { ...zones, [READY]: '@ A 192.0.2.1' };
-    const file = (zone: string): string => join(folder, `${zone}.zone`);
-    for (const [zone, records] of Object.entries(all)) writeFileSync(file(zone), zoneText(zone, records));
     const port = await freePort();
-    const config = join(folder, 'nsd.conf');
-    const lines = [
-      'server:',
-      `ip-address: 127.0.0.1@${port}`,
-      'username: ""',
-      'server-count: 1',
-      'database: ""',
-      'rrl-ratelimit: 0',
-      `zonesdir: ${folder}`,
-      `pidfile: ${join(folder, 'pid')}`,
-      `xfrdfile: ${join(folder, 'xfrd.state')}`,
-      `xfrdir: ${folder}`,
-      `zonelistfile: ${join(folder, 'zone.list')}`,
-      `logfile: ${join(folder, 'log')}`,
-      'remote-control:',
-      'control-enable: no',
-      ...Object.keys(all).flatMap((zone) => ['zone:', `name: "${zone}"`, `zonefile: "${file(zone)}"`]),
-    ];
-    writeFileSync(config, `${lines.join('\n')}\n`);
+    const config = writeNameServer(folder, `127.0.0.1@${port}`, zones);
     const child = spawn('nsd', ['-d', '-c', config], { stdio: 'ignore' });
     let ended = false;
     const closed = new Promise<void>((resolve) => {
@@ -138,6 +117,37 @@ export class NameServer {
     await this.closed;
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Writes what nsd needs into a folder.
+ * @param listen - as `127.0.0.1@5353`
+ * @returns path of its configuration
+ */
+export function writeNameServer(folder: string, listen: string, zones: Zones): string {
+  const all = { ...zones, [READY]: '@ A 192.0.2.1' };
+  const file = (zone: string): string => join(folder, `${zone}.zone`);
+  for (const [zone, records] of Object.entries(all)) writeFileSync(file(zone), zoneText(zone, records));
+  const config = join(folder, 'nsd.conf');
+  const lines = [
+    'server:',
+    `ip-address: ${listen}`,
+    'username: ""',
+    'server-count: 1',
+    'database: ""',
+    'rrl-ratelimit: 0',
+    `zonesdir: ${folder}`,
+    `pidfile: ${join(folder, 'pid')}`,
+    `xfrdfile: ${join(folder, 'xfrd.state')}`,
+    `xfrdir: ${folder}`,
+    `zonelistfile: ${join(folder, 'zone.list')}`,
+    `logfile: ${join(folder, 'log')}`,
+    'remote-control:',
+    'control-enable: no',
+    ...Object.keys(all).flatMap((zone) => ['zone:', `name: "${zone}"`, `zonefile: "${file(zone)}"`]),
+  ];
+  writeFileSync(config, `${lines.join('\n')}\n`);
+  return config;
 }
 
 /** A resolver that asks one server only. */
