@@ -47,7 +47,7 @@ const SOURCE_OFFSET = { 4: HEADER + 12, 6: HEADER + 8 } as const;
 
 /**
  * SYNs to port 25 from so many different senders, one after the other in one buffer as a capture delivers them, in
- * an order that a cache cannot guess; made from a recorded frame. Sources are 10.x.x.x, or 2001:db8:x:x::1.
+ * an order that a cache cannot guess; made from a recorded frame. Sources are 10.x.x.x and on, or 2001:db8:x:x::1.
  */
 export function frames(family: 4 | 6, count: number, target: 'fake' | 'real', first = 0): Frame[] {
   const [recorded] = recordedFrames(family === 4 ? '01-block-v4-syn.pcap' : '02-block-v6-syn.pcap');

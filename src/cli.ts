@@ -2,10 +2,8 @@
 import yargs from 'yargs';
 import { addOptions, expandGetopt, type ParsedArguments, wordsOf } from './commands/arguments.js';
 import { checkConfig } from './commands/check-config.js';
-import { demo } from './commands/demo.js';
 import { REPLAY_OPTIONS, replay } from './commands/replay.js';
 import { run } from './commands/run.js';
-import { why } from './commands/why.js';
 import { suggestion } from './config/problem.js';
 import { escapeText } from './packet/escape.js';
 import { Exit } from './service/sysexits.js';
@@ -65,13 +63,13 @@ async function main(args: readonly string[]): Promise<number> {
       'why',
       'what DNS says about an address, and what follows',
       (y) => addOptions(y, 'all').usage('Usage: $0 why [OPTION]... ADDRESS'),
-      does(why),
+      does(async (argv) => (await import('./commands/why.js')).why(argv)),
     )
     .command(
       'demo',
       'show it at work, in network namespaces of its own (Linux)',
       (y) => y.usage('Usage: $0 demo'),
-      does((argv) => demo(argv)),
+      does(async (argv) => (await import('./commands/demo.js')).demo(argv)),
     )
     .epilogue('Signals: HUP reads the file again, USR1 logs statistics, TERM ends.')
     .help('help')

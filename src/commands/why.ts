@@ -1,6 +1,6 @@
 import { checkSpf, judgePool, poolDomains } from '../names/pool.js';
 import { encodesAddress, reverseName } from '../names/name.js';
-import { admissible, describe, isPublic, reverse, type ReverseAnswer } from '../names/rdns.js';
+import { companions, describe, isPublic, reverse, type ReverseAnswer } from '../names/rdns.js';
 import { BoundedResolver, RESOLVER_DEFAULTS } from '../names/resolver.js';
 import type { Config } from '../config/config.js';
 import { type Address, formatAddress, formatPrefix, parseAddress, prefixOf } from '../packet/address.js';
@@ -86,9 +86,8 @@ function explainNames(config: Config, address: Address, answer: ReverseAnswer): 
   if (config.noRdnsWhitelist) return;
   const ours = [...config.fakeMailserver, ...config.realMailserver];
   const names = answer.names.filter(({ confirmed }) => confirmed || config.rdnsUnconfirmed);
-  const others = new Set(names.flatMap((name) => admissible(name, ours)));
-  others.delete(address);
-  row('and with it', others.size === 0 ? 'no other address' : [...others].map(formatAddress).join(' '));
+  const others = companions(address, names, ours).map(([other]) => formatAddress(other));
+  row('and with it', others.join(' ') || 'no other address');
 }
 
 /** What opens the door to it when it goes straight to the real MX. */
@@ -103,7 +102,7 @@ async function explainPool(
     if (confirmed && encodesAddress(name, address))
       row('pool', `${name} merely encodes the address: not counted`);
   }
-  const domains = [...poolDomains(answer, address).keys()];
+  const domains = [...(await poolDomains(answer, address)).keys()];
   for (const domain of domains) {
     row('registrable domain', domain);
     row('SPF', `${domain}: ${await checkSpf(resolver, domain, address)}`);

@@ -42,6 +42,9 @@ const ENCODED_BYTES = 3;
 /** This many hexadecimal digits of an IPv6 address likewise. */
 const ENCODED_DIGITS = 12;
 
+/** This many groups of an IPv6 address, one after the other, likewise. */
+const ENCODED_GROUPS = 4;
+
 /**
  * Whether a name merely encodes its address, as those of dial-up pools do: `1-2-3-4.dsl.example.net`, backwards,
  * with leading zeros, hexadecimal, or three of the four bytes.
@@ -52,7 +55,15 @@ export function encodesAddress(name: HostName, address: Address): boolean {
     const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
     const backwards = [...hex].reverse().join('');
     const digits = name.replace(/[^0-9a-f]/g, '');
-    return [hex, backwards].some((text) => hasRun(digits, text, ENCODED_DIGITS));
+    if ([hex, backwards].some((text) => hasRun(digits, text, ENCODED_DIGITS))) return true;
+    // groups without their leading zeros
+    const groups = (hex.match(/.{4}/g) ?? []).map((group) => group.replace(/^0{1,3}/, ''));
+    const parts = name.split(/[^0-9a-f]+/).filter((part) => part !== '');
+    return hasParts(
+      parts,
+      groups.filter((group) => group !== '0'),
+      ENCODED_GROUPS,
+    );
   }
   const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0'));
   if (name.includes(hex.join('')) || name.includes([...hex].reverse().join(''))) return true;
@@ -72,6 +83,16 @@ function hasSequence(numbers: readonly number[], wanted: readonly number[]): boo
   for (let from = 0; from + ENCODED_BYTES <= wanted.length; from++) {
     for (let at = 0; at + ENCODED_BYTES <= numbers.length; at++) {
       if (wanted.slice(from, from + ENCODED_BYTES).every((byte, i) => numbers[at + i] === byte)) return true;
+    }
+  }
+  return false;
+}
+
+/** Whether `length` groups that follow each other in `wanted` follow each other in `parts`. */
+function hasParts(parts: readonly string[], wanted: readonly string[], length: number): boolean {
+  for (let from = 0; from + length <= wanted.length; from++) {
+    for (let at = 0; at + length <= parts.length; at++) {
+      if (wanted.slice(from, from + length).every((group, i) => parts[at + i] === group)) return true;
     }
   }
   return false;

@@ -1,4 +1,3 @@
-import { getDomain } from 'tldts';
 import { type Address, formatAddress } from '../packet/address.js';
 import { encodesAddress, type HostName } from './name.js';
 import type { ReverseAnswer } from './rdns.js';
@@ -28,17 +27,23 @@ const SPF_VOID_LOOKUPS = 2;
  * The registrable domain of a name by the public suffix list, with its private part: of `x.github.io` it is that
  * itself, not `github.io`.
  */
-export function registrableDomain(name: HostName): string | undefined {
+export async function registrableDomain(name: HostName): Promise<string | undefined> {
+  // the list is loaded when it is first needed: it takes some megabytes
+  const { getDomain } = await import('tldts');
   return (
     getDomain(name, { allowPrivateDomains: true, detectIp: false, validateHostname: false }) ?? undefined
   );
 }
 
 /** The registrable domains of the confirmed names of an address, without those that merely encode it. */
-export function poolDomains({ names }: ReverseAnswer, address: Address): Map<string, HostName> {
+export async function poolDomains(
+  { names }: ReverseAnswer,
+  address: Address,
+): Promise<Map<string, HostName>> {
   const domains = new Map<string, HostName>();
   for (const { name, confirmed } of names) {
-    const domain = confirmed && !encodesAddress(name, address) ? registrableDomain(name) : undefined;
+    const counts = confirmed && !encodesAddress(name, address);
+    const domain = counts ? await registrableDomain(name) : undefined;
     if (domain !== undefined && !domains.has(domain)) domains.set(domain, name);
   }
   return domains;
@@ -99,7 +104,7 @@ export async function judgePool(
   if (confirmed.length === 0) return { kind: 'no-pool', reason: 'unconfirmed', about: first.name };
   const telling = confirmed.filter(({ name }) => !encodesAddress(name, address));
   if (telling.length === 0) return { kind: 'no-pool', reason: 'encodes-address', about: first.name };
-  const domains = poolDomains(answer, address);
+  const domains = await poolDomains(answer, address);
   if (domains.size === 0) return { kind: 'no-pool', reason: 'no-domain', about: first.name };
   const live = [...domains].filter(([domain]) => isLive(domain));
   if (live.length === 0)
@@ -119,7 +124,7 @@ export async function checkSpf(
   domain: string,
   address: Address,
 ): Promise<SpfResult> {
-  // loaded when it is first needed: it takes some megabytes
+  // likewise
   const { spf } = await import('mailauth/lib/spf/index.js');
   let queries = 0;
   const { status } = await spf({
@@ -131,30 +136,38 @@ export async function checkSpf(
     maxVoidCount: SPF_VOID_LOOKUPS,
     resolver: async (name: string, type: string) => {
       if (++queries > MOST_SPF_QUERIES) throw dnsError('EREFUSED', 'too many queries');
-      return spfRecords(resolver, name, type);
+      return answerSpf(resolver, name, type);
     },
   });
   return (status?.result ?? 'temperror') as SpfResult;
 }
 
+/** A record of a stranger costs time to read; honest ones fit into a DNS packet (RFC 7208 section 3.4). */
+const LONGEST_SPF = 4096;
+
 /** RFC 7208 section 4.5; a domain must have no more than one. */
 const SPF_RECORD = /^v=spf1(?: |$)/i;
 
 /** Answers as Node's dns.promises.resolve gives them, whose type its users know as strings only. */
-async function spfRecords(resolver: BoundedResolver, name: string, type: string): Promise<string[]> {
+async function answerSpf(resolver: BoundedResolver, name: string, type: string): Promise<string[]> {
   if (!['A', 'AAAA', 'TXT', 'MX', 'PTR'].includes(type)) throw dnsError('ENODATA', type);
   const { status, records, code } = await resolver.lookup(type as RecordType, name.toLowerCase());
   if (status === 'none') throw dnsError('ENOTFOUND', name);
   if (status !== 'found') throw dnsError(code === 'ETIMEOUT' ? code : 'EREFUSED', name);
-  if (type === 'TXT' && records.filter((text) => SPF_RECORD.test(text)).length > 1) {
-    throw Object.assign(new Error(name), { spfResult: { error: 'permerror', text: 'several SPF records' } });
-  }
+  const spfRecords = type === 'TXT' ? records.filter((text) => SPF_RECORD.test(text)) : [];
+  if (spfRecords.length > 1) throw permerror(name, 'several SPF records');
+  if (spfRecords.some((text) => text.length > LONGEST_SPF))
+    throw permerror(name, 'an SPF record that is too long');
   if (type === 'TXT') return records.map((text) => [text]) as unknown as string[];
   if (type !== 'MX') return [...records];
   return records.map((record) => {
     const [priority = '0', exchange = ''] = record.split(' ');
     return { priority: Number(priority), exchange };
   }) as unknown as string[];
+}
+
+function permerror(name: string, text: string): Error {
+  return Object.assign(new Error(name), { spfResult: { error: 'permerror', text } });
 }
 
 function dnsError(code: string, message: string): Error {

@@ -21,7 +21,7 @@ export interface ReverseName {
   readonly confirmed: boolean;
   /** the name's addresses, all that can be admitted */
   readonly addresses: readonly Address[];
-  /** what became of the look-ups of its addresses: the worse of the two */
+  /** what became of the look-up of its addresses of the same family */
   readonly status: Lookup['status'];
 }
 
@@ -50,7 +50,7 @@ async function forward(resolver: BoundedResolver, name: HostName, source: Addres
   const own = answers[familyOf(source) === 4 ? 0 : 1];
   return {
     name,
-    // the source counts wherever it stands in the list
+    // the source may stand behind those that are kept, but not behind those that the resolver cuts off
     confirmed: addresses.includes(source),
     addresses: addresses.slice(0, MOST_ADDRESSES),
     status: own?.status ?? 'failed',
@@ -89,8 +89,28 @@ export function admissible(name: ReverseName, ours: readonly Address[]): Address
   return name.addresses.filter((address) => isPublic(address) && !ours.includes(address));
 }
 
-/** For people: `mail.example.net (confirmed)`. */
-export function describe({ name, confirmed, addresses }: ReverseName): string {
-  const what = confirmed ? 'confirmed' : addresses.length === 0 ? 'has no address' : 'does not point back';
+/** Other addresses that one attempt brings in at the most. */
+const MOST_OTHERS = 32;
+
+/**
+ * The addresses that come in with a sender, each with the name that it has.
+ * @param ours - our own mail servers
+ */
+export function companions(
+  source: Address,
+  names: readonly ReverseName[],
+  ours: readonly Address[],
+): [Address, HostName][] {
+  const others = new Map(
+    names.flatMap((name) => admissible(name, ours).map((address) => [address, name.name] as const)),
+  );
+  others.delete(source);
+  return [...others].slice(0, MOST_OTHERS);
+}
+
+/** For people: `mail.example.net (confirmed: ...)`. */
+export function describe({ name, confirmed, addresses, status }: ReverseName): string {
+  const none = status === 'none' ? 'has no address' : `its addresses cannot be looked up: ${status}`;
+  const what = confirmed ? 'confirmed' : addresses.length === 0 ? none : 'does not point back';
   return `${name} (${what}: ${addresses.map(formatAddress).join(' ') || 'none'})`;
 }

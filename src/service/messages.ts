@@ -84,6 +84,12 @@ export function pooledLine(entry: Entry, name: string, domain: string): Line {
   return { level: 'info', message, fields: { event: 'pooled', source, name, domain } };
 }
 
+/** Something of ours is broken: a package is missing, for instance. */
+export function namesFailedLine(error: unknown): Line {
+  const message = `a name could not be looked up: ${escapeText(String(error), 500)}`;
+  return { level: 'error', message, fields: { event: 'names-failed' } };
+}
+
 /** A refused sender belongs to nobody's pool. */
 export function noPoolLine(address: Address, verdict: PoolVerdict & { kind: 'no-pool' }): Line {
   const source = formatAddress(address);
@@ -95,7 +101,7 @@ export function noPoolLine(address: Address, verdict: PoolVerdict & { kind: 'no-
 /** Why an address is in no pool, for people. */
 export function noPoolReason({ reason, about, spf }: PoolVerdict & { kind: 'no-pool' }): string {
   return {
-    'no-name': `it has no name (${about})`,
+    'no-name': `it has no name${about === '' ? '' : ` (${about})`}`,
     unconfirmed: `its name ${about} does not point back to it`,
     'encodes-address': `its name ${about} merely encodes its address, as dial-up names do`,
     'no-domain': `its name ${about} is in no registrable domain`,

@@ -1,13 +1,13 @@
 import type { Config } from '../config/config.js';
 import { judgePool, LiveDomains, poolDomains } from '../names/pool.js';
-import { admissible, isPublic, reverse, type ReverseAnswer } from '../names/rdns.js';
+import { companions, isPublic, reverse, type ReverseAnswer, type ReverseName } from '../names/rdns.js';
 import { BoundedResolver, RESOLVER_DEFAULTS } from '../names/resolver.js';
 import type { Address } from '../packet/address.js';
 import type { Observation } from '../packet/observation.js';
 import type { Tracker } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
 import type { Clock } from './clock.js';
-import { type Line, namedLine, noPoolLine, pooledLine, resolvedLine } from './messages.js';
+import { type Line, namedLine, namesFailedLine, noPoolLine, pooledLine, resolvedLine } from './messages.js';
 
 /** What the namer needs of the engine. */
 export interface NamerParts {
@@ -20,8 +20,6 @@ export interface NamerParts {
   readonly say: (line: Line) => void;
 }
 
-/** Other addresses that one attempt brings in at the most. */
-const MOST_ADDRESSES = 32;
 /** Look-ups about refused senders that may be begun in a second. */
 const POOL_CHECKS_PER_SECOND = 200;
 /** A sender that tries again within this time is not looked up again. */
@@ -73,12 +71,13 @@ export class Namer {
   refusal(observation: Pick<Observation, 'source'>): void {
     const { config, clock } = this.parts;
     if (config().noPool || this.live.isEmpty(clock.monotonicMs())) return;
-    if (!this.mayCheck()) {
+    if (this.isSecondFull()) {
       this.skipped++;
       return;
     }
     const { source } = observation;
     if (this.pooling.has(source) || !isPublic(source)) return;
+    this.checksInSecond++;
     this.ask(this.pooling, source, (answer) => this.onRefused(source, answer));
   }
 
@@ -96,28 +95,34 @@ export class Namer {
     underWay.add(source);
     void reverse(this.resolver, source)
       .then((answer) => (this.closed ? undefined : then(answer)))
+      // a package that cannot be loaded (any more) must not end the daemon: names only add
+      .catch((error: unknown) => this.parts.say(namesFailedLine(error)))
       .finally(() => underWay.delete(source));
   }
 
-  private onNames(source: Address, answer: ReverseAnswer): void {
-    const { tracker, say, admitted } = this.parts;
+  private async onNames(source: Address, answer: ReverseAnswer): Promise<void> {
+    const { tracker, say, clock } = this.parts;
     const config = this.parts.config();
-    const nowMs = this.parts.clock.monotonicMs();
-    const entry = tracker.find(source);
     const names = answer.names.filter(({ confirmed }) => confirmed || config.rdnsUnconfirmed);
     const [first] = names;
+    const entry = tracker.find(source);
     if (entry === undefined || first === undefined) return;
     if (entry.name !== first.name) say(resolvedLine(source, first.name));
     entry.name = first.name;
-    for (const domain of config.noPool ? [] : poolDomains(answer, source).keys()) {
-      this.live.note(domain, nowMs + config.poolWindow * 1000);
+    if (!config.noRdnsWhitelist) this.admitOthers(source, entry, names);
+    if (config.noPool) return;
+    for (const domain of (await poolDomains(answer, source)).keys()) {
+      this.live.note(domain, clock.monotonicMs() + config.poolWindow * 1000);
     }
-    if (config.noRdnsWhitelist) return;
-    const ours = [...config.fakeMailserver, ...config.realMailserver];
-    const others = new Map(names.flatMap((name) => admissible(name, ours).map((address) => [address, name])));
-    others.delete(source);
-    for (const [address, { name }] of [...others].slice(0, MOST_ADDRESSES)) {
-      const added = tracker.admit(address, 'name', nowMs, entry.deadlineMs, entry);
+  }
+
+  /** The other addresses of a sender's names live as long as it does. */
+  private admitOthers(source: Address, entry: Entry, names: readonly ReverseName[]): void {
+    const { tracker, say, admitted, clock } = this.parts;
+    const { fakeMailserver, realMailserver } = this.parts.config();
+    const ours = [...fakeMailserver, ...realMailserver];
+    for (const [address, name] of companions(source, names, ours)) {
+      const added = tracker.admit(address, 'name', clock.monotonicMs(), entry.deadlineMs, entry);
       if (added === undefined) continue;
       added.name = name;
       say(namedLine(added, name));
@@ -142,12 +147,12 @@ export class Namer {
     admitted();
   }
 
-  private mayCheck(): boolean {
+  private isSecondFull(): boolean {
     const nowMs = this.parts.clock.monotonicMs();
     if (nowMs - this.secondMs >= 1000) {
       this.secondMs = nowMs;
       this.checksInSecond = 0;
     }
-    return ++this.checksInSecond <= POOL_CHECKS_PER_SECOND;
+    return this.checksInSecond >= POOL_CHECKS_PER_SECOND;
   }
 }

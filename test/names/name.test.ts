@@ -47,14 +47,8 @@ describe('reverseName', () => {
   for (const [text, name] of [
     ['192.0.2.1', '1.2.0.192.in-addr.arpa'],
     ['255.254.0.10', '10.0.254.255.in-addr.arpa'],
-    [
-      '2001:db8::567:89ab',
-      'b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa',
-    ],
-    [
-      '4321:0:1:2:3:4:567:89ab',
-      'b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.ip6.arpa',
-    ],
+    ['2001:db8::567:89ab', 'b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa'],
+    ['4321:0:1:2:3:4:567:89ab', 'b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.ip6.arpa'],
   ] as const) {
     it(`of ${text}`, () => assert.equal(reverseName(address(text)), name));
   }
@@ -101,6 +95,9 @@ describe('encodesAddress', () => {
     ['8.7.6.5.4.3.2.1.0.f.e.d.c.b.a.9.customer.example.net', IPV6],
     ['9abc-def0-1234-5678.dyn.example.net', IPV6],
     ['2001-db8-1234-5678-9abc-def0-1234-5678.dyn.example.net', IPV6],
+    ['2001-db8-12-34--56-78.dyn.example.net', '2001:db8:12:34::56:78'],
+    ['2001-db8-1-2-3-4-5-6.dyn.example.net', '2001:db8:1:2:3:4:5:6'],
+    ['c0-00-02-03.example.net', '192.0.2.3'],
   ];
   for (const [name, text] of dialUp) {
     it(`is so of ${name} for ${text}`, () => assert.equal(encodes(name, text), true));
@@ -172,7 +169,12 @@ describe('encodesAddress', () => {
   });
 
   it('is quickly told of the longest names', () => {
-    const name = hostName('1-'.repeat(126).replace(/-$/, '.a').replace(/(.{40}.)-/g, '$1.'));
+    const name = hostName(
+      '1-'
+        .repeat(126)
+        .replace(/-$/, '.a')
+        .replace(/(.{40}.)-/g, '$1.'),
+    );
     assert.ok(name !== undefined && name.length > 200);
     for (let i = 0; i < 1000; i++) assert.equal(encodesAddress(name, address('9.8.7.6')), false);
   });
