@@ -1,5 +1,5 @@
 import { checkSpf, judgePool, poolDomains } from '../names/pool.js';
-import { encodesAddress, reverseName } from '../names/name.js';
+import { encodesAddress } from '../names/name.js';
 import { companions, describe, isPublic, reverse, type ReverseAnswer } from '../names/rdns.js';
 import { BoundedResolver, RESOLVER_DEFAULTS } from '../names/resolver.js';
 import type { Config } from '../config/config.js';
@@ -35,34 +35,41 @@ export async function why(argv: ParsedArguments): Promise<number> {
     timeoutMs: dnsTimeout * 1000,
     nowMs: () => performance.now(),
   });
-  await explain(loaded.config, resolver, address);
+  const isKnown = await explain(loaded.config, resolver, address);
   resolver.close();
-  return Exit.OK;
+  return isKnown ? Exit.OK : Exit.UNAVAILABLE;
 }
 
-async function explain(config: Config, resolver: BoundedResolver, address: Address): Promise<void> {
+/** @returns whether DNS has answered */
+async function explain(config: Config, resolver: BoundedResolver, address: Address): Promise<boolean> {
   const { ipv4Prefix, ipv6Prefix, whitelistTime } = config;
   const prefix = prefixOf(address, typeof address === 'number' ? ipv4Prefix : ipv6Prefix);
   row('address', formatAddress(address));
   const role = roleOf(config, address);
-  if (role !== undefined) row('is', role);
+  if (role !== undefined) {
+    row('is', role);
+    return true;
+  }
   row('if it tries the fake MX', `${formatPrefix(prefix)} is admitted for ${whitelistTime} s`);
   if (config.noRdnsWhitelist && config.noPool) {
     row('names', 'are not looked up (no-rdns-whitelist, no-pool)');
-    return;
+    return true;
   }
   if (!isPublic(address)) {
     row('names', 'are not looked up: not an address of the Internet');
-    return;
+    return true;
   }
   const answer = await reverse(resolver, address);
-  row(
-    'PTR',
-    `${reverseName(address)}: ${answer.names.length === 0 ? nothing(answer) : ''}`.replace(/: $/, ''),
-  );
-  for (const name of answer.names) row('', describe(name));
+  if (answer.status === 'failed' || answer.status === 'dropped') {
+    row('PTR', `DNS does not answer (${answer.code}): the rest is not known`);
+    return false;
+  }
+  const [first, ...others] = answer.names;
+  row('PTR', first === undefined ? nothing(answer) : describe(first));
+  for (const name of others) row('', describe(name));
   explainNames(config, address, answer);
   await explainPool(config, resolver, address, answer);
+  return true;
 }
 
 function roleOf(config: Config, address: Address): string | undefined {
@@ -76,9 +83,8 @@ function roleOf(config: Config, address: Address): string | undefined {
   return allowed === undefined ? undefined : `admitted at all times (allow ${formatPrefix(allowed)})`;
 }
 
-function nothing({ status, code }: ReverseAnswer): string {
-  if (status === 'found') return 'no name that a mail server could have';
-  return status === 'none' ? 'there is none' : `no answer (${code})`;
+function nothing({ status }: ReverseAnswer): string {
+  return status === 'found' ? 'no name that a mail server could have' : 'there is none';
 }
 
 /** What comes in with it when it tries the fake MX. */
@@ -87,7 +93,9 @@ function explainNames(config: Config, address: Address, answer: ReverseAnswer): 
   const ours = [...config.fakeMailserver, ...config.realMailserver];
   const names = answer.names.filter(({ confirmed }) => confirmed || config.rdnsUnconfirmed);
   const others = companions(address, names, ours).map(([other]) => formatAddress(other));
-  row('and with it', others.join(' ') || 'no other address');
+  const [first = 'no other address', ...more] = others;
+  row('and with it', first);
+  for (const other of more) row('', other);
 }
 
 /** What opens the door to it when it goes straight to the real MX. */

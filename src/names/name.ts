@@ -58,7 +58,10 @@ export function encodesAddress(name: HostName, address: Address): boolean {
     if ([hex, backwards].some((text) => hasRun(digits, text, ENCODED_DIGITS))) return true;
     // groups without their leading zeros
     const groups = (hex.match(/.{4}/g) ?? []).map((group) => group.replace(/^0{1,3}/, ''));
-    const parts = name.split(/[^0-9a-f]+/).filter((part) => part !== '');
+    const parts = name
+      .split(/[^0-9a-f]+/)
+      .map((part) => part.replace(/^0+/, ''))
+      .filter((part) => part !== '');
     return hasParts(
       parts,
       groups.filter((group) => group !== '0'),

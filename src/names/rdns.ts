@@ -1,11 +1,4 @@
-import {
-  type Address,
-  addressWords,
-  familyOf,
-  formatAddress,
-  isPossibleSource,
-  parseAddress,
-} from '../packet/address.js';
+import { type Address, addressWords, familyOf, isPossibleSource, parseAddress } from '../packet/address.js';
 import { type HostName, hostName, reverseName } from './name.js';
 import type { BoundedResolver, Lookup } from './resolver.js';
 
@@ -78,6 +71,8 @@ export function isPublic(address: Address): boolean {
   const family = familyOf(address);
   const [w0, w1, w2, w3] = addressWords(address);
   if (!isPossibleSource(family, w0, w1, w2, w3)) return false;
+  // 2000::/3 is all that has been given out (RFC 4291); the rest has its pitfalls, as 64:ff9b::/96
+  if (family === 6 && w0 >>> 29 !== 1) return false;
   return PRIVATE[family].every(([word, mask]) => (w0 & mask) !== (word | 0));
 }
 
@@ -108,9 +103,9 @@ export function companions(
   return [...others].slice(0, MOST_OTHERS);
 }
 
-/** For people: `mail.example.net (confirmed: ...)`. */
+/** For people: `mail.example.net: confirmed`. */
 export function describe({ name, confirmed, addresses, status }: ReverseName): string {
   const none = status === 'none' ? 'has no address' : `its addresses cannot be looked up: ${status}`;
   const what = confirmed ? 'confirmed' : addresses.length === 0 ? none : 'does not point back';
-  return `${name} (${what}: ${addresses.map(formatAddress).join(' ') || 'none'})`;
+  return `${name}: ${what}`;
 }

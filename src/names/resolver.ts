@@ -55,8 +55,11 @@ const LEAST_TTL_MS = 30_000;
 const MOST_TTL_MS = 3_600_000;
 const NONE_TTL_MS = 120_000;
 const FAILED_TTL_MS = 30_000;
-/** More records than any honest name has are cut off. */
-const MOST_RECORDS = 64;
+/** More records than an honest name has are cut off, and longer texts: what strangers say must not fill our memory. */
+const MOST_RECORDS: Readonly<Record<RecordType, number>> = { PTR: 16, A: 64, AAAA: 64, TXT: 2, MX: 16 };
+const LONGEST_RECORD = 2100;
+/** Longer ones do not exist (RFC 1035 section 2.3.4), but an SPF record can make them up. */
+const LONGEST_NAME = 253;
 
 const DROPPED: Lookup = { status: 'dropped', records: [], code: 'dropped' };
 /** There is no such name, or no such record. */
@@ -75,7 +78,7 @@ type Answer = { readonly records: readonly string[]; readonly ttlMs: number };
  */
 export class BoundedResolver {
   readonly counters: ResolverCounters = { asked: 0, fromCache: 0, dropped: 0, failed: 0 };
-  private readonly resolver: Resolver;
+  private resolver: Resolver;
   /** least recently used first */
   private readonly cache = new Map<string, Cached>();
   private readonly underWay = new Map<string, Promise<Lookup>>();
@@ -85,8 +88,12 @@ export class BoundedResolver {
 
   /** @throws TypeError when a server is not an address */
   constructor(private readonly settings: ResolverSettings) {
-    this.resolver = new Resolver({ timeout: settings.timeoutMs, tries: settings.tries });
-    if (settings.servers.length > 0) this.resolver.setServers(settings.servers);
+    this.resolver = makeResolver(settings);
+  }
+
+  /** Reads the system's servers again; answers that are on their way still come. */
+  renew(): void {
+    this.resolver = makeResolver(this.settings);
   }
 
   /** look-ups that wait for their turn */
@@ -96,6 +103,7 @@ export class BoundedResolver {
 
   /** Looks a name up, if need be. */
   lookup(type: RecordType, name: string): Promise<Lookup> {
+    if (name.length > LONGEST_NAME) return Promise.resolve(failure('EBADNAME'));
     const key = `${type} ${name}`;
     const cached = this.fromCache(key);
     if (cached !== undefined) return Promise.resolve(cached);
@@ -163,7 +171,7 @@ export class BoundedResolver {
     try {
       const { records, ttlMs } = await QUERIES[type](this.resolver, name);
       if (records.length === 0) return { lookup: failure('ENODATA'), ttlMs: NONE_TTL_MS };
-      const cut = records.slice(0, MOST_RECORDS);
+      const cut = records.slice(0, MOST_RECORDS[type]).map((text) => text.slice(0, LONGEST_RECORD));
       return {
         lookup: { status: 'found', records: cut, code: '' },
         ttlMs: Math.min(Math.max(ttlMs, LEAST_TTL_MS), MOST_TTL_MS),
@@ -173,6 +181,12 @@ export class BoundedResolver {
       return { lookup, ttlMs: lookup.status === 'none' ? NONE_TTL_MS : FAILED_TTL_MS };
     }
   }
+}
+
+function makeResolver({ timeoutMs, tries, servers }: ResolverSettings): Resolver {
+  const resolver = new Resolver({ timeout: timeoutMs, tries });
+  if (servers.length > 0) resolver.setServers(servers);
+  return resolver;
 }
 
 function failure(code: string): Lookup {
@@ -192,11 +206,16 @@ function answer<T>(
   });
 }
 
+/** Of TXT records only those for SPF are ever asked for (RFC 7208 section 4.5). */
+function isSpf(text: string): boolean {
+  return /^v=spf1(?: |$)/i.test(text);
+}
+
 type WithTtl = readonly { readonly address: string; readonly ttl: number }[];
 
 function readAddresses(all: WithTtl): Answer {
   // c-ares tells no time to live behind the 256th
-  const found = all.slice(0, MOST_RECORDS);
+  const found = all.slice(0, MOST_RECORDS.A);
   const ttls = found.map(({ ttl }) => ttl * 1000);
   return { records: found.map(({ address }) => address), ttlMs: Math.min(...ttls) };
 }
@@ -214,7 +233,7 @@ const QUERIES: Readonly<Record<RecordType, (resolver: Resolver, name: string) =>
   TXT: (resolver, name) =>
     answer<string[][]>(
       (done) => resolver.resolveTxt(name, done),
-      (texts) => ({ records: texts.map((strings) => strings.join('')), ttlMs: UNKNOWN_TTL_MS }),
+      (texts) => ({ records: texts.map((strings) => strings.join('')).filter(isSpf), ttlMs: UNKNOWN_TTL_MS }),
     ),
   MX: (resolver, name) =>
     answer<{ priority: number; exchange: string }[]>(

@@ -134,6 +134,7 @@ export class Engine implements Core {
       logLevel: config.logLevel,
     };
     this.parts.log.setLevel(levelOf(config));
+    this.namer?.renew();
     this.configureTracker();
     const { fakeMailserver, realMailserver, allow } = config;
     const message =
@@ -148,7 +149,7 @@ export class Engine implements Core {
     this.say(statisticsLine(this.tracker.counters, this.tracker.size));
     this.say(countersLine(this.tracker.counters, this.tracker.size));
     this.say(unjudgedLine(this.judgeOfFrames.unjudged));
-    if (this.namer !== undefined) this.say(namesLine(this.namer.resolver.counters, this.namer.skipped));
+    if (this.namer !== undefined) this.say(namesLine(this.namer.counters(), this.namer.skipped));
     this.firewall.logStatistics();
   }
 

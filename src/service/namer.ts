@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.js';
-import { judgePool, LiveDomains, poolDomains } from '../names/pool.js';
+import { checkSpf, judgePool, LiveDomains, poolDomains } from '../names/pool.js';
 import { companions, isPublic, reverse, type ReverseAnswer, type ReverseName } from '../names/rdns.js';
-import { BoundedResolver, RESOLVER_DEFAULTS } from '../names/resolver.js';
+import { BoundedResolver, RESOLVER_DEFAULTS, type ResolverCounters } from '../names/resolver.js';
 import type { Address } from '../packet/address.js';
 import type { Observation } from '../packet/observation.js';
 import type { Tracker } from '../tracker/tracker.js';
@@ -24,19 +24,24 @@ export interface NamerParts {
 const POOL_CHECKS_PER_SECOND = 200;
 /** A sender that tries again within this time is not looked up again. */
 const ASK_AGAIN_MS = 60_000;
+/** Domains that one attempt opens the door for at the most. */
+const MOST_DOMAINS = 2;
 
 /**
  * Asks DNS about those who come, and admits more addresses when the answers arrive. Nothing ever waits for it: names
  * only add.
  */
 export class Namer {
+  /** for those who try the fake MX; strangers who are refused must not take its turns */
   readonly resolver: BoundedResolver;
+  /** for those who are refused */
+  readonly poolResolver: BoundedResolver;
   private readonly live: LiveDomains;
   /** senders that are being asked about, because of an attempt and because of a refusal */
   private readonly naming = new Set<Address>();
   private readonly pooling = new Set<Address>();
-  /** when an entry's name was last asked for */
-  private readonly asked = new WeakMap<Entry, number>();
+  /** who of an entry's network was last asked for, and when */
+  private readonly asked = new WeakMap<Entry, { readonly source: Address; readonly atMs: number }>();
   private checksInSecond = 0;
   private secondMs = 0;
   private closed = false;
@@ -46,22 +51,28 @@ export class Namer {
 
   constructor(private readonly parts: NamerParts) {
     const { dnsServer, dnsTimeout, maxEntries } = parts.config();
-    this.resolver = new BoundedResolver({
+    const settings = {
       ...RESOLVER_DEFAULTS,
       servers: dnsServer,
       timeoutMs: dnsTimeout * 1000,
       nowMs: parts.clock.monotonicMs,
-    });
+    };
+    this.resolver = new BoundedResolver(settings);
+    this.poolResolver = new BoundedResolver(settings);
     this.live = new LiveDomains(maxEntries);
   }
 
   /** A sender has tried the fake MX. */
   attempt(source: Address, entry: Entry): void {
     const nowMs = this.parts.clock.monotonicMs();
-    if (this.naming.has(source) || nowMs - (this.asked.get(entry) ?? -ASK_AGAIN_MS) < ASK_AGAIN_MS) return;
-    if (!isPublic(source)) return;
-    this.asked.set(entry, nowMs);
-    this.ask(this.naming, source, (answer) => this.onNames(source, answer));
+    const last = this.asked.get(entry);
+    if (last?.source === source && nowMs - last.atMs < ASK_AGAIN_MS) return;
+    if (this.naming.has(source) || !isPublic(source)) return;
+    this.asked.set(entry, { source, atMs: nowMs });
+    this.ask(this.resolver, this.naming, source, (answer) => {
+      if (answer.status === 'failed' || answer.status === 'dropped') this.asked.delete(entry);
+      return this.onNames(source, answer);
+    });
   }
 
   /**
@@ -78,22 +89,41 @@ export class Namer {
     const { source } = observation;
     if (this.pooling.has(source) || !isPublic(source)) return;
     this.checksInSecond++;
-    this.ask(this.pooling, source, (answer) => this.onRefused(source, answer));
+    this.ask(this.poolResolver, this.pooling, source, (answer) => this.onRefused(source, answer));
+  }
+
+  /** Reads the system's DNS servers again. */
+  renew(): void {
+    this.resolver.renew();
+    this.poolResolver.renew();
+  }
+
+  /** What was asked, of both. */
+  counters(): ResolverCounters {
+    const [a, b] = [this.resolver.counters, this.poolResolver.counters];
+    return {
+      asked: a.asked + b.asked,
+      fromCache: a.fromCache + b.fromCache,
+      dropped: a.dropped + b.dropped,
+      failed: a.failed + b.failed,
+    };
   }
 
   /** Gives up all that is under way. */
   close(): void {
     this.closed = true;
     this.resolver.close();
+    this.poolResolver.close();
   }
 
   private ask(
+    resolver: BoundedResolver,
     underWay: Set<Address>,
     source: Address,
     then: (answer: ReverseAnswer) => void | Promise<void>,
   ): void {
     underWay.add(source);
-    void reverse(this.resolver, source)
+    void reverse(resolver, source)
       .then((answer) => (this.closed ? undefined : then(answer)))
       // a package that cannot be loaded (any more) must not end the daemon: names only add
       .catch((error: unknown) => this.parts.say(namesFailedLine(error)))
@@ -111,7 +141,10 @@ export class Namer {
     entry.name = first.name;
     if (!config.noRdnsWhitelist) this.admitOthers(source, entry, names);
     if (config.noPool) return;
-    for (const domain of (await poolDomains(answer, source)).keys()) {
+    const domains = [...(await poolDomains(answer, source)).keys()].slice(0, MOST_DOMAINS);
+    for (const domain of domains) {
+      // who may not send for the domain does not open the door for it
+      if ((await checkSpf(this.resolver, domain, source)) !== 'pass') continue;
       this.live.note(domain, clock.monotonicMs() + config.poolWindow * 1000);
     }
   }
@@ -133,7 +166,7 @@ export class Namer {
   private async onRefused(source: Address, answer: ReverseAnswer): Promise<void> {
     const { clock, tracker, say, admitted } = this.parts;
     const isLive = (domain: string): boolean => this.live.has(domain, clock.monotonicMs());
-    const verdict = await judgePool(this.resolver, source, answer, isLive);
+    const verdict = await judgePool(this.poolResolver, source, answer, isLive);
     if (this.closed) return;
     if (verdict.kind === 'no-pool') {
       say(noPoolLine(source, verdict));

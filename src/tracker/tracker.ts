@@ -221,7 +221,8 @@ export class Tracker {
 
   /**
    * Takes in an address that has not tried the fake MX itself. The listener hears of it as of any other.
-   * For addresses of a name nobody has to make room.
+   * An address of a name is stored as that address alone: it has not come itself, and what else is in its network
+   * nobody has confirmed. For these nobody has to make room.
    * @param deadlineMs - an entry that is there already lives at least as long
    * @param parent - the entry whose name or pool it shares
    * @returns the new entry; undefined when there was one, or none is needed
@@ -242,7 +243,8 @@ export class Tracker {
     if (origin === 'name' && this.whitelist.size >= this.config.maxEntries) return undefined;
     if (origin === 'name') this.counters.named++;
     else this.counters.pooled++;
-    const entry = this.add(prefixOf(address, this.prefixLength(address)), origin, nowMs, deadlineMs);
+    const length = origin === 'name' ? ADDRESS_BITS[familyOf(address)] : this.prefixLength(address);
+    const entry = this.add(prefixOf(address, length), origin, nowMs, deadlineMs);
     entry.parent = parent;
     return entry;
   }

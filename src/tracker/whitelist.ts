@@ -58,6 +58,10 @@ class AdmissionCounts {
   private admissions = new Uint32Array(FIRST_CAPACITY);
   private older = new Int32Array(FIRST_CAPACITY);
   private newer = new Int32Array(FIRST_CAPACITY);
+  /** 1 for entries that did not come by an attempt of their own */
+  private extra = new Uint8Array(FIRST_CAPACITY);
+  /** those of them that were never admitted */
+  private readonly extras: Line = { head: NONE, tail: NONE };
   /** never admitted, least recently tried first */
   private readonly unused: Line = { head: NONE, tail: NONE };
   /** admitted at least once, least recently tried first */
@@ -67,19 +71,19 @@ class AdmissionCounts {
     return this.admissions[id] ?? 0;
   }
 
-  add(id: number): void {
+  add(id: number, isExtra: boolean): void {
     if (id >= this.admissions.length) this.grow();
     this.admissions[id] = 0;
-    this.append(this.unused, id);
+    this.extra[id] = isExtra ? 1 : 0;
+    this.append(this.lineOf(id), id);
   }
 
   /** Notes an admission. */
   use(id: number): void {
     const before = this.of(id);
+    if (before === 0) this.unlink(this.lineOf(id), id);
     this.admissions[id] = before + 1;
-    if (before > 0) return;
-    this.unlink(this.unused, id);
-    this.append(this.used, id);
+    if (before === 0) this.append(this.used, id);
   }
 
   /** Makes it the last one to go of its kind. */
@@ -93,13 +97,18 @@ class AdmissionCounts {
     this.unlink(this.lineOf(id), id);
   }
 
-  /** The one that goes first: the oldest never admitted, else the oldest; {@link NONE} when there is none. */
+  /**
+   * The one that goes first: the oldest extra one that was never admitted, else the oldest never admitted, else the
+   * oldest; {@link NONE} when there is none.
+   */
   first(): number {
-    return this.unused.head === NONE ? this.used.head : this.unused.head;
+    const line = [this.extras, this.unused, this.used].find(({ head }) => head !== NONE);
+    return line?.head ?? NONE;
   }
 
   private lineOf(id: number): Line {
-    return this.of(id) === 0 ? this.unused : this.used;
+    if (this.of(id) > 0) return this.used;
+    return this.extra[id] === 1 ? this.extras : this.unused;
   }
 
   private append(line: Line, id: number): void {
@@ -120,7 +129,7 @@ class AdmissionCounts {
   }
 
   private grow(): void {
-    const bigger = <T extends Uint32Array | Int32Array>(array: T, copy: T): T => {
+    const bigger = <T extends Uint32Array | Int32Array | Uint8Array>(array: T, copy: T): T => {
       copy.set(array);
       return copy;
     };
@@ -128,6 +137,7 @@ class AdmissionCounts {
     this.admissions = bigger(this.admissions, new Uint32Array(capacity));
     this.older = bigger(this.older, new Int32Array(capacity));
     this.newer = bigger(this.newer, new Int32Array(capacity));
+    this.extra = bigger(this.extra, new Uint8Array(capacity));
   }
 }
 
@@ -170,7 +180,7 @@ export class Whitelist {
     const make = (id: number): Entry => new Entry(prefix, origin, nowMs, deadlineMs, this.counts, id);
     const entry = this.entries.setWith(prefix, make);
     this.deadlines.add(entry);
-    this.counts.add(entry.id);
+    this.counts.add(entry.id, origin === 'name' || origin === 'pool');
     return entry;
   }
 

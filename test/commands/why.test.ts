@@ -50,9 +50,8 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  198.51.100.1',
         'if it tries the fake MX:  198.51.100.1 is admitted for 3600 s',
-        'PTR:                      1.100.51.198.in-addr.arpa',
-        '                          no-address.empty.com (has no address: none)',
-        '                          out1.sender.com (confirmed: 198.51.100.1 10.1.2.3 192.0.2.4 2001:db8:5::1)',
+        'PTR:                      no-address.empty.com: has no address',
+        '                          out1.sender.com: confirmed',
         'and with it:              2001:db8:5::1',
         'registrable domain:       sender.com',
         'SPF:                      sender.com: pass',
@@ -66,8 +65,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  2001:db8:5::1',
         'if it tries the fake MX:  2001:db8:5::/56 is admitted for 7200 s',
-        `PTR:                      1.${'0.'.repeat(19)}5.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa`,
-        '                          out1.sender.com (confirmed: 198.51.100.1 10.1.2.3 192.0.2.4 2001:db8:5::1)',
+        'PTR:                      out1.sender.com: confirmed',
         'and with it:              198.51.100.1',
         'registrable domain:       sender.com',
         'SPF:                      sender.com: fail',
@@ -80,8 +78,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  198.51.100.2',
         'if it tries the fake MX:  198.51.100.2 is admitted for 3600 s',
-        'PTR:                      2.100.51.198.in-addr.arpa',
-        '                          198-51-100-2.dsl.sender.com (confirmed: 198.51.100.2)',
+        'PTR:                      198-51-100-2.dsl.sender.com: confirmed',
         'and with it:              no other address',
         'pool:                     198-51-100-2.dsl.sender.com merely encodes the address: not counted',
         'straight to the real MX:  refused: its name 198-51-100-2.dsl.sender.com merely encodes its address, as dial-up names do',
@@ -93,8 +90,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  198.51.100.3',
         'if it tries the fake MX:  198.51.100.3 is admitted for 3600 s',
-        'PTR:                      3.100.51.198.in-addr.arpa',
-        '                          mail.victim.com (does not point back: 192.0.2.80)',
+        'PTR:                      mail.victim.com: does not point back',
         'and with it:              no other address',
         'straight to the real MX:  refused: its name mail.victim.com does not point back to it',
       ],
@@ -105,8 +101,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  198.51.100.3',
         'if it tries the fake MX:  198.51.100.3 is admitted for 3600 s',
-        'PTR:                      3.100.51.198.in-addr.arpa',
-        '                          mail.victim.com (does not point back: 192.0.2.80)',
+        'PTR:                      mail.victim.com: does not point back',
         'and with it:              192.0.2.80',
       ],
     ],
@@ -116,7 +111,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  198.51.100.99',
         'if it tries the fake MX:  198.51.100.99 is admitted for 3600 s',
-        'PTR:                      99.100.51.198.in-addr.arpa: there is none',
+        'PTR:                      there is none',
         'and with it:              no other address',
         'straight to the real MX:  refused: it has no name (ENOTFOUND)',
       ],
@@ -127,7 +122,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  192.0.2.60',
         'if it tries the fake MX:  192.0.2.60 is admitted for 3600 s',
-        'PTR:                      60.2.0.192.in-addr.arpa: no name that a mail server could have',
+        'PTR:                      no name that a mail server could have',
         'and with it:              no other address',
         'straight to the real MX:  refused: it has no name',
       ],
@@ -153,12 +148,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
     [
       'our own MX',
       ['192.0.2.4', '--no-rdns-whitelist', '--no-pool'],
-      [
-        'address:                  192.0.2.4',
-        'is:                       our real MX',
-        'if it tries the fake MX:  192.0.2.4 is admitted for 3600 s',
-        'names:                    are not looked up (no-rdns-whitelist, no-pool)',
-      ],
+      ['address:                  192.0.2.4', 'is:                       our real MX'],
     ],
     [
       'one of an allowed network',
@@ -166,8 +156,6 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  198.51.100.99',
         'is:                       admitted at all times (allow 198.51.100.0/24)',
-        'if it tries the fake MX:  198.51.100.99 is admitted for 3600 s',
-        'names:                    are not looked up (no-rdns-whitelist, no-pool)',
       ],
     ],
   ];
@@ -185,8 +173,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
   it('names as many other addresses as the daemon admits', async () => {
     const args = [...SERVERS, `--dns-server=${server.address}`, '--no-pool', '203.0.113.1'];
     const { stdout } = await runCli(['why', ...args]);
-    const others = /^and with it: +(.*)$/m.exec(stdout)?.[1]?.split(' ');
-    assert.equal(others?.length, 32);
+    assert.equal(/^and with it: .*\n(?: .*\n)*/m.exec(stdout)?.[0].split('\n').length, 32 + 1);
   });
 
   it('leaves the firewall alone: no root, no pf', async () => {
@@ -200,19 +187,14 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
   });
 });
 
-/** Names and addresses of a list, which a name server may give in any order, in a fixed one. */
-function inOrder(text: string): string {
-  const lines = text.split('\n').map((line) => {
-    const [, before = line, list] = /^( +.*: )([^()]*)\)$/.exec(line) ?? [];
-    return list === undefined ? line : `${before}${list.split(' ').sort().join(' ')})`;
-  });
-  const from = lines.findIndex((line) => line.startsWith('PTR:')) + 1;
-  const length = lines.slice(from).findIndex((line) => !line.startsWith(' '));
-  return [
-    ...lines.slice(0, from),
-    ...lines.slice(from, from + length).sort(),
-    ...lines.slice(from + length),
-  ].join('\n');
+/** What stands under one title, which a name server may give in any order, in a fixed one. */
+function inOrder(text: string): string[] {
+  const groups: string[][] = [];
+  for (const line of text.split('\n')) {
+    if (!line.startsWith(' ')) groups.push([line.slice(0, 26)]);
+    groups.at(-1)?.push(line.slice(26));
+  }
+  return groups.map(([title = '', ...values]) => title + values.sort().join(' | '));
 }
 
 describe('mxallowd why without an answer', () => {
@@ -222,13 +204,11 @@ describe('mxallowd why without an answer', () => {
     const args = [...SERVERS, `--dns-server=${server.address}`, '--dns-timeout=1', '198.51.100.1'];
     const result = await runCli(['why', ...args]);
     assert.deepEqual(result, {
-      status: 0,
+      status: 69,
       stdout: `${[
         'address:                  198.51.100.1',
         'if it tries the fake MX:  198.51.100.1 is admitted for 3600 s',
-        'PTR:                      1.100.51.198.in-addr.arpa: no answer (ETIMEOUT)',
-        'and with it:              no other address',
-        'straight to the real MX:  refused: it has no name (ETIMEOUT)',
+        'PTR:                      DNS does not answer (ETIMEOUT): the rest is not known',
       ].join('\n')}\n`,
       stderr: '',
     });

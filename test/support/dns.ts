@@ -194,7 +194,7 @@ export type Reply =
   | 'never'
   /** addresses for A and AAAA, names for PTR and CNAME */
   | {
-      readonly type: 'A' | 'AAAA' | 'PTR' | 'CNAME';
+      readonly type: 'A' | 'AAAA' | 'PTR' | 'CNAME' | 'TXT';
       readonly ttl?: number;
       readonly data: readonly string[];
     };
@@ -333,7 +333,8 @@ function makeAnswer(query: Buffer, end: number, reply: Exclude<Reply, 'never'>):
   return Buffer.concat([head, ...parts]);
 }
 
-function dataOf(type: 'A' | 'AAAA' | 'PTR' | 'CNAME', text: string): Buffer {
+function dataOf(type: 'A' | 'AAAA' | 'PTR' | 'CNAME' | 'TXT', text: string): Buffer {
+  if (type === 'TXT') return Buffer.concat([Buffer.from([text.length]), Buffer.from(text, 'latin1')]);
   if (type === 'A') return Buffer.from(text.split('.').map(Number));
   if (type === 'AAAA') return Buffer.from(address(text) as string, 'latin1');
   const labels = text

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Host, World, WORLD } from '../../src/demo/world.js';
 import { until } from './daemon.js';
+import { writeNameServer } from './dns.js';
 
 /** Names and addresses of the mail that goes through a {@link MailWorld}. */
 export const MAIL = {
@@ -68,17 +69,11 @@ export interface Outcome {
   readonly line: string;
 }
 
-const ZONE = `
-$ORIGIN ${MAIL.domain}.
-$TTL 300
-@ SOA ns postmaster 1 3600 600 86400 300
-@ NS ns
-ns A ${WORLD.other}
+const RECORDS = `
 @ MX 10 fake
 @ MX 20 real
 ${addresses('fake')}
-${addresses('real')}
-`;
+${addresses('real')}`;
 
 /** Fails until the zone is served; asked on the host `internet`, of the name server that Postfix asks. */
 const ASK = `
@@ -160,28 +155,8 @@ export class MailWorld {
 
   private async serveNames(): Promise<void> {
     const folder = join(this.folder, 'nsd');
-    const config = join(folder, 'nsd.conf');
     mkdirSync(folder);
-    writeFileSync(join(folder, 'zone'), ZONE);
-    const lines = [
-      'server:',
-      `ip-address: ${WORLD.other}`,
-      'username: ""',
-      'server-count: 1',
-      'database: ""',
-      `zonesdir: ${folder}`,
-      `pidfile: ${join(folder, 'pid')}`,
-      `xfrdfile: ${join(folder, 'xfrd.state')}`,
-      `xfrdir: ${folder}`,
-      `zonelistfile: ${join(folder, 'zone.list')}`,
-      `logfile: ${join(folder, 'log')}`,
-      'remote-control:',
-      'control-enable: no',
-      'zone:',
-      `name: ${MAIL.domain}`,
-      'zonefile: zone',
-    ];
-    writeFileSync(config, `${lines.join('\n')}\n`);
+    const config = writeNameServer(folder, WORLD.other, { [MAIL.domain]: RECORDS });
     const server = this.start('mx', ['nsd', '-d', '-c', config]);
     await until('the name server answers', async () => {
       server.mustRun();
