@@ -1,5 +1,5 @@
 import type { Given } from '../config/config.js';
-import { OPTION_LIST, type OptionSpec } from '../config/options.js';
+import { defaultTextOn, OPTION_LIST, type OptionSpec } from '../config/options.js';
 import { type Problem, suggestion } from '../config/problem.js';
 import { escapeText } from '../packet/escape.js';
 import type { Argv } from 'yargs';
@@ -8,8 +8,13 @@ import type { Argv } from 'yargs';
 export interface ExtraOption {
   readonly name: string;
   readonly letters?: readonly string[];
+  /** what stands for the value in messages; absent: a switch */
+  readonly value?: string;
   readonly help: string;
 }
+
+/** Whose options: the daemon's, those for judging a recording, or those for asking a running daemon. */
+export type OptionSet = 'all' | 'replay' | 'client';
 
 /** What yargs found on the command line. */
 export type ParsedArguments = Readonly<Record<string, unknown>>;
@@ -19,8 +24,8 @@ export function wordsOf(argv: ParsedArguments): string[] {
   return [argv['_'] ?? []].flat().map(String);
 }
 
-/** Adds the options of the option table (those that judging a recording needs, or all) and extra switches. */
-export function addOptions(yargs: Argv, which: 'all' | 'replay', extra: readonly ExtraOption[] = []): Argv {
+/** Adds the options of the option table (those of a set) and extra ones. */
+export function addOptions(yargs: Argv, which: OptionSet, extra: readonly ExtraOption[] = []): Argv {
   for (const spec of specs(which)) {
     yargs.option(spec.name, {
       ...(spec.letters === undefined ? {} : { alias: [...spec.letters] }),
@@ -28,11 +33,17 @@ export function addOptions(yargs: Argv, which: 'all' | 'replay', extra: readonly
       requiresArg: spec.value !== undefined,
       describe: spec.help,
       group: `${spec.group}:`,
-      ...(spec.defaultText === undefined ? {} : { defaultDescription: spec.defaultText }),
+      ...defaultDescription(spec),
     });
   }
-  for (const { name, letters, help } of extra) {
-    yargs.option(name, { alias: [...(letters ?? [])], type: 'boolean', describe: help, group: 'Output:' });
+  for (const { name, letters, value, help } of extra) {
+    yargs.option(name, {
+      alias: [...(letters ?? [])],
+      type: value === undefined ? 'boolean' : 'string',
+      requiresArg: value !== undefined,
+      describe: help,
+      group: 'Command:',
+    });
   }
   return yargs;
 }
@@ -43,12 +54,12 @@ export function addOptions(yargs: Argv, which: 'all' | 'replay', extra: readonly
  */
 export function collectOptions(
   argv: ParsedArguments,
-  which: 'all' | 'replay',
+  which: OptionSet,
   extra: readonly ExtraOption[] = [],
 ): { given: Given[]; problems: Problem[] } {
   const given: Given[] = [];
   for (const [key, spec] of OPTION_LIST) {
-    if (which === 'replay' && spec.forReplay !== true) continue;
+    if (!belongs(spec, which)) continue;
     const where = `--${spec.name}`;
     const value = argv[spec.name];
     if (value === undefined || value === false) continue;
@@ -60,11 +71,12 @@ export function collectOptions(
   return { given, problems: unknownOptions(argv, which, extra) };
 }
 
-function unknownOptions(
-  argv: ParsedArguments,
-  which: 'all' | 'replay',
-  extra: readonly ExtraOption[],
-): Problem[] {
+function defaultDescription(spec: OptionSpec): { defaultDescription?: string } {
+  const text = defaultTextOn(spec, process.platform);
+  return text === undefined ? {} : { defaultDescription: text };
+}
+
+function unknownOptions(argv: ParsedArguments, which: OptionSet, extra: readonly ExtraOption[]): Problem[] {
   const names = [...specs(which), ...extra].flatMap((spec) => [spec.name, ...(spec.letters ?? [])]);
   const known = new Set(['_', '$0', 'help', 'h', 'version', 'V', ...names]);
   const longNames = names.filter((name) => name.length > 1);
@@ -72,9 +84,9 @@ function unknownOptions(
     .filter((key) => !known.has(key))
     .map((key) => {
       const dashes = key.length === 1 ? '-' : '--';
-      const isDaemons = which === 'replay' && isOptionOfDaemon(key);
+      const isDaemons = which !== 'all' && isOptionOfDaemon(key);
       const unknown = `unknown option${key.length === 1 ? '' : suggestion(key, longNames)}`;
-      const message = isDaemons ? 'an option of the daemon, not of replay' : unknown;
+      const message = isDaemons ? 'an option of the daemon, not of this command' : unknown;
       return { where: `${dashes}${escapeText(key, 60)}`, kind: 'usage', message };
     });
 }
@@ -83,8 +95,12 @@ function isOptionOfDaemon(key: string): boolean {
   return OPTION_LIST.some(([, spec]) => spec.name === key || spec.letters?.includes(key) === true);
 }
 
-function specs(which: 'all' | 'replay'): OptionSpec[] {
-  return OPTION_LIST.map(([, spec]) => spec).filter((spec) => which === 'all' || spec.forReplay === true);
+function specs(which: OptionSet): OptionSpec[] {
+  return OPTION_LIST.map(([, spec]) => spec).filter((spec) => belongs(spec, which));
+}
+
+function belongs(spec: OptionSpec, which: OptionSet): boolean {
+  return which === 'all' || (which === 'replay' ? spec.forReplay : spec.forClient) === true;
 }
 
 /** The long options of 1.9, which getopt_long let people shorten. */

@@ -1,6 +1,6 @@
 import { type Address, formatAddress, type Prefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
-import { OPTION_LIST, type OptionKey, OPTIONS } from './options.js';
+import { defaultTextOn, OPTION_LIST, type OptionKey, OPTIONS, type OptionSpec } from './options.js';
 import type { Problem } from './problem.js';
 import type { Check } from './values.js';
 
@@ -56,6 +56,12 @@ export interface Config {
   readonly foreground: boolean;
   /** undefined: only when in the background, at the default place */
   readonly pidFile: string | undefined;
+  /** empty: nothing is kept */
+  readonly stateFile: string;
+  /** empty: nobody can ask */
+  readonly controlSocket: string;
+  /** undefined: root only */
+  readonly controlGroup: string | undefined;
   readonly stdout: boolean;
   readonly quiet: boolean;
   readonly logFormat: ValueOf<'logFormat'>;
@@ -79,7 +85,7 @@ export function resolveConfig(
   earlier: readonly Problem[],
   platform: NodeJS.Platform,
 ): ConfigResult {
-  const resolver = new Resolver(given);
+  const resolver = new Resolver(given, platform);
   const port = resolver.scalar('port');
   const addresses = {
     fakeMailserver: resolver.many('fakeMailserver'),
@@ -115,6 +121,9 @@ export function resolveConfig(
     user: resolver.isGiven('user') ? resolver.scalar('user') : undefined,
     foreground: resolver.isGiven('foreground'),
     pidFile: resolver.isGiven('pidFile') ? resolver.scalar('pidFile') : undefined,
+    stateFile: resolver.scalar('stateFile') ?? '',
+    controlSocket: resolver.scalar('controlSocket') ?? '',
+    controlGroup: resolver.scalar('controlGroup'),
     stdout: resolver.isGiven('stdout'),
     quiet: resolver.isGiven('quiet'),
     logFormat: resolver.scalar('logFormat') ?? 'text',
@@ -130,10 +139,15 @@ export function resolveConfig(
 }
 
 /** The value that an option has when nothing is given. */
-export function defaultValue<K extends OptionKey>(key: K): ValueOf<K> | undefined {
-  const spec = OPTIONS[key] as { readonly check?: Check<ValueOf<K>>; readonly defaultText?: string };
-  if (spec.check === undefined || spec.defaultText === undefined) return undefined;
-  const checked = spec.check(spec.defaultText);
+export function defaultValue<K extends OptionKey>(
+  key: K,
+  platform: NodeJS.Platform = 'openbsd',
+): ValueOf<K> | undefined {
+  const spec: OptionSpec = OPTIONS[key];
+  const check = spec.check as Check<ValueOf<K>> | undefined;
+  const text = defaultTextOn(spec, platform);
+  if (check === undefined || text === undefined) return undefined;
+  const checked = check(text);
   return checked.ok ? checked.value : undefined;
 }
 
@@ -150,7 +164,10 @@ class Resolver {
   readonly problems: Problem[] = [];
   private readonly byKey = new Map<OptionKey, Given[]>();
 
-  constructor(given: readonly Given[]) {
+  constructor(
+    given: readonly Given[],
+    private readonly platform: NodeJS.Platform,
+  ) {
     for (const item of given) {
       const items = this.byKey.get(item.key);
       if (items === undefined) this.byKey.set(item.key, [item]);
@@ -172,7 +189,7 @@ class Resolver {
   /** All texts are checked, the last one counts. */
   scalar<K extends OptionKey>(key: K): ValueOf<K> | undefined {
     const values = this.many(key);
-    return this.isGiven(key) ? values.at(-1) : defaultValue(key);
+    return this.isGiven(key) ? values.at(-1) : defaultValue(key, this.platform);
   }
 
   private check<K extends OptionKey>(key: K, item: Given): ValueOf<K> | undefined {

@@ -15,6 +15,8 @@ interface OptionShape<T> {
   readonly many?: true;
   /** for help texts */
   readonly defaultText?: string;
+  /** the default on Linux, where it is another one */
+  readonly linuxDefaultText?: string;
   /** one line, lower case, no final dot */
   readonly help: string;
   /** only on the command line */
@@ -27,6 +29,8 @@ interface OptionShape<T> {
   readonly group: 'Addresses' | 'Whitelist' | 'Names' | 'Capture' | 'Table' | 'Linux' | 'Service';
   /** judging a recording needs it, too */
   readonly forReplay?: true;
+  /** commands that ask a running daemon need it, too */
+  readonly forClient?: true;
 }
 
 /** An option of unknown value type. */
@@ -262,8 +266,8 @@ export const OPTIONS = {
     value: 'NAME',
     check: check.name('a user name', /^[A-Za-z_][A-Za-z0-9_.-]*$/, 32),
     defaultText: '_mxallowd',
-    help: 'become this user, and keep CAP_NET_ADMIN only',
-    group: 'Linux',
+    help: 'the user to run as, once root is not needed any more',
+    group: 'Service',
   }),
   foreground: option({
     name: 'foreground',
@@ -281,6 +285,7 @@ export const OPTIONS = {
     help: 'the configuration file',
     commandLineOnly: true,
     forReplay: true,
+    forClient: true,
     group: 'Service',
   }),
   pidFile: option({
@@ -289,6 +294,32 @@ export const OPTIONS = {
     check: check.absolutePath,
     defaultText: '/var/run/mxallowd.pid',
     help: 'where the process ID is kept',
+    group: 'Service',
+  }),
+  stateFile: option({
+    name: 'state-file',
+    value: 'PATH',
+    check: check.absolutePathOrNone,
+    defaultText: '/var/db/mxallowd/state',
+    linuxDefaultText: '/var/lib/mxallowd/state',
+    help: 'what a restart must find again; none: nothing is kept',
+    group: 'Service',
+  }),
+  controlSocket: option({
+    name: 'control-socket',
+    value: 'PATH',
+    check: check.absolutePathOrNone,
+    defaultText: '/var/run/mxallowd.sock',
+    linuxDefaultText: '/run/mxallowd/mxallowd.sock',
+    help: 'where status, list and the like ask the daemon; or none',
+    forClient: true,
+    group: 'Service',
+  }),
+  controlGroup: option({
+    name: 'control-group',
+    value: 'NAME',
+    check: check.name('a group name', /^[A-Za-z_][A-Za-z0-9_.-]*$/, 32),
+    help: 'the group that may ask and tell the daemon, beside root',
     group: 'Service',
   }),
   stdout: option({
@@ -322,6 +353,11 @@ export const OPTIONS = {
     group: 'Service',
   }),
 } as const;
+
+/** What an option's default is on a system, for help texts. */
+export function defaultTextOn(spec: OptionSpec, platform: NodeJS.Platform): string | undefined {
+  return platform === 'linux' ? (spec.linuxDefaultText ?? spec.defaultText) : spec.defaultText;
+}
 
 /** The options by their keys in the program. */
 export type OptionKey = keyof typeof OPTIONS;

@@ -119,5 +119,11 @@ export function name(what: string, pattern: RegExp, max: number): Check<string> 
 export const absolutePath: Check<string> = (text) =>
   /^\/[^\0-\x1f]*$/.test(text) ? good(text) : bad('an absolute path');
 
+/** The same, or `none`, which is the empty text. */
+export const absolutePathOrNone: Check<string> = (text) => {
+  if (text.toLowerCase() === 'none') return good('');
+  return absolutePath(text).ok ? good(text) : bad('an absolute path, or none');
+};
+
 /** Any text. */
 export const anyText: Check<string> = (text) => good(text);

@@ -188,6 +188,6 @@ describe('what was found on the command line', () => {
     ];
     const { given, problems } = collectOptions(argv, 'replay', extra);
     assert.deepEqual(given, []);
-    assert.deepEqual(problems.map(formatProblem), ['--table: an option of the daemon, not of replay']);
+    assert.deepEqual(problems.map(formatProblem), ['--table: an option of the daemon, not of this command']);
   });
 });

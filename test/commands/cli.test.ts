@@ -168,7 +168,7 @@ describe('a wrong command line', { concurrency: true }, () => {
     [
       'an option of the daemon for replay',
       ['replay', ...SERVERS, '--table=x', 'x.pcap'],
-      ['mxallowd: --table: an option of the daemon, not of replay'],
+      ['mxallowd: --table: an option of the daemon, not of this command'],
     ],
     [
       'an abbreviation that may be one of two',

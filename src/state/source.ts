@@ -1,0 +1,37 @@
+import type { PrefixText } from '../packet/address.js';
+import type { Counters } from '../tracker/tracker.js';
+import type { Origin } from '../tracker/whitelist.js';
+
+/** An entry as it is kept. Times are monotonic milliseconds of the process that keeps it. */
+export interface SavedEntry {
+  readonly prefix: PrefixText;
+  readonly origin: Origin;
+  readonly addedMs: number;
+  readonly deadlineMs: number;
+  readonly lastAttemptMs: number;
+  readonly attempts: number;
+  readonly admissions: number;
+  /** its confirmed name in DNS */
+  readonly name: string | undefined;
+}
+
+/** What has changed: an entry is new or another one now, or has gone. */
+export type StateChange =
+  | { readonly kind: 'entry'; readonly entry: SavedEntry }
+  | { readonly kind: 'removed'; readonly prefix: PrefixText };
+
+/** Whose state is kept. */
+export interface StateSource {
+  /**
+   * Takes the next changes, each prefix once, as it is now.
+   * @param most - how many at the most
+   * @returns empty when there are no more
+   */
+  takeChanges(most: number): StateChange[];
+  /** number of changes that {@link takeChanges} would return, about */
+  readonly changes: number;
+  /** All entries; entries may come and go between two steps. */
+  entries(): Iterable<SavedEntry>;
+  readonly size: number;
+  counters(): Counters;
+}
