@@ -37,7 +37,8 @@ export function rcScript(system: 'openbsd' | 'freebsd'): string {
 /** @returns why these tests cannot run here, or undefined */
 export function rcUnavailable(shell: string | undefined): string | undefined {
   if (shell === undefined) return 'no such shell is installed';
-  return ['pgrep', 'pkill', 'ps'].find((tool) => which(tool) === undefined);
+  const missing = ['pgrep', 'pkill', 'ps', 'mkfifo'].find((tool) => which(tool) === undefined);
+  return missing === undefined ? undefined : `${missing} is not installed`;
 }
 
 /** What shellcheck has to say, but for what it cannot know of rc.subr: its path, its variables, our hooks. */
