@@ -10,8 +10,8 @@ const CLI = join(packageFolder(), 'build', 'src', 'cli.js');
 /** Nothing that a test waits for takes longer, unless it is broken. */
 const DEADLINE_MS = 20_000;
 
-/** File header of a savefile: little endian, microseconds, link type 117. */
-function fileHeader(linkType: number): Buffer {
+/** File header of a savefile: little endian, microseconds, link type 117 (pflog) or another. */
+export function fileHeader(linkType: number): Buffer {
   const header = Buffer.alloc(24);
   header.writeUInt32LE(0xa1b2c3d4, 0);
   header.writeUInt16LE(2, 4);
