@@ -105,7 +105,9 @@ export class Contents {
   /** Takes a line without its checksum: the bytes from `start` on, before `end`. */
   take(bytes: Buffer, start: number, end: number): Reception {
     this.words.begin(bytes, start, end);
-    switch (KINDS[this.words.oneOf(KIND_WORDS)]) {
+    const kind = KINDS[this.words.oneOf(KIND_WORDS)];
+    if (kind === undefined) return 'unknown';
+    switch (kind) {
       case '+':
         return this.takeEntry();
       case '-':
@@ -114,8 +116,6 @@ export class Contents {
         return this.takeTime();
       case 'C':
         return this.takeCounters();
-      default:
-        return 'unknown';
     }
   }
 

@@ -123,7 +123,7 @@ function translate(path: string, file: string, parsed: ParsedState, wallNowMs: n
   const problems: StateProblem[] = [];
   const found = time === undefined ? NOTHING : living(contents, time, wallNowMs);
   if (damage !== undefined) {
-    const saved = `${found.entries.length} entries were saved from it`;
+    const saved = `entries saved from it: ${found.entries.length}`;
     const message = `${file} ${damage}; ${header.kind === 'ours' ? `${saved}; ` : ''}${setAside(path)}`;
     problems.push(problem('error', message));
   }

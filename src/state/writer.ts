@@ -67,6 +67,8 @@ export class StateWriter {
       await this.writeHead(file);
       await this.writeEntries(file);
       file.snapshotSize = file.size;
+      // a second time line: one that is damaged must not cost everything
+      await this.writeHead(file);
       await this.writeChanges(file);
       await file.handle.sync();
       if (isWorthless()) {
