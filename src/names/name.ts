@@ -8,17 +8,16 @@ export type HostName = string & { readonly [brand]: 'host' };
 
 declare const brand: unique symbol;
 
-const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
+const LABEL = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
+const NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})+$`);
 
 /**
  * Checks a name that a stranger may have chosen.
  * @returns undefined for what no mail server is called
  */
 export function hostName(text: string): HostName | undefined {
-  const name = text.toLowerCase().replace(/\.$/, '');
-  if (name.length > 253) return undefined;
-  const labels = name.split('.');
-  return labels.length >= 2 && labels.every((label) => LABEL.test(label)) ? (name as HostName) : undefined;
+  const name = (text.endsWith('.') ? text.slice(0, -1) : text).toLowerCase();
+  return name.length <= 253 && NAME.test(name) ? (name as HostName) : undefined;
 }
 
 /** The name whose PTR records tell an address's names (RFC 1035 section 3.5, RFC 3596 section 2.5). */

@@ -1,3 +1,5 @@
+import { addressOfWords as ipv6OfWords, readIpv6, writeIpv6 } from './ipv6-text.js';
+
 declare const brand: unique symbol;
 
 /**
@@ -58,14 +60,7 @@ function word(address: Ipv6Address, at: number): number {
 
 /** The address that has these words. */
 export function addressOfWords(family: Family, w0: number, w1: number, w2: number, w3: number): Address {
-  if (family === 4) return w0 as Ipv4Address;
-  const codes = [w0, w1, w2, w3].flatMap((w) => [
-    (w >>> 24) & 255,
-    (w >>> 16) & 255,
-    (w >>> 8) & 255,
-    w & 255,
-  ]);
-  return String.fromCharCode(...codes) as Ipv6Address;
+  return family === 4 ? (w0 as Ipv4Address) : (ipv6OfWords(w0, w1, w2, w3) as Ipv6Address);
 }
 
 /** The family of an address. */
@@ -80,51 +75,31 @@ export function familyOf(address: Address): Family {
  * @returns the address, or undefined when the text is anything else
  */
 export function parseAddress(text: string): Address | undefined {
-  return text.includes(':') ? parseIpv6(text) : parseIpv4(text);
+  return text.includes(':') ? (readIpv6(text, parseIpv4) as Ipv6Address | undefined) : parseIpv4(text);
 }
 
-const IPV4_TEXT = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
+const DOT = 0x2e;
+const ZERO = 0x30;
+/** `255.255.255.255` */
+const LONGEST_IPV4 = 15;
 
 function parseIpv4(text: string): Ipv4Address | undefined {
-  const match = IPV4_TEXT.exec(text);
-  if (match === null) return undefined;
+  const { length } = text;
+  if (length > LONGEST_IPV4) return undefined;
   let value = 0;
+  let at = 0;
   for (let part = 1; part <= 4; part++) {
-    const byte = Number(match[part]);
-    if (byte > 255) return undefined;
-    value = (value << 8) | byte;
-  }
-  return value as Ipv4Address;
-}
-
-function parseIpv6(text: string): Ipv6Address | undefined {
-  const halves = text.split('::');
-  if (halves.length > 2 || text.length > 45) return undefined;
-  const head = parseGroups(halves[0] ?? '', halves.length === 1);
-  const tail = halves.length === 2 ? parseGroups(halves[1] ?? '', true) : [];
-  if (head === undefined || tail === undefined) return undefined;
-  const missing = 16 - head.length - tail.length;
-  if (halves.length === 2 ? missing < 2 : missing !== 0) return undefined;
-  return String.fromCharCode(...head, ...new Array<number>(missing).fill(0), ...tail) as Ipv6Address;
-}
-
-/** Bytes of colon-separated groups; the last group may be a dotted IPv4 address where `atEnd`. */
-function parseGroups(text: string, atEnd: boolean): number[] | undefined {
-  if (text === '') return [];
-  const bytes: number[] = [];
-  const groups = text.split(':');
-  for (const [index, group] of groups.entries()) {
-    if (group.includes('.')) {
-      const value = atEnd && index === groups.length - 1 ? parseIpv4(group) : undefined;
-      if (value === undefined) return undefined;
-      bytes.push((value >>> 24) & 255, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
-    } else {
-      if (!/^[0-9a-fA-F]{1,4}$/.test(group)) return undefined;
-      const value = Number.parseInt(group, 16);
-      bytes.push(value >> 8, value & 255);
+    const start = at;
+    let byte = 0;
+    for (let digit = 0; at < length && (digit = text.charCodeAt(at) - ZERO) >= 0 && digit <= 9; at++) {
+      byte = byte * 10 + digit;
     }
+    const hasLeadingZero = at - start > 1 && text.charCodeAt(start) === ZERO;
+    if (at === start || byte > 255 || hasLeadingZero) return undefined;
+    value = (value << 8) | byte;
+    if (part < 4 && text.charCodeAt(at++) !== DOT) return undefined;
   }
-  return bytes;
+  return at === length ? (value as Ipv4Address) : undefined;
 }
 
 /** Canonical text of an address: dotted decimal, or RFC 5952. */
@@ -132,31 +107,7 @@ export function formatAddress(address: Address): string {
   if (typeof address === 'number') {
     return `${(address >>> 24) & 255}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
   }
-  return formatIpv6(address);
-}
-
-function formatIpv6(address: Ipv6Address): string {
-  const groups: number[] = [];
-  for (let i = 0; i < 16; i += 2) groups.push((address.charCodeAt(i) << 8) | address.charCodeAt(i + 1));
-  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) {
-    return `::ffff:${[12, 13, 14, 15].map((i) => address.charCodeAt(i)).join('.')}`;
-  }
-  const gap = longestZeroRun(groups);
-  if (gap.length < 2) return groups.map((group) => group.toString(16)).join(':');
-  const head = groups.slice(0, gap.start).map((group) => group.toString(16));
-  const tail = groups.slice(gap.start + gap.length).map((group) => group.toString(16));
-  return `${head.join(':')}::${tail.join(':')}`;
-}
-
-function longestZeroRun(groups: readonly number[]): { start: number; length: number } {
-  let best = { start: 0, length: 0 };
-  for (let start = 0; start < groups.length; start++) {
-    let length = 0;
-    while (start + length < groups.length && groups[start + length] === 0) length++;
-    if (length > best.length) best = { start, length };
-    start += length;
-  }
-  return best;
+  return writeIpv6(address);
 }
 
 /** The network of `length` bits that an address lies in. */
@@ -193,8 +144,9 @@ export function parsePrefix(
   const lengthText = text.slice(slash + 1);
   const length = Number(lengthText);
   if (!/^(0|[1-9]\d{0,2})$/.test(lengthText) || length > bits) return { ok: false, reason: 'bad-length' };
-  const prefix = prefixOf(address, length);
-  return prefix.address === address ? { ok: true, prefix } : { ok: false, reason: 'host-bits' };
+  if (length < bits && prefixOf(address, length).address !== address)
+    return { ok: false, reason: 'host-bits' };
+  return { ok: true, prefix: { address, length } };
 }
 
 /** Canonical text of a prefix, as pfctl prints it: no `/32`, no `/128`. */

@@ -1,0 +1,87 @@
+import { crc32 } from 'node:zlib';
+import { hostName } from '../names/name.js';
+import type { PrefixText } from '../packet/address.js';
+import type { Counters } from '../tracker/tracker.js';
+import type { SavedEntry } from './source.js';
+
+/*
+ * The state file, ASCII, lines that end with a line feed:
+ *
+ *   mxallowd-state 1 9f2c31ab                   format, and a random number of this file
+ *   CHECKSUM T 1764115411000 123456             time: wall clock and monotonic, milliseconds
+ *   CHECKSUM C attempts=17 renewals=3 ...       counters
+ *   CHECKSUM + 192.0.2.7 attempt 1000 3601000 1000 1 0 mail.example.org
+ *            an entry: prefix, origin, added, deadline, last attempt, attempts, admissions, name if it has one
+ *   CHECKSUM - 192.0.2.7                        no entry any more
+ *
+ * The last line about a prefix counts. Times of entries are monotonic milliseconds of the one process that has written
+ * the file; the last T line tells what they mean. CHECKSUM is the CRC-32 (as zlib's) of the first line, without its
+ * line feed, and what follows the blank: so a line of an older file, which a crash can leave in a file's last blocks,
+ * does not count either.
+ */
+
+/** The first word of the file. */
+export const MAGIC = 'mxallowd-state';
+
+/** The format that is written, and the newest one that is understood. */
+export const FORMAT = 1;
+
+/** Characters of a line at the most, without the line feed; a longer one is damaged. */
+export const MOST_LINE = 1024;
+
+/** Digits of a number at the most: what a double holds exactly, whatever they are. */
+export const MOST_DIGITS = 15;
+
+/** Digits of a checksum. */
+export const CHECKSUM_DIGITS = 8;
+
+/** The first line of a file, without the line feed. @param id - a random number of 32 bits */
+export function headerText(id: number): string {
+  return `${MAGIC} ${FORMAT} ${digits(id)}`;
+}
+
+/** What the checksums of a file begin with. @param header - its first line, without the line feed */
+export function seedOf(header: string): number {
+  return crc32(header);
+}
+
+/** A whole line: the body with its checksum, and the line feed. */
+export function sealed(body: string, seed: number): string {
+  return `${digits(crc32(body, seed))} ${body}\n`;
+}
+
+function digits(value: number): string {
+  return value.toString(16).padStart(CHECKSUM_DIGITS, '0');
+}
+
+/** The body of a line that tells what time it is. */
+export function timeBody(wallMs: number, monotonicMs: number): string {
+  return `T ${whole(wallMs)} ${whole(monotonicMs)}`;
+}
+
+/** The body of a line with the counters. */
+export function countersBody(counters: Counters): string {
+  return `C ${Object.entries(counters)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')}`;
+}
+
+/** The body of a line for an entry. A name that is no host name is left out: nothing depends on it. */
+export function entryBody(entry: SavedEntry): string {
+  const times = `${whole(entry.addedMs)} ${whole(entry.deadlineMs)} ${whole(entry.lastAttemptMs)}`;
+  const body = `+ ${entry.prefix} ${entry.origin} ${times} ${entry.attempts} ${entry.admissions}`;
+  const name = entry.name === undefined ? undefined : hostName(entry.name);
+  return name === undefined ? body : `${body} ${name}`;
+}
+
+/** The body of a line for an entry that has gone. */
+export function removedBody(prefix: PrefixText): string {
+  return `- ${prefix}`;
+}
+
+const MOST_NUMBER = 10 ** MOST_DIGITS - 1;
+
+/** No fractions, which cost space and tell nothing; no `Infinity`, which cannot be read. */
+function whole(ms: number): number {
+  return Math.round(Math.max(-MOST_NUMBER, Math.min(ms, MOST_NUMBER)));
+}

@@ -1,0 +1,203 @@
+import { closeSync, constants, fstatSync, openSync, readSync, renameSync } from 'node:fs';
+import { escapeText } from '../packet/escape.js';
+import type { Prefix, PrefixText } from '../packet/address.js';
+import type { Counters } from '../tracker/tracker.js';
+import type { Origin } from '../tracker/whitelist.js';
+import type { Contents, RecordedTime } from './contents.js';
+import { FORMAT } from './format.js';
+import { type ParsedState, StateParser } from './parser.js';
+import { errorCode, errorWords, type StateProblem } from './problem.js';
+
+/** An entry as it was found, in times from the moment of loading. */
+export interface LoadedEntry {
+  readonly prefix: PrefixText;
+  /** what `prefix` is the text of */
+  readonly network: Prefix;
+  readonly origin: Origin;
+  /** how long it still lives: more than 0, {@link MOST_REMAINING_MS} at the most */
+  readonly remainingMs: number;
+  /** how long ago it was added */
+  readonly ageMs: number;
+  readonly lastAttemptAgoMs: number;
+  readonly attempts: number;
+  readonly admissions: number;
+  /** its name in DNS; a host name in lower case */
+  readonly name: string | undefined;
+}
+
+/** What a state file had to say. */
+export interface LoadedState {
+  /** `none`: there is no file, or an empty one; `damaged`: it was set aside; what is here was saved from it */
+  readonly kind: 'none' | 'loaded' | 'damaged';
+  readonly entries: readonly LoadedEntry[];
+  /** entries whose time has run out meanwhile: not to be left in the table */
+  readonly expired: readonly PrefixText[];
+  /** taken out lately; whether the table was told before the end, nobody knows */
+  readonly removed: readonly PrefixText[];
+  readonly counters: Counters | undefined;
+  /** when the file was last written, milliseconds since 1970 */
+  readonly writtenAtMs: number | undefined;
+  readonly problems: readonly StateProblem[];
+}
+
+/** Bytes of a file at the most: three times what a million entries take. */
+const MOST_BYTES = 256 * 1024 * 1024;
+const PIECE = 256 * 1024;
+
+const NOTHING = {
+  entries: [],
+  expired: [],
+  removed: [],
+  counters: undefined,
+  writtenAtMs: undefined,
+} as const;
+
+/**
+ * Reads a state file, and sets one that is damaged aside, as PATH.damaged (in place of an older one).
+ * To be called after root has been given up: the file lies in a folder of the unprivileged user. A symbolic link in
+ * its place is not followed.
+ * @param wallNowMs - milliseconds since 1970; the time since the file was written counts
+ * @returns what could be read; what went wrong is in `problems`, never thrown
+ */
+export function loadState(path: string, wallNowMs: number): LoadedState {
+  const read = readStateFile(path);
+  const file = `state file ${escapeText(path)}`;
+  switch (read.kind) {
+    case 'missing':
+      return { kind: 'none', ...NOTHING, problems: [] };
+    case 'empty':
+      return { kind: 'none', ...NOTHING, problems: [note(`${file} is empty, as a crash may leave it`)] };
+    case 'folder':
+      return { kind: 'none', ...NOTHING, problems: [problem('error', `${file} is a folder: remove it`)] };
+    case 'unusable': {
+      const message = `${file} cannot be used: ${read.why}; ${setAside(path)}`;
+      return { kind: 'damaged', ...NOTHING, problems: [problem('error', message)] };
+    }
+    case 'parsed':
+      return translate(path, file, read.parsed, wallNowMs);
+  }
+}
+
+type Read =
+  | { readonly kind: 'missing' | 'empty' | 'folder' }
+  | { readonly kind: 'unusable'; readonly why: string }
+  | { readonly kind: 'parsed'; readonly parsed: ParsedState };
+
+function readStateFile(path: string): Read {
+  let descriptor: number | undefined;
+  try {
+    // without O_NONBLOCK a FIFO in its place would hold up the start
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const stat = fstatSync(descriptor);
+    if (stat.isDirectory()) return { kind: 'folder' };
+    if (!stat.isFile()) return { kind: 'unusable', why: 'it is no regular file' };
+    if (stat.size === 0) return { kind: 'empty' };
+    if (stat.size > MOST_BYTES) return { kind: 'unusable', why: 'it is larger than 256 MB' };
+    return { kind: 'parsed', parsed: parse(descriptor) };
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'ENOENT') return { kind: 'missing' };
+    return { kind: 'unusable', why: errorWords(error) };
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+function parse(descriptor: number): ParsedState {
+  const parser = new StateParser();
+  const piece = Buffer.allocUnsafe(PIECE);
+  // the file may grow while it is read, but not without end
+  for (let total = 0; total <= MOST_BYTES;) {
+    const length = readSync(descriptor, piece, 0, PIECE, null);
+    if (length === 0) break;
+    parser.push(piece.subarray(0, length));
+    total += length;
+  }
+  return parser.end();
+}
+
+function translate(path: string, file: string, parsed: ParsedState, wallNowMs: number): LoadedState {
+  const { header, contents } = parsed;
+  const { time, counters } = contents;
+  const damage = damageOf(parsed);
+  const problems: StateProblem[] = [];
+  const found = time === undefined ? NOTHING : living(contents, time, wallNowMs);
+  if (damage !== undefined) {
+    const saved = `entries saved from it: ${found.entries.length}`;
+    const message = `${file} ${damage}; ${header.kind === 'ours' ? `${saved}; ` : ''}${setAside(path)}`;
+    problems.push(problem('error', message));
+  }
+  if (parsed.cutBytes > 0 && (header.kind === 'ours' || header.kind === 'none')) {
+    problems.push(
+      note(`${file} ends within a line (${parsed.cutBytes} bytes), as after a crash: passed over`),
+    );
+  }
+  if (parsed.unknownLines > 0) {
+    problems.push(note(`${file} has ${parsed.unknownLines} lines of a later version: passed over`));
+  }
+  if (time !== undefined && wallNowMs < time.wallMs) {
+    const seconds = Math.ceil((time.wallMs - wallNowMs) / 1000);
+    const message = `the clock is ${seconds} s behind the time at which ${file} was written: entries live that much longer`;
+    problems.push(problem('warning', message));
+  }
+  return {
+    kind: damage === undefined ? 'loaded' : 'damaged',
+    ...found,
+    removed: [...contents.removed],
+    counters,
+    writtenAtMs: time?.wallMs,
+    problems,
+  };
+}
+
+/** What is wrong with a file, in words; undefined: nothing, or an end that was cut. */
+function damageOf(parsed: ParsedState): string | undefined {
+  const { header, contents, firstDamage, damagedLines } = parsed;
+  if (header.kind === 'newer') {
+    return `was written by a newer mxallowd (format ${header.format}; this one knows ${FORMAT})`;
+  }
+  if (header.kind === 'foreign') return 'is no state file, or its first line is damaged';
+  if (firstDamage !== undefined) {
+    const { line, why } = firstDamage;
+    const count = damagedLines === 1 ? '' : `, and ${damagedLines - 1} more`;
+    return `is damaged: line ${line}${count}: ${why}`;
+  }
+  return contents.entries.size > 0 && contents.time === undefined
+    ? 'is damaged: it does not say when it was written'
+    : undefined;
+}
+
+/** Entries that still live, and those whose time is over. */
+function living(
+  contents: Contents,
+  time: RecordedTime,
+  wallNowMs: number,
+): { entries: LoadedEntry[]; expired: PrefixText[] } {
+  // a wall clock that was set back tells nothing
+  contents.setNow(time.monotonicMs + Math.max(0, wallNowMs - time.wallMs));
+  const entries: LoadedEntry[] = [];
+  const expired: PrefixText[] = [];
+  for (const entry of contents.entries.values()) {
+    if (entry.remainingMs > 0) entries.push(entry);
+    else expired.push(entry.prefix);
+  }
+  return { entries, expired };
+}
+
+/** Moves the file out of the way of the next one, and says so. */
+function setAside(path: string): string {
+  try {
+    renameSync(path, `${path}.damaged`);
+    return `set aside as ${escapeText(path)}.damaged`;
+  } catch (error) {
+    return `it could not be set aside: ${errorWords(error)}`;
+  }
+}
+
+function note(message: string): StateProblem {
+  return problem('note', message);
+}
+
+function problem(severity: StateProblem['severity'], message: string): StateProblem {
+  return { severity, message };
+}

@@ -1,0 +1,99 @@
+import type { PrefixText } from '../../src/packet/address.js';
+import type { LoadedState } from '../../src/state/load.js';
+import type { SavedEntry, StateChange, StateSource } from '../../src/state/source.js';
+import type { Counters } from '../../src/tracker/tracker.js';
+
+export const NO_COUNTERS: Readonly<Counters> = {
+  attempts: 0,
+  renewals: 0,
+  refusals: 0,
+  admissions: 0,
+  added: 0,
+  expired: 0,
+  expiredUsed: 0,
+  expiredUnused: 0,
+  evicted: 0,
+  adopted: 0,
+  named: 0,
+  pooled: 0,
+};
+
+/** An entry that was added at 1,000 and lives an hour, unless told otherwise. */
+export function entry(prefix: string, other: Partial<SavedEntry> = {}): SavedEntry {
+  return {
+    prefix: prefix as PrefixText,
+    origin: 'attempt',
+    addedMs: 1000,
+    deadlineMs: 3_601_000,
+    lastAttemptMs: 1000,
+    attempts: 1,
+    admissions: 0,
+    name: undefined,
+    ...other,
+  };
+}
+
+/** Entries that tests change, and what of it has not been taken. */
+export class Entries implements StateSource {
+  readonly current = new Map<PrefixText, SavedEntry>();
+  readonly pending = new Set<PrefixText>();
+  counted: Counters = { ...NO_COUNTERS };
+  /** the most changes that were taken at a time */
+  mostTaken = 0;
+
+  set(entry: SavedEntry): void {
+    this.current.set(entry.prefix, entry);
+    this.pending.add(entry.prefix);
+  }
+
+  remove(prefix: string): void {
+    if (this.current.delete(prefix as PrefixText)) this.pending.add(prefix as PrefixText);
+  }
+
+  takeChanges(most: number): StateChange[] {
+    const changes: StateChange[] = [];
+    for (const prefix of this.pending) {
+      if (changes.length === most) break;
+      this.pending.delete(prefix);
+      const entry = this.current.get(prefix);
+      changes.push(entry === undefined ? { kind: 'removed', prefix } : { kind: 'entry', entry });
+    }
+    this.mostTaken = Math.max(this.mostTaken, changes.length);
+    return changes;
+  }
+
+  get changes(): number {
+    return this.pending.size;
+  }
+
+  entries(): Iterable<SavedEntry> {
+    return this.current.values();
+  }
+
+  get size(): number {
+    return this.current.size;
+  }
+
+  counters(): Counters {
+    return { ...this.counted };
+  }
+}
+
+/** What was loaded, in the times of the process that wrote it, whose clock said so much at the moment of loading. */
+export function savedEntries(loaded: LoadedState, nowMs: number): SavedEntry[] {
+  return loaded.entries.map((found) => ({
+    prefix: found.prefix,
+    origin: found.origin,
+    addedMs: nowMs - found.ageMs,
+    deadlineMs: nowMs + found.remainingMs,
+    lastAttemptMs: nowMs - found.lastAttemptAgoMs,
+    attempts: found.attempts,
+    admissions: found.admissions,
+    name: found.name,
+  }));
+}
+
+/** What the problems say. */
+export function messages(loaded: LoadedState): string[] {
+  return loaded.problems.map(({ severity, message }) => `${severity}: ${message}`);
+}
