@@ -343,7 +343,17 @@ async function benchmark(mode: WorldMode, scratch: Scratch): Promise<void> {
     // names are not looked up: the C program does not do that either
     const words = `-F -s -q -b --no-pool -u root -n ${QUEUE} -f ${FAKE} -r ${REAL}`.split(' ');
     const commands = {
-      mxallowd: [process.execPath, CLI, '-c', scratch.file('empty.conf', ''), ...words],
+      mxallowd: [
+        process.execPath,
+        CLI,
+        '-c',
+        scratch.file('empty.conf', ''),
+        ...words,
+        '--state-file',
+        'none',
+        '--control-socket',
+        'none',
+      ],
       C: [scratch.path('reference'), String(QUEUE), FAKE, REAL],
     };
     const rounds: Round[] = [];

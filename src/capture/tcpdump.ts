@@ -176,7 +176,13 @@ export class TcpdumpSource implements FrameSource {
     this.closing = true;
     const { child } = this;
     if (child === undefined) return;
-    child.kill('SIGTERM');
+    if (!child.kill('SIGTERM') && child.exitCode === null && child.signalCode === null) {
+      // it has rights that we have given up: the monitor ends it with us
+      child.stdout.destroy();
+      child.stderr.destroy();
+      child.unref();
+      return;
+    }
     const kill = setTimeout(() => child.kill('SIGKILL'), 1000);
     await this.exited;
     clearTimeout(kill);

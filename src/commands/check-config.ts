@@ -3,7 +3,7 @@ import { formatProblem } from '../config/problem.js';
 import type { QueueRange } from '../netfilter/queue.js';
 import { formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
-import { findUser } from '../service/privileges.js';
+import { findUser } from '../service/users.js';
 import { Exit } from '../service/sysexits.js';
 import { collectOptions, type ParsedArguments, wordsOf } from './arguments.js';
 import { loadConfig, printProblems } from './load-config.js';

@@ -251,3 +251,12 @@ export function needsRestart(before: Config, after: Config): string[] {
     return JSON.stringify(before[key as keyof Config]) !== JSON.stringify(after[key as keyof Config]);
   }).map(([, spec]) => spec.name);
 }
+
+/** A running daemon's configuration with what it can take over of another one. */
+export function takeOver(before: Config, after: Config): Config {
+  const taken = OPTION_LIST.filter(([, spec]) => spec.reloads === true).map(([key]) => [
+    key,
+    after[key as keyof Config],
+  ]);
+  return { ...before, ...(Object.fromEntries(taken) as Partial<Config>) };
+}

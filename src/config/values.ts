@@ -90,7 +90,8 @@ export function prefixLength(family: 4 | 6, min: number): Check<number> {
 }
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400 };
-const MAX_SECONDS = 366 * 86_400;
+/** The longest time that can be given. */
+export const MAX_SECONDS = 366 * 86_400;
 
 /** Seconds, or a number with s, m, h or d behind it; the value is in seconds. */
 export const duration: Check<number> = (text) => {

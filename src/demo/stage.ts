@@ -19,6 +19,9 @@ export interface LogEvent {
   readonly reason?: string;
 }
 
+/** Outside of the namespaces there are files, too. */
+const LEAVES_NOTHING = ['--state-file', 'none', '--control-socket', 'none'];
+
 function script(name: string): string {
   return fileURLToPath(new URL(name, import.meta.url));
 }
@@ -181,7 +184,7 @@ export class StagedDaemon {
   ): StagedDaemon {
     const user = world.mode === 'root' ? 'nobody' : 'root';
     const config = join(packageFolder(), 'examples', 'mxallowd.conf');
-    const always = ['-c', config, '-F', '-s', '--log-format', 'json', '--user', user];
+    const always = ['-c', config, '-F', '-s', '--log-format', 'json', '--user', user, ...LEAVES_NOTHING];
     const noDns = args.includes('--dns-server') ? [] : ['--no-rdns-whitelist', '--no-pool'];
     // of an option that is given twice the last one counts, of the configuration file too
     const argv = [...by, process.execPath, script('../cli.js'), ...always, ...noDns, ...args];

@@ -1,6 +1,7 @@
 import { createLogger, format, type Logger } from 'winston';
 import { StdoutTransport } from './stdout.js';
-import { SyslogTransport } from './syslog.js';
+import { formatLine, isWithin } from './line.js';
+import { SyslogTransport } from './syslog-transport.js';
 
 /** Severities, most severe first. */
 export type Level = 'error' | 'warn' | 'info' | 'debug';
@@ -31,8 +32,6 @@ export interface LogSettings {
   readonly trouble: (message: string) => void;
 }
 
-const ORDER: readonly Level[] = ['error', 'warn', 'info', 'debug'];
-
 /** Makes the log: winston, with syslog or standard output behind it. */
 export function openLog(settings: LogSettings): Log {
   const syslog =
@@ -49,22 +48,16 @@ export function openLog(settings: LogSettings): Log {
   logger.on('error', (error: Error) => settings.trouble(`log: ${error.message}`));
   return {
     write: (level, message, fields) => void logger.log(level, message, fields),
-    isEnabled: (level) => ORDER.indexOf(level) <= ORDER.indexOf(logger.level as Level),
+    isEnabled: (level) => isWithin(level, logger.level as Level),
     setLevel: (level) => void (logger.level = level),
     close: () => endLogger(logger, syslog),
   };
 }
 
-/** syslogd adds the time and the name by itself. */
 function lineFormat(settings: LogSettings): ReturnType<typeof format.printf> {
-  const isSyslog = settings.destination === 'syslog';
-  return format.printf(({ level, message, ...fields }) => {
-    if (settings.format === 'json') {
-      const time = isSyslog ? {} : { time: new Date().toISOString() };
-      return JSON.stringify({ ...time, level, message, ...fields });
-    }
-    return isSyslog ? String(message) : `${new Date().toISOString()} ${level}: ${String(message)}`;
-  });
+  return format.printf(({ level, message, ...fields }) =>
+    formatLine(settings, level, String(message), fields, new Date()),
+  );
 }
 
 async function endLogger(logger: Logger, syslog: SyslogTransport | undefined): Promise<void> {

@@ -1,10 +1,6 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
-import Transport from 'winston-transport';
-
-/** Where winston puts the finished line (documented by winston-transport). */
-const MESSAGE = Symbol.for('message');
 
 /** Where systems keep logger(1). */
 const PATHS = ['/usr/bin/logger', '/bin/logger', '/usr/local/bin/logger'];
@@ -27,7 +23,7 @@ const DRAIN_MS = 1000;
  * Writes to syslog through a `logger` child for each severity in use: every BSD and Linux has logger(1), and no
  * native code is needed. A child that dies is started again.
  */
-export class SyslogTransport extends Transport {
+export class Syslog {
   private readonly pipes = new Map<string, LoggerPipe>();
   private readonly path: string;
 
@@ -35,19 +31,18 @@ export class SyslogTransport extends Transport {
     private readonly trouble: (message: string) => void,
     path?: string,
   ) {
-    super();
     this.path = path ?? PATHS.find(isExecutable) ?? '/usr/bin/logger';
   }
 
-  override log(info: Record<string | symbol, unknown>, next: () => void): void {
-    const priority = PRIORITIES[String(info['level'])] ?? 'daemon.info';
+  /** Writes a line. */
+  write(level: string, line: string): void {
+    const priority = PRIORITIES[level] ?? 'daemon.info';
     let pipe = this.pipes.get(priority);
     if (pipe === undefined) {
       pipe = new LoggerPipe(this.path, priority, this.trouble);
       this.pipes.set(priority, pipe);
     }
-    pipe.write(String(info[MESSAGE]));
-    next();
+    pipe.write(line);
   }
 
   /** Closes the children's input and waits for their end, a second at the most. */
@@ -117,7 +112,13 @@ class LoggerPipe {
     const args = ['-t', 'mxallowd', '-p', this.priority];
     let child: Logger;
     try {
-      child = spawn(this.path, args, { stdio: ['pipe', 'ignore', 'pipe'], env: {}, cwd: '/' });
+      child = spawn(this.path, args, {
+        stdio: ['pipe', 'ignore', 'pipe'],
+        env: {},
+        cwd: '/',
+        // it ends when it has read everything, also when somebody ends our whole process group
+        detached: true,
+      });
     } catch (error) {
       this.ended(`cannot be started: ${String(error)}`, startedMs);
       return undefined;

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import type { Given } from '../config/config.js';
+import { nodePath } from './node-path.js';
 import { Exit } from './sysexits.js';
 
 /** Tells a process that it is the daemon that another one started. Not an argument: rc.d finds us by our arguments. */
@@ -6,6 +8,11 @@ const MARK = 'MXALLOWD_DAEMON';
 
 /** What the daemon tells the process that started it, over IPC. */
 type Message = { readonly ready: true } | { readonly ready: false; readonly exitStatus: number };
+
+/** What the process that started it tells the daemon: the options of the command line. */
+interface Order {
+  readonly given: readonly Given[];
+}
 
 /** How long the daemon may take to get ready. */
 const READY_TIMEOUT_MS = 60_000;
@@ -15,19 +22,31 @@ export function isBackgroundChild(environment: NodeJS.ProcessEnv): boolean {
   return environment[MARK] !== undefined && process.send !== undefined;
 }
 
+/** Waits for the options of the command line. */
+export async function receiveOptions(): Promise<readonly Given[]> {
+  return new Promise((resolve) => {
+    process.once('message', (message) => resolve((message as Order).given));
+    // whoever started us has gone before it could tell
+    process.once('disconnect', () => process.exit(Exit.UNAVAILABLE));
+  });
+}
+
 /**
  * Starts the same command again in a session of its own and waits until that daemon is ready or has failed. What it
  * writes to standard error meanwhile is passed on.
+ * @param given - what the command line says
  * @param keepStdout - the daemon goes on writing to our standard output
  * @returns exit status for this process
  */
-export function startInBackground(keepStdout: boolean): Promise<number> {
-  const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+export function startInBackground(given: readonly Given[], keepStdout: boolean): Promise<number> {
+  const child = spawn(nodePath(), [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
     stdio: ['ignore', keepStdout ? 'inherit' : 'ignore', 'pipe', 'ipc'],
     env: { ...process.env, [MARK]: '1' },
   });
   child.stderr?.pipe(process.stderr, { end: false });
+  // without a process there is nobody to tell; "error" says so
+  child.send({ given } satisfies Order, () => undefined);
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
       process.stderr.write(`mxallowd: not ready within ${READY_TIMEOUT_MS / 1000} s, giving up\n`);
@@ -60,5 +79,6 @@ export async function reportStart(exitStatus: number): Promise<void> {
   await new Promise<void>((resolve) => {
     if (process.send?.(message, undefined, undefined, () => resolve()) === undefined) resolve();
   });
+  process.removeAllListeners('disconnect');
   if (process.connected) process.disconnect();
 }

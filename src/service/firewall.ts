@@ -1,7 +1,10 @@
 import type { Config } from '../config/config.js';
+import type { CaptureReport, QueueReport, TableReport } from '../control/protocol.js';
+import type { PrefixText } from '../packet/address.js';
 import type { Observation, Undecoded } from '../packet/observation.js';
 import type { Tracker, TrackerConfig } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
+import type { FirewallTexts } from '../table/table.js';
 import type { Clock } from './clock.js';
 import type { Judgement } from './judge.js';
 import type { Line } from './messages.js';
@@ -12,6 +15,8 @@ export interface Core {
   readonly config: Config;
   readonly tracker: Tracker;
   readonly clock: Clock;
+  /** entries of an earlier run whose time is over: they are not to be adopted */
+  readonly expired: ReadonlySet<PrefixText>;
   /** Judges a packet, logs the decision, and sees to the entry's end. */
   judge(decoded: Observation | Undecoded): Judgement;
   /** The firewall has room for so many entries only. */
@@ -42,8 +47,21 @@ export interface Firewall {
   /** The engine has taken over another configuration. */
   reconfigured(before: Config): void;
   logStatistics(): void;
+  /** How it is doing. */
+  report(): FirewallReport;
+  /** What the firewall says of itself. */
+  inspect(): Promise<FirewallTexts>;
   /** Writes out what is pending and lets go; never throws. */
   stop(withinMs: number): Promise<void>;
+}
+
+/** How a firewall is doing: pf has a capture and a table, netfilter a queue. */
+export interface FirewallReport {
+  /** whether packets can come at all */
+  readonly isOpen: boolean;
+  readonly capture: CaptureReport | undefined;
+  readonly table: Omit<TableReport, 'pfEnabled'> | undefined;
+  readonly queue: QueueReport | undefined;
 }
 
 /** A start that failed, in words for the administrator, with the exit status for it (sysexits). */

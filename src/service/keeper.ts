@@ -25,6 +25,8 @@ export interface KeeperParts<T extends Kept> {
   readonly meanwhile: string;
   readonly say: (line: Line) => void;
   readonly clock: Clock;
+  /** is told when it is lost, where it cannot be opened again; absent: it is opened again */
+  readonly giveUp?: (why: string) => void;
 }
 
 const FIRST_REOPEN_MS = 1000;
@@ -50,6 +52,11 @@ export class Keeper<T extends Kept> {
     return this.thing?.description ?? `no ${this.parts.name}`;
   }
 
+  /** whether it is open now, as far as known */
+  get isOpen(): boolean {
+    return this.openedMs !== undefined && !this.closed;
+  }
+
   /** Opens it for the first time; what goes wrong is thrown. */
   async open(): Promise<void> {
     await this.parts.open(
@@ -68,6 +75,12 @@ export class Keeper<T extends Kept> {
 
   private reopenLater(why: string): void {
     if (this.closed || this.cancelReopen !== undefined) return;
+    if (this.parts.giveUp !== undefined) {
+      this.closed = true;
+      this.openedMs = undefined;
+      this.parts.giveUp(why);
+      return;
+    }
     const { clock, name, meanwhile, say } = this.parts;
     // one that has lived for long has earned a quick try
     const livedMs = this.openedMs === undefined ? 0 : clock.monotonicMs() - this.openedMs;

@@ -110,6 +110,13 @@ export function noPoolReason({ reason, about, spf }: PoolVerdict & { kind: 'no-p
   }[reason];
 }
 
+/** An operator has let somebody in. */
+export function allowedLine(entry: Entry, seconds: number): Line {
+  const source = formatPrefix(entry.prefix);
+  const message = `Adding ${source} to whitelist: by hand, for ${seconds} s`;
+  return { level: 'info', message, fields: { event: 'allowed', source, seconds } };
+}
+
 /** An entry that has gone. */
 export function removalLine(entry: Entry, reason: RemovalReason): Line {
   const prefix = formatPrefix(entry.prefix);
@@ -117,6 +124,10 @@ export function removalLine(entry: Entry, reason: RemovalReason): Line {
   if (reason === 'timeout') {
     const message = `Cleaning ${prefix} (RDNS: ${name}) from whitelist (timeout)`;
     return { level: 'info', message, fields: { event: 'expiry', source: prefix, reason, admissions } };
+  }
+  if (reason === 'forgotten') {
+    const message = `Cleaning ${prefix} (RDNS: ${name}) from whitelist (taken out by hand)`;
+    return { level: 'info', message, fields: { event: 'forgotten', source: prefix, reason, admissions } };
   }
   const message = `Cleaning ${prefix} (RDNS: ${name}) from whitelist (no room: max-entries is reached)`;
   return { level: 'warn', message, fields: { event: 'eviction', source: prefix, reason, admissions } };

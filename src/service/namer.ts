@@ -138,7 +138,7 @@ export class Namer {
     const entry = tracker.find(source);
     if (entry === undefined || first === undefined) return;
     if (entry.name !== first.name) say(resolvedLine(source, first.name));
-    entry.name = first.name;
+    tracker.setName(entry, first.name);
     if (!config.noRdnsWhitelist) this.admitOthers(source, entry, names);
     if (config.noPool) return;
     const domains = [...(await poolDomains(answer, source)).keys()].slice(0, MOST_DOMAINS);
@@ -157,7 +157,7 @@ export class Namer {
     for (const [address, name] of companions(source, names, ours)) {
       const added = tracker.admit(address, 'name', clock.monotonicMs(), entry.deadlineMs, entry);
       if (added === undefined) continue;
-      added.name = name;
+      tracker.setName(added, name);
       say(namedLine(added, name));
     }
     admitted();
@@ -175,7 +175,7 @@ export class Namer {
     const nowMs = clock.monotonicMs();
     const added = tracker.admit(source, 'pool', nowMs, nowMs + this.parts.config().whitelistTime * 1000);
     if (added === undefined) return;
-    added.name = verdict.name;
+    tracker.setName(added, verdict.name);
     say(pooledLine(added, verdict.name, verdict.domain));
     admitted();
   }

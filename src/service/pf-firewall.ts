@@ -4,11 +4,11 @@ import { formatPrefix, type PrefixText } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Frame } from '../packet/frame.js';
 import { decode } from '../packet/observation.js';
-import type { Table, TableEntry } from '../table/table.js';
+import type { FirewallTexts, Table, TableEntry } from '../table/table.js';
 import { TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
 import type { Decision } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
-import { type Core, type Firewall, StartError } from './firewall.js';
+import { type Core, type Firewall, type FirewallReport, StartError } from './firewall.js';
 import { Keeper } from './keeper.js';
 import { captureLine, foreignLine, writerLine } from './messages.js';
 import { Exit } from './sysexits.js';
@@ -18,14 +18,16 @@ export interface PfParts {
   readonly table: Table;
   /** makes a live source, not yet opened; called again when the capture has died */
   readonly makeSource: (config: Config) => Promise<FrameSource>;
+  /** is told when the capture has died, where it cannot be opened again; absent: it is opened again */
+  readonly captureLost?: (why: string) => void;
 }
 
 /** Between two comparisons of the table with the whitelist. */
 const COMPARE_EVERY_MS = 5 * 60_000;
 /** A refused SYN shows that the table has lost an entry; no sooner than this after the last comparison. */
 const COMPARE_AGAIN_MS = 10_000;
-/** For what is pending when the capture cannot be opened. */
-const ABANDON_MS = 1000;
+/** Frames that are kept until the table has been read. */
+const MOST_EARLY = 4096;
 /** An entry older than this should be in the table. */
 const SETTLED_MS = 5000;
 
@@ -39,6 +41,10 @@ export class PfFirewall implements Firewall {
   private foreign = 0;
   private droppedBefore = 0;
   private allowed: ReadonlySet<PrefixText>;
+  /** frames that came before the table was read; undefined from then on */
+  private early: Frame[] | undefined = [];
+  private failedCalls = 0;
+  private lastError: string | undefined;
 
   constructor(
     private readonly core: Core,
@@ -66,6 +72,7 @@ export class PfFirewall implements Firewall {
       meanwhile: 'nobody new is let in',
       say: (line) => core.say(line),
       clock,
+      ...(parts.captureLost === undefined ? {} : { giveUp: parts.captureLost }),
     });
   }
 
@@ -73,26 +80,29 @@ export class PfFirewall implements Firewall {
     return `${this.capture.description}, table ${this.parts.table.description}`;
   }
 
-  prepare(): Promise<void> {
-    return Promise.resolve();
+  async prepare(): Promise<void> {
+    try {
+      await this.capture.open();
+    } catch (error) {
+      await this.capture.close();
+      if (!(error instanceof CaptureError)) throw error;
+      throw captureError(error);
+    }
   }
 
   async start(): Promise<void> {
     for (const prefix of this.allowed) this.writer.want(prefix);
     const reply = await this.writer.start();
     if (!reply.ok) {
+      await this.capture.close();
       throw tableError(this.core.config, this.parts.table.description, reply.failure, reply.message);
     }
     this.comparedAtMs = this.core.clock.monotonicMs();
     this.core.entriesAdopted();
     this.armCompare();
-    try {
-      await this.capture.open();
-    } catch (error) {
-      await this.stop(ABANDON_MS);
-      if (!(error instanceof CaptureError)) throw error;
-      throw captureError(error);
-    }
+    const early = this.early ?? [];
+    this.early = undefined;
+    for (const frame of early) this.onFrame(frame);
   }
 
   added(entry: Entry): void {
@@ -119,6 +129,29 @@ export class PfFirewall implements Firewall {
     this.core.say(captureLine(this.statistics()));
   }
 
+  report(): FirewallReport {
+    const { table } = this.parts;
+    const { failingSince, tableSize, room, pending } = this.writer;
+    return {
+      isOpen: this.capture.isOpen,
+      capture: { description: this.capture.description, ...this.statistics() },
+      table: {
+        description: table.description,
+        entries: tableSize,
+        pending,
+        failedCalls: this.failedCalls,
+        failingForMs: failingSince === undefined ? undefined : this.core.clock.monotonicMs() - failingSince,
+        lastError: this.lastError,
+        room: Number.isFinite(room) ? room : undefined,
+      },
+      queue: undefined,
+    };
+  }
+
+  inspect(): Promise<FirewallTexts> {
+    return this.parts.table.inspect();
+  }
+
   async stop(withinMs: number): Promise<void> {
     this.cancelCompare?.();
     const [unwritten] = await Promise.all([this.writer.close(withinMs), this.capture.close()]);
@@ -133,7 +166,7 @@ export class PfFirewall implements Firewall {
 
   private sink(lost: (why: string) => void): FrameSink {
     return {
-      frame: (frame) => this.onFrame(frame),
+      frame: (frame) => (this.early === undefined ? this.onFrame(frame) : keepEarly(this.early, frame)),
       notice: (text, severity) => {
         const level = severity === 'warning' ? 'warn' : 'info';
         this.core.say({ level, message: escapeText(text), fields: { event: 'capture-notice' } });
@@ -161,6 +194,7 @@ export class PfFirewall implements Firewall {
   private judgeTableEntry(entry: TableEntry): Verdict {
     const { tracker, clock, config } = this.core;
     if (!tracker.isEntrySized(entry.prefix)) return 'leave';
+    if (this.core.expired.has(formatPrefix(entry.prefix))) return 'delete';
     const lifeMs = config.whitelistTime * 1000;
     const ageMs = entry.clearedAtMs === undefined ? 0 : Math.max(0, clock.wallMs() - entry.clearedAtMs);
     const origin = this.comparedAtMs === 0 ? 'adopted' : 'manual';
@@ -170,6 +204,10 @@ export class PfFirewall implements Firewall {
   private onWriter(event: WriterEvent): void {
     const line = writerLine(event, `pf table ${this.parts.table.description}`);
     if (line !== undefined) this.core.say(line);
+    if (event.kind === 'failed') {
+      this.failedCalls++;
+      this.lastError = escapeText(event.reply.message);
+    }
     if (event.kind !== 'compared') return;
     if (event.foreign > this.foreign) {
       this.core.say(foreignLine(event.foreign, this.parts.table.description));
@@ -210,6 +248,13 @@ export class PfFirewall implements Firewall {
       this.armCompare();
     });
   }
+}
+
+/** Its bytes will be overwritten: a copy is kept. */
+function keepEarly(early: Frame[], frame: Frame): void {
+  if (early.length >= MOST_EARLY) return;
+  const { data, offset, captureLength } = frame;
+  early.push({ ...frame, data: new Uint8Array(data.subarray(offset, offset + captureLength)), offset: 0 });
 }
 
 function tableError(config: Config, table: string, failure: string, message: string): StartError {

@@ -1,15 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { loadLibc, type NativeFunction } from '../native/libc.js';
 import { StartError } from './firewall.js';
 import { Exit } from './sysexits.js';
-
-/** A user of this system. */
-export interface SystemUser {
-  readonly name: string;
-  readonly uid: number;
-  readonly gid: number;
-}
+import type { SystemUser } from './users.js';
 
 /** Node's types leave it out. */
 type Process = typeof process & { initgroups(user: string, extraGroup: number): void };
@@ -38,36 +31,55 @@ const SECCOMP_FILTER_FLAG_TSYNC = 1;
 /** BPF_RET | BPF_K, SECCOMP_RET_ALLOW */
 const ALLOW_ALL = { code: 0x06, k: 0x7fff_0000 };
 
-/** A name service that does not answer must not hold us up. */
-const LOOK_UP_MS = 5000;
-
 /**
- * Looks a user up, wherever the system keeps its users.
- * @returns undefined when there is none of this name
- * @throws StartError when that cannot be found out
- */
-export function findUser(name: string): SystemUser | undefined {
-  const ask = (what: '-u' | '-g'): number | undefined => {
-    const { status, stdout, error } = spawnSync('id', [what, '--', name], {
-      encoding: 'latin1',
-      timeout: LOOK_UP_MS,
-    });
-    if (error !== undefined) throw failure(`id(1), which knows users: ${error.message}`);
-    return status === 0 ? Number(stdout) : undefined;
-  };
-  const uid = ask('-u');
-  const gid = ask('-g');
-  return uid === undefined || gid === undefined ? undefined : { name, uid, gid };
-}
-
-/**
- * Gives up root for good, on Linux, in all threads. Some capabilities stay in this thread; a child process inherits
- * none of them, and no thread can gain anything by running a set-user-ID program.
- * @param keep - capability numbers (linux/capability.h)
+ * Gives up root for good, with all supplementary groups but the user's own.
+ * @param keep - capabilities that stay, on Linux (numbers of linux/capability.h)
  * @throws StartError when root could not be given up, or could be had again
  */
 export async function becomeUser(user: SystemUser, keep: readonly number[]): Promise<void> {
   if (user.uid === 0) throw failure(`user "${user.name}" is root`);
+  if (process.platform === 'linux') return becomeUserOnLinux(user, keep);
+  changeIds(user);
+  verifyIds(user);
+}
+
+function changeIds(user: SystemUser): void {
+  become('initgroups', () => (process as Process).initgroups(user.name, user.gid));
+  become('setgid', () => process.setgid?.(user.gid));
+  become('setuid', () => process.setuid?.(user.uid));
+}
+
+/** setuid(2) and setgid(2) of a root process change real, effective and saved ID: none may come back. */
+function verifyIds(user: SystemUser): void {
+  const ids = [process.getuid?.(), process.geteuid?.(), process.getgid?.(), process.getegid?.()];
+  const isOurs = ids.every((id, i) => id === (i < 2 ? user.uid : user.gid));
+  if (!isOurs) throw failure('the process has kept its user or group');
+  if (process.getgroups?.().includes(0) === true) throw failure('the process has kept group 0');
+  verifyGone();
+}
+
+function verifyGone(): void {
+  const ways = [
+    () => process.setuid?.(0),
+    () => process.seteuid?.(0),
+    () => process.setgid?.(0),
+    () => process.setegid?.(0),
+  ];
+  for (const way of ways) {
+    try {
+      way();
+    } catch {
+      continue;
+    }
+    throw failure('it can be had again');
+  }
+}
+
+/**
+ * The same on Linux, in all threads. Some capabilities stay in this thread; a child process inherits none of them, and
+ * no thread can gain anything by running a set-user-ID program.
+ */
+async function becomeUserOnLinux(user: SystemUser, keep: readonly number[]): Promise<void> {
   const system = await loadSystem();
   const kept = keep.filter(isPermitted);
   for (let capability = 0; capability < MOST_CAPABILITIES; capability++) {
@@ -75,9 +87,7 @@ export async function becomeUser(user: SystemUser, keep: readonly number[]): Pro
     if (system.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) !== 0) break;
   }
   check('prctl(PR_SET_KEEPCAPS)', system.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
-  become('initgroups', () => (process as Process).initgroups(user.name, user.gid));
-  become('setgid', () => process.setgid?.(user.gid));
-  become('setuid', () => process.setuid?.(user.uid));
+  changeIds(user);
   limit(system, kept);
   verify(kept, user);
 }
@@ -195,13 +205,7 @@ function verify(keep: readonly number[], user?: SystemUser): void {
     const isOurs = ids.length === 8 && ids.every((id, i) => id === (i < 4 ? user.uid : user.gid));
     if (!isOurs) throw failure('a thread has kept its user');
   }
-  if (user === undefined) return;
-  try {
-    process.setuid?.(0);
-  } catch {
-    return;
-  }
-  throw failure('it can be had again');
+  if (user !== undefined) verifyGone();
 }
 
 function check(call: string, result: unknown): void {

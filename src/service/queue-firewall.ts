@@ -6,9 +6,10 @@ import { PacketQueue, type QueueRange } from '../netfilter/queue.js';
 import { formatAddress } from '../packet/address.js';
 import { decodeAddresses, decodePacket, type UndecodedReason } from '../packet/observation.js';
 import { Direction } from '../packet/pflog.js';
+import type { FirewallTexts } from '../table/table.js';
 import type { UnjudgedReason } from '../tracker/tracker.js';
 import { answeringFakes } from './fake-listener.js';
-import { type Core, type Firewall, StartError } from './firewall.js';
+import { type Core, type Firewall, type FirewallReport, StartError } from './firewall.js';
 import type { Judgement } from './judge.js';
 import { Keeper } from './keeper.js';
 import { type Line, queueLine } from './messages.js';
@@ -113,6 +114,17 @@ export class QueueFirewall implements Firewall {
   logStatistics(): void {
     const statistics = this.queue.current?.queue.statistics();
     if (statistics !== undefined) this.core.say(queueLine(statistics));
+  }
+
+  report(): FirewallReport {
+    const statistics = this.queue.current?.queue.statistics();
+    const nothing = { received: 0, accepted: 0, dropped: 0, lost: 0, full: undefined, waiting: undefined };
+    const queue = { description: this.queue.description, ...(statistics ?? nothing) };
+    return { isOpen: this.queue.isOpen, capture: undefined, table: undefined, queue };
+  }
+
+  inspect(): Promise<FirewallTexts> {
+    return Promise.resolve({ info: undefined, rules: undefined });
   }
 
   async stop(): Promise<void> {

@@ -1,5 +1,5 @@
 import { parsePrefix, type PrefixText } from '../packet/address.js';
-import type { Table, TableEntry, TableLimits, TableReply } from './table.js';
+import type { FirewallTexts, Table, TableEntry, TableLimits, TableReply } from './table.js';
 
 /** A table without a firewall: for replays, and to try things out. */
 export class MemoryTable implements Table {
@@ -42,6 +42,10 @@ export class MemoryTable implements Table {
 
   limits(): Promise<TableLimits | undefined> {
     return Promise.resolve(undefined);
+  }
+
+  inspect(): Promise<FirewallTexts> {
+    return Promise.resolve({ info: undefined, rules: undefined });
   }
 
   abort(): void {

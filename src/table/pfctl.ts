@@ -9,7 +9,7 @@ import {
   ShowParser,
   sumOtherTables,
 } from './pfctl-output.js';
-import type { Table, TableEntry, TableLimits, TableReply } from './table.js';
+import type { FirewallTexts, Table, TableEntry, TableLimits, TableReply } from './table.js';
 
 /** What pfctl is told, and how long it may take. */
 export interface PfctlSettings {
@@ -30,6 +30,8 @@ const LITERAL = /^(?:\d+\.\d+\.\d+\.\d+|[0-9a-f:]*:[0-9a-f:.]+)(?:\/(\d{1,3}))?$
 
 /** Time for many addresses (50,000 took 1.9 s on an emulated CPU), on top of the time for a call. */
 const ADDRESSES_PER_SECOND = 1000;
+/** Characters of rules and the like that are read at the most. */
+const MOST_TEXT = 1 << 20;
 /** `show` does not know beforehand how many there are. */
 const SHOW_ALLOWANCE = 20_000;
 
@@ -40,8 +42,7 @@ export class PfctlTable implements Table {
   private started = 0;
 
   constructor(private readonly settings: PfctlSettings) {
-    const { table, anchor } = settings;
-    this.description = anchor === '' ? `<${table}>` : `<${table}> of anchor "${anchor}"`;
+    this.description = tableDescription(settings);
   }
 
   /** number of times that pfctl has been started */
@@ -59,9 +60,19 @@ export class PfctlTable implements Table {
 
   async show(entry: (entry: TableEntry) => void): Promise<TableReply> {
     const parser = new ShowParser(entry, () => undefined);
-    const end = await this.run(['-v', '-T', 'show'], '', SHOW_ALLOWANCE, (line) => parser.line(line));
-    if (end.kind === 'exit' && end.status === 0) parser.finish();
-    return reply(this.settings.path, end);
+    const reply = await this.showLines((line) => parser.line(line));
+    if (reply.ok) parser.finish();
+    return reply;
+  }
+
+  /** The same as pfctl prints it, for {@link ShowParser}: a line at a time, without its newline. */
+  async showLines(line: (text: string) => void): Promise<TableReply> {
+    return reply(this.settings.path, await this.run(['-v', '-T', 'show'], '', SHOW_ALLOWANCE, line));
+  }
+
+  async inspect(): Promise<FirewallTexts> {
+    const anchor = this.settings.anchor === '' ? [] : ['-a', this.settings.anchor];
+    return { info: await this.text(['-s', 'info']), rules: await this.text([...anchor, '-s', 'rules']) };
   }
 
   async limits(): Promise<TableLimits | undefined> {
@@ -97,7 +108,9 @@ export class PfctlTable implements Table {
 
   private async text(args: readonly string[]): Promise<string | undefined> {
     let stdout = '';
-    const end = await this.spawn(args, '', 0, (line) => (stdout += `${line}\n`));
+    const end = await this.start(args, '', 0, (line) => {
+      if (stdout.length < MOST_TEXT) stdout += `${line}\n`;
+    }).ended;
     return end.kind === 'exit' && end.status === 0 ? stdout : undefined;
   }
 
@@ -107,9 +120,21 @@ export class PfctlTable implements Table {
     addresses: number,
     stdoutLine?: (line: string) => void,
   ): Promise<ChildEnd> {
+    this.running = this.start(args, stdin, addresses, stdoutLine);
+    const end = await this.running.ended;
+    this.running = undefined;
+    return end;
+  }
+
+  private start(
+    args: readonly string[],
+    stdin: string,
+    addresses: number,
+    stdoutLine?: (line: string) => void,
+  ): RunningChild {
     const { path, timeoutMs } = this.settings;
     this.started++;
-    this.running = runChild({
+    return runChild({
       path,
       args,
       environment: ENVIRONMENT,
@@ -117,10 +142,12 @@ export class PfctlTable implements Table {
       timeoutMs: timeoutMs + (addresses / ADDRESSES_PER_SECOND) * 1000,
       ...(stdoutLine === undefined ? {} : { stdoutLine }),
     });
-    const end = await this.running.ended;
-    this.running = undefined;
-    return end;
   }
+}
+
+/** A table's name, with its anchor, for people. */
+export function tableDescription({ table, anchor }: Pick<PfctlSettings, 'table' | 'anchor'>): string {
+  return anchor === '' ? `<${table}>` : `<${table}> of anchor "${anchor}"`;
 }
 
 /** Whether a text is a literal address, or a network that is not half the world. */

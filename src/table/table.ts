@@ -60,6 +60,16 @@ export interface Table {
   show(entry: (entry: TableEntry) => void): Promise<TableReply>;
   /** Undefined when the firewall does not tell. */
   limits(): Promise<TableLimits | undefined>;
+  /** What the firewall says of itself, for people who ask; may run beside another command. */
+  inspect(): Promise<FirewallTexts>;
   /** Ends the command that is running, at once. */
   abort(): void;
+}
+
+/** What pfctl printed; undefined where it failed. */
+export interface FirewallTexts {
+  /** `pfctl -s info` */
+  readonly info: string | undefined;
+  /** `pfctl -s rules` */
+  readonly rules: string | undefined;
 }

@@ -69,8 +69,8 @@ export type Decision =
     }
   | { readonly kind: 'unjudged'; readonly reason: UnjudgedReason };
 
-/** Why an entry ceased to be: its time was over, or it had to make room. */
-export type RemovalReason = 'timeout' | 'no-room';
+/** Why an entry ceased to be: its time was over, it had to make room, or an operator took it out. */
+export type RemovalReason = 'timeout' | 'no-room' | 'forgotten';
 
 /** Who wants to know of entries that come and go: the table's side, and the log. */
 export interface EntryListener {
@@ -97,6 +97,18 @@ export interface Counters {
   named: number;
   /** entries for members of a pool */
   pooled: number;
+}
+
+/** What is known of an entry from an earlier run. */
+export interface RestoredEntry {
+  readonly prefix: Prefix;
+  readonly origin: Origin;
+  readonly addedMs: number;
+  readonly deadlineMs: number;
+  readonly lastAttemptMs: number;
+  readonly attempts: number;
+  readonly admissions: number;
+  readonly name: string | undefined;
 }
 
 const unjudged = new Map<UnjudgedReason, Decision>();
@@ -250,6 +262,83 @@ export class Tracker {
   }
 
   /**
+   * Takes in an entry of an earlier run, with what was known of it. The listener hears of it as of any other.
+   * @param saved - times are this run's monotonic milliseconds, and may be negative
+   */
+  restore(saved: RestoredEntry): void {
+    while (this.whitelist.size >= this.config.maxEntries && this.evict());
+    const { prefix, origin, addedMs, deadlineMs, admissions } = saved;
+    const entry = this.whitelist.add(prefix, origin, addedMs, deadlineMs, admissions);
+    entry.attempts = saved.attempts;
+    entry.lastAttemptMs = saved.lastAttemptMs;
+    entry.name = saved.name;
+    this.listener.added(entry);
+  }
+
+  /** Takes over what was counted in earlier runs. */
+  restoreCounters(counters: Counters): void {
+    Object.assign(this.counters, counters);
+  }
+
+  /**
+   * An operator lets an address in. If it is an entry already it becomes a manual one and lives at least as long.
+   * @param prefix - no wider than what is stored of a sender
+   */
+  allow(
+    prefix: Prefix,
+    nowMs: number,
+    deadlineMs: number,
+  ): { readonly entry: Entry; readonly wasThere: boolean } {
+    const known = this.whitelist.get(prefix);
+    if (known !== undefined) {
+      this.whitelist.makeManual(known, deadlineMs);
+      return { entry: known, wasThere: true };
+    }
+    return { entry: this.add(prefix, 'manual', nowMs, deadlineMs), wasThere: false };
+  }
+
+  /** An operator takes an entry out. */
+  forget(entry: Entry): void {
+    this.whitelist.remove(entry);
+    this.listener.removed(entry, 'forgotten');
+  }
+
+  /** Notes the confirmed name of an entry. */
+  setName(entry: Entry, name: string): void {
+    this.whitelist.setName(entry, name);
+  }
+
+  /** Whether a configured network admits an address at all times. */
+  isAlwaysAllowed(address: Address): boolean {
+    return this.allowed.match(address) !== undefined;
+  }
+
+  /** What an address is for us. */
+  roleOf(address: Address): Role | undefined {
+    return this.roles.match(address);
+  }
+
+  /** What is stored of a sender. */
+  entryPrefix(address: Address): Prefix {
+    return prefixOf(address, this.prefixLength(address));
+  }
+
+  /** Begins to note what changes, for {@link takeChanges}. */
+  keepChanges(): void {
+    this.whitelist.keepChanges();
+  }
+
+  /** number of changes that wait to be taken, about */
+  get changeCount(): number {
+    return this.whitelist.changeCount;
+  }
+
+  /** Takes the next changes: prefixes that have gone, and entries that are new or another now. */
+  takeChanges(most: number): ReturnType<Whitelist['takeChanges']> {
+    return this.whitelist.takeChanges(most);
+  }
+
+  /**
    * Whether a prefix can be an entry: no wider than any configuration stores. Not than this one does: what another
    * configuration has put into the table must expire, too.
    */
@@ -260,6 +349,11 @@ export class Tracker {
   /** The entry that an address falls under. */
   find(address: Address): Entry | undefined {
     return this.whitelist.entry(this.whitelist.match(familyOf(address), ...addressWords(address)));
+  }
+
+  /** The entry of exactly this prefix. */
+  get(prefix: Prefix): Entry | undefined {
+    return this.whitelist.get(prefix);
   }
 
   /** All entries, in no particular order. */
@@ -288,7 +382,7 @@ export class Tracker {
     }
     if (this.isAllowed(observation)) return { kind: 'attempt', reason: 'always-allowed', entry: undefined };
     const { source } = observation;
-    const entry = this.add(prefixOf(source, this.prefixLength(source)), 'attempt', nowMs, deadlineMs);
+    const entry = this.add(this.entryPrefix(source), 'attempt', nowMs, deadlineMs);
     return { kind: 'attempt', reason: 'new-entry', entry };
   }
 

@@ -1,4 +1,5 @@
-import type { Family, Prefix } from '../packet/address.js';
+import { type Family, formatPrefix, type Prefix, type PrefixText } from '../packet/address.js';
+import { Changes } from './changes.js';
 import { Deadlines, type Timed } from './deadlines.js';
 import { PrefixMap } from './prefix-map.js';
 import type { HashKey } from './siphash.js';
@@ -16,14 +17,14 @@ export class Entry implements Timed {
   attempts: number;
   queuedMs: number;
   heapIndex = -1;
-  /** its confirmed name in DNS, once that is known */
+  /** its confirmed name in DNS, once that is known; set by {@link Whitelist.setName} */
   name: string | undefined;
   /** the entry that it was made for, of origin `name` or `pool` */
   parent: Entry | undefined;
 
   constructor(
     readonly prefix: Prefix,
-    readonly origin: Origin,
+    public origin: Origin,
     readonly addedMs: number,
     public deadlineMs: number,
     private readonly counts: AdmissionCounts,
@@ -50,6 +51,22 @@ interface Line {
 const NONE = -1;
 const FIRST_CAPACITY = 64;
 
+/** Who goes first when there is no room. */
+const Rank = {
+  /** came by an attempt of its own, or was in the table */
+  OWN: 0,
+  /** came by somebody else's attempt */
+  EXTRA: 1,
+  /** an operator let it in */
+  MANUAL: 2,
+} as const;
+type Rank = (typeof Rank)[keyof typeof Rank];
+
+function rankOf(origin: Origin): Rank {
+  if (origin === 'manual') return Rank.MANUAL;
+  return origin === 'name' || origin === 'pool' ? Rank.EXTRA : Rank.OWN;
+}
+
 /**
  * What an admission changes, in flat arrays: how often an entry was used, and its neighbours in the order in which
  * entries are given up. Apart from the entries, so that a flood of admissions does not go through all of memory.
@@ -58,23 +75,29 @@ class AdmissionCounts {
   private admissions = new Uint32Array(FIRST_CAPACITY);
   private older = new Int32Array(FIRST_CAPACITY);
   private newer = new Int32Array(FIRST_CAPACITY);
-  /** 1 for entries that did not come by an attempt of their own */
-  private extra = new Uint8Array(FIRST_CAPACITY);
+  private ranks = new Uint8Array(FIRST_CAPACITY);
   /** those of them that were never admitted */
   private readonly extras: Line = { head: NONE, tail: NONE };
   /** never admitted, least recently tried first */
   private readonly unused: Line = { head: NONE, tail: NONE };
-  /** admitted at least once, least recently tried first */
+  /** admitted at least once, or let in by hand; least recently tried first */
   private readonly used: Line = { head: NONE, tail: NONE };
 
   of(id: number): number {
     return this.admissions[id] ?? 0;
   }
 
-  add(id: number, isExtra: boolean): void {
+  add(id: number, rank: Rank, admissions: number): void {
     if (id >= this.admissions.length) this.grow();
-    this.admissions[id] = 0;
-    this.extra[id] = isExtra ? 1 : 0;
+    this.admissions[id] = admissions;
+    this.ranks[id] = rank;
+    this.append(this.lineOf(id), id);
+  }
+
+  /** Gives it another rank, as the last of its kind. */
+  rank(id: number, rank: Rank): void {
+    this.unlink(this.lineOf(id), id);
+    this.ranks[id] = rank;
     this.append(this.lineOf(id), id);
   }
 
@@ -83,7 +106,7 @@ class AdmissionCounts {
     const before = this.of(id);
     if (before === 0) this.unlink(this.lineOf(id), id);
     this.admissions[id] = before + 1;
-    if (before === 0) this.append(this.used, id);
+    if (before === 0) this.append(this.lineOf(id), id);
   }
 
   /** Makes it the last one to go of its kind. */
@@ -107,8 +130,8 @@ class AdmissionCounts {
   }
 
   private lineOf(id: number): Line {
-    if (this.of(id) > 0) return this.used;
-    return this.extra[id] === 1 ? this.extras : this.unused;
+    if (this.of(id) > 0 || this.ranks[id] === Rank.MANUAL) return this.used;
+    return this.ranks[id] === Rank.EXTRA ? this.extras : this.unused;
   }
 
   private append(line: Line, id: number): void {
@@ -137,7 +160,7 @@ class AdmissionCounts {
     this.admissions = bigger(this.admissions, new Uint32Array(capacity));
     this.older = bigger(this.older, new Int32Array(capacity));
     this.newer = bigger(this.newer, new Int32Array(capacity));
-    this.extra = bigger(this.extra, new Uint8Array(capacity));
+    this.ranks = bigger(this.ranks, new Uint8Array(capacity));
   }
 }
 
@@ -146,6 +169,7 @@ export class Whitelist {
   private readonly entries: PrefixMap<Entry>;
   private readonly deadlines = new Deadlines<Entry>();
   private readonly counts = new AdmissionCounts();
+  private readonly changes = new Changes();
 
   constructor(hashKey: HashKey) {
     this.entries = new PrefixMap(hashKey);
@@ -175,13 +199,53 @@ export class Whitelist {
     return this.entries.values();
   }
 
-  /** Adds an entry; the caller has checked that there is none for this prefix. */
-  add(prefix: Prefix, origin: Origin, nowMs: number, deadlineMs: number): Entry {
+  /**
+   * Adds an entry; the caller has checked that there is none for this prefix.
+   * @param admissions - how often it was used before, in an earlier run
+   */
+  add(prefix: Prefix, origin: Origin, nowMs: number, deadlineMs: number, admissions = 0): Entry {
     const make = (id: number): Entry => new Entry(prefix, origin, nowMs, deadlineMs, this.counts, id);
     const entry = this.entries.setWith(prefix, make);
     this.deadlines.add(entry);
-    this.counts.add(entry.id, origin === 'name' || origin === 'pool');
+    this.counts.add(entry.id, rankOf(origin), admissions);
+    this.changes.added(entry.id);
     return entry;
+  }
+
+  /** An operator has let it in: it is one of the last to go, and lives at least until `deadlineMs`. */
+  makeManual(entry: Entry, deadlineMs: number): void {
+    entry.origin = 'manual';
+    this.counts.rank(entry.id, Rank.MANUAL);
+    this.extend(entry, deadlineMs);
+    this.changes.changed(entry.id);
+  }
+
+  /** Notes the name of an entry in DNS. */
+  setName(entry: Entry, name: string): void {
+    if (entry.name === name) return;
+    entry.name = name;
+    this.changes.changed(entry.id);
+  }
+
+  /** Begins to note what changes, for {@link takeChanges}. */
+  keepChanges(): void {
+    this.changes.begin();
+  }
+
+  /** number of changes that wait to be taken, about */
+  get changeCount(): number {
+    return this.changes.size;
+  }
+
+  /**
+   * Takes the next changes: first prefixes that have gone, then entries that are new or another now.
+   * @param most - how many at the most
+   */
+  takeChanges(most: number): { readonly gone: PrefixText[]; readonly entries: Entry[] } {
+    const gone = this.changes.takeGone(most);
+    const ids = this.changes.takeChanged(most - gone.length);
+    const entries = ids.flatMap((id) => this.entries.item(id) ?? []);
+    return { gone, entries };
   }
 
   /** Notes a further attempt: the entry lives at least until `deadlineMs`. */
@@ -190,16 +254,20 @@ export class Whitelist {
     entry.lastAttemptMs = nowMs;
     this.extend(entry, deadlineMs);
     this.counts.touch(entry.id);
+    this.changes.changed(entry.id);
   }
 
   /** The entry lives at least until `deadlineMs`. */
   extend(entry: Entry, deadlineMs: number): void {
-    if (deadlineMs > entry.deadlineMs) entry.deadlineMs = deadlineMs;
+    if (deadlineMs <= entry.deadlineMs) return;
+    entry.deadlineMs = deadlineMs;
+    this.changes.changed(entry.id);
   }
 
   /** Notes an admission of the entry with this number. */
   use(id: number): void {
     this.counts.use(id);
+    this.changes.changed(id);
   }
 
   /** Its count of admissions can be read until the next entry is added. */
@@ -207,6 +275,7 @@ export class Whitelist {
     if (!this.entries.delete(entry.prefix)) return;
     this.deadlines.remove(entry);
     this.counts.remove(entry.id);
+    this.changes.removed(entry.id, () => formatPrefix(entry.prefix));
     // a child that lives on must not keep a whole line of ancestors in memory
     entry.parent = undefined;
   }

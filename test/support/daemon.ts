@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, type StdioOptions } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Frame } from '../../src/packet/frame.js';
@@ -35,25 +35,47 @@ export class Workplace {
   readonly tcpdump = join(this.folder, 'tcpdump');
   readonly config = join(this.folder, 'mxallowd.conf');
   readonly pidFile = join(this.folder, 'mxallowd.pid');
+  readonly controlSocket = join(this.folder, 'mxallowd.sock');
+  readonly stateFile = join(this.folder, 'state', 'state');
   private readonly fifo = join(this.folder, 'pflog');
   private pflog: number | undefined;
   private readonly daemons: Daemon[] = [];
 
   private constructor(readonly pfctl: PfctlStandIn) {
+    // an engine that is not root any more must get to its state file
+    chmodSync(this.folder, 0o755);
     execFileSync('mkfifo', [this.fifo]);
     writeFileSync(this.tcpdump, `#!/bin/sh\nexec cat '${this.fifo}'\n`, { mode: 0o755 });
     this.writeConfig([]);
     this.openPflog();
   }
 
-  static async create(): Promise<Workplace> {
-    return new Workplace(await PfctlStandIn.create());
+  /** @param user - see {@link Workplace.user} */
+  static async create(user = 'root'): Promise<Workplace> {
+    const place = new Workplace(await PfctlStandIn.create());
+    place.user = user;
+    place.writeConfig([]);
+    return place;
   }
+
+  /**
+   * Whom the daemon becomes when it is started as root: `root` for one process, anybody else for a monitor and an
+   * engine.
+   */
+  user = 'root';
 
   /** Writes the configuration file: the recordings' addresses, our stand-ins, and more lines. */
   writeConfig(lines: readonly string[], servers: readonly string[] = SERVERS): void {
     // without DNS
-    const common = [`pfctl ${this.pfctl.path}`, `tcpdump ${this.tcpdump}`, 'no-rdns-whitelist', 'no-pool'];
+    const common = [
+      `pfctl ${this.pfctl.path}`,
+      `tcpdump ${this.tcpdump}`,
+      `control-socket ${this.controlSocket}`,
+      `state-file ${this.stateFile}`,
+      `user ${this.user}`,
+      'no-rdns-whitelist',
+      'no-pool',
+    ];
     writeFileSync(this.config, [...servers, ...common, ...lines, ''].join('\n'));
   }
 

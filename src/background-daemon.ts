@@ -1,0 +1,13 @@
+import { runDaemon } from './commands/daemon.js';
+import { receiveOptions } from './service/background.js';
+import { Exit } from './service/sysexits.js';
+
+// The daemon, as the command that was typed has started it.
+
+// the terminal may go; the daemon goes on
+process.stdout.on('error', () => undefined);
+process.stderr.on('error', () => undefined);
+process.exitCode = Exit.SOFTWARE;
+
+const status = await runDaemon(await receiveOptions(), true);
+process.stdout.write('', () => process.exit(status));

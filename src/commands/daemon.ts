@@ -1,0 +1,219 @@
+import { fileURLToPath } from 'node:url';
+import type { Config, Given } from '../config/config.js';
+import { OPTIONS } from '../config/options.js';
+import type { Log, LogSettings } from '../log/log.js';
+import { openSmallLog } from '../log/small-log.js';
+import type { Reconfiguration } from '../monitor/messages.js';
+import { Monitor } from '../monitor/monitor.js';
+import { reportStart } from '../service/background.js';
+import { endOnBug } from '../service/bug.js';
+import { systemClock } from '../service/clock.js';
+import { StartError } from '../service/firewall.js';
+import { nodePath } from '../service/node-path.js';
+import { removePidFile, writePidFile } from '../service/pid-file.js';
+import { Exit } from '../service/sysexits.js';
+import { planUser, type UserPlan } from '../service/user-plan.js';
+import { PfctlTable } from '../table/pfctl.js';
+import { loadConfig, type LoadedConfig, printProblems } from './load-config.js';
+
+/** A pfctl call with few addresses takes some 10 ms. */
+const PFCTL_TIMEOUT_MS = 10_000;
+
+/** What the daemon consists of: one process that does all, or a monitor with its engine. */
+export interface Service {
+  /** @throws StartError when it cannot start */
+  start(): Promise<void>;
+  /** Reads the configuration again. */
+  reload(): void;
+  logStatistics(): void;
+  /** Writes out what is pending, and ends; also before the start is complete. */
+  stop(signal: string): Promise<void>;
+}
+
+type Loaded = Extract<LoadedConfig, { ok: true }>;
+
+/**
+ * Runs the daemon until a signal ends it.
+ * @param given - what the command line says
+ * @param inBackground - another process waits for us to be ready
+ * @returns exit status
+ */
+export async function runDaemon(given: readonly Given[], inBackground: boolean): Promise<number> {
+  const loaded = loadConfig(given, []);
+  if (!loaded.ok) {
+    printProblems(loaded.problems);
+    return loaded.exitStatus;
+  }
+  const status = await startDaemon(loaded, given, inBackground);
+  if (inBackground) await reportStart(typeof status === 'number' ? status : Exit.OK);
+  if (typeof status === 'number') return status;
+  if (inBackground) process.chdir('/');
+  return status.untilSignal();
+}
+
+/** @returns a daemon that is ready, or the exit status; the reason has been told */
+async function startDaemon(
+  loaded: Loaded,
+  given: readonly Given[],
+  inBackground: boolean,
+): Promise<Daemon | number> {
+  const { config } = loaded;
+  const readAgain = (): Reconfiguration => loadConfig(given, []);
+  let plan: UserPlan;
+  try {
+    plan = planUser(config, process.getuid?.(), process.platform);
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    process.stderr.write(`mxallowd: ${error.message}\n`);
+    return error.exitStatus;
+  }
+  const settings: LogSettings = {
+    destination: config.stdout ? 'stdout' : 'syslog',
+    format: config.logFormat,
+    level: config.quiet ? 'error' : config.logLevel,
+    trouble: (message) => void process.stderr.write(`mxallowd: ${message}\n`),
+  };
+  const isSplit = config.queueNum === undefined && plan.kind === 'become';
+  const log = isSplit ? openSmallLog(settings) : await openFullLog(settings);
+  endOnBug(log);
+  const service = isSplit
+    ? makeMonitor(loaded, plan, log, readAgain)
+    : await makeHost(loaded, plan, log, readAgain);
+  const daemon = new Daemon(config, log, service);
+  const status = await daemon.start(inBackground);
+  if (status === Exit.OK) return daemon;
+  await log.close();
+  return status;
+}
+
+function makeMonitor(
+  { config, remarks }: Loaded,
+  plan: UserPlan,
+  log: Log,
+  readAgain: () => Reconfiguration,
+): Service {
+  const engine = fileURLToPath(new URL('../engine.js', import.meta.url));
+  return new Monitor({
+    config,
+    remarks,
+    plan,
+    log,
+    clock: systemClock,
+    table: pfctlTable(config),
+    engine: [nodePath(), ...process.execArgv, engine],
+    readAgain,
+  });
+}
+
+/** One process does it all. What only it needs is loaded only then: the monitor stays small. */
+async function makeHost(
+  loaded: Loaded,
+  plan: UserPlan,
+  log: Log,
+  readAgain: () => Reconfiguration,
+): Promise<Service> {
+  const { SingleProcess } = await import('../service/single-process.js');
+  return new SingleProcess({ ...loaded, plan, log, readAgain, table: pfctlTable(loaded.config) });
+}
+
+async function openFullLog(settings: LogSettings): Promise<Log> {
+  return (await import('../log/log.js')).openLog(settings);
+}
+
+function pfctlTable({ pfctl, table, anchor }: Config): PfctlTable {
+  return new PfctlTable({ path: pfctl, table, anchor, timeoutMs: PFCTL_TIMEOUT_MS });
+}
+
+/** A service, its signals and its PID file. */
+class Daemon {
+  private pidFile: string | undefined;
+  private stopped: ((status: number) => void) | undefined;
+  private stopRequested: string | undefined;
+  private isReady = false;
+  private reloadRequested = false;
+
+  constructor(
+    private readonly config: Config,
+    private readonly log: Log,
+    private readonly service: Service,
+  ) {}
+
+  /** @returns EX_OK when the daemon is ready, else the exit status; the reason has been told */
+  async start(inBackground: boolean): Promise<number> {
+    // before anything else: until it is handled, SIGUSR1 makes Node open its debugger
+    process.on('SIGUSR1', () => this.service.logStatistics());
+    process.on('SIGHUP', () => this.reload());
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.requestStop(signal));
+
+    const pidFile = this.config.pidFile ?? (inBackground ? OPTIONS.pidFile.defaultText : undefined);
+    if (pidFile !== undefined) {
+      const written = writePidFile(pidFile, process.pid);
+      if (!written.ok)
+        return this.fail(written.message, written.reason === 'running' ? Exit.UNAVAILABLE : Exit.CANTCREAT);
+      this.pidFile = pidFile;
+    }
+    try {
+      await this.service.start();
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      this.removePidFile();
+      return this.fail(error.message, error.exitStatus);
+    }
+    this.isReady = true;
+    if (this.reloadRequested) this.reload();
+    return Exit.OK;
+  }
+
+  /** @returns exit status */
+  untilSignal(): Promise<number> {
+    return new Promise((resolve) => {
+      this.stopped = resolve;
+      if (this.stopRequested !== undefined) void this.stop(this.stopRequested);
+    });
+  }
+
+  private requestStop(signal: string): void {
+    if (this.stopRequested !== undefined) return;
+    this.stopRequested = signal;
+    if (!this.isReady) void this.abandonStart(signal);
+    else if (this.stopped !== undefined) void this.stop(signal);
+  }
+
+  /** A signal during the start: nothing is pending yet. */
+  private async abandonStart(signal: string): Promise<void> {
+    await this.service.stop(signal);
+    this.removePidFile();
+    await this.log.close();
+    process.exit(Exit.UNAVAILABLE);
+  }
+
+  private async stop(signal: string): Promise<void> {
+    await this.service.stop(signal);
+    this.removePidFile();
+    await this.log.close();
+    this.stopped?.(Exit.OK);
+  }
+
+  private reload(): void {
+    this.reloadRequested = !this.isReady;
+    if (this.isReady) this.service.reload();
+  }
+
+  private fail(message: string, status: number): number {
+    this.log.write('error', message, { event: 'start-failed' });
+    // with --stdout or in syslog it may not be where the administrator looks
+    process.stderr.write(`mxallowd: ${message}\n`);
+    return status;
+  }
+
+  private removePidFile(): void {
+    if (this.pidFile === undefined) return;
+    try {
+      removePidFile(this.pidFile, process.pid);
+    } catch (error) {
+      // without root the folder is not ours to write to; the next start takes the file over
+      const message = `the PID file ${this.pidFile} stays, for its folder is not ours: ${String(error)}`;
+      this.log.write('info', message, { event: 'pid-file' });
+    }
+  }
+}

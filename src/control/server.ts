@@ -1,0 +1,276 @@
+import { chmodSync, chownSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { Exit } from '../service/sysexits.js';
+import { type ControlRequest, type ControlReply, MOST_QUESTION } from './protocol.js';
+import { parseRequest } from './request.js';
+
+/** A question that cannot be answered, in words for people; its text is escaped. */
+export class ControlError extends Error {
+  override readonly name = 'ControlError';
+
+  constructor(
+    message: string,
+    /** sysexits */
+    readonly exitStatus: number,
+  ) {
+    super(message);
+  }
+}
+
+/** How an answer is given while it is made. */
+export interface Answering {
+  /** Sends an item; resolves when there is room for the next one. */
+  item(value: unknown): Promise<void>;
+  /** whether items would pile up now */
+  readonly isBehind: boolean;
+  /** Is aborted when nobody listens any more. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Answers a question.
+ * @throws ControlError
+ */
+export type ControlHandler = (request: ControlRequest, answering: Answering) => Promise<unknown>;
+
+/** Who may ask, and where. */
+export interface ControlPlace {
+  readonly path: string;
+  /** the group that may ask, beside the owner; undefined: the group that the process has */
+  readonly groupId: number | undefined;
+}
+
+/** A socket that cannot be made. */
+export class ControlSocketError extends Error {
+  override readonly name = 'ControlSocketError';
+
+  constructor(
+    message: string,
+    readonly kind: 'running' | 'not-writable',
+  ) {
+    super(message);
+  }
+}
+
+const MOST_CONNECTIONS = 16;
+/** Nothing said and nothing taken for so long: the connection is closed. */
+const IDLE_MS = 60_000;
+/** Bytes that may wait for a slow reader. */
+const MOST_WAITING = 1 << 16;
+const PROBE_MS = 2000;
+/** rw for the owner and the group */
+const SOCKET_UMASK = 0o117;
+
+/** The socket on which administrators ask the daemon. */
+export class ControlServer {
+  private readonly connections = new Set<Socket>();
+
+  private constructor(
+    private readonly server: Server,
+    private readonly place: ControlPlace,
+    private readonly handler: ControlHandler,
+  ) {
+    server.on('connection', (socket) => this.serve(socket));
+    // no descriptors left, for instance: the next one may get through
+    server.on('error', () => undefined);
+  }
+
+  /**
+   * Makes the socket, in place of one that a dead daemon has left behind.
+   * @throws ControlSocketError
+   */
+  static async listen(place: ControlPlace, handler: ControlHandler): Promise<ControlServer> {
+    await makeWay(place.path);
+    const server = createServer({ allowHalfOpen: true });
+    const control = new ControlServer(server, place, handler);
+    const before = process.umask(SOCKET_UMASK);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(place.path, () => {
+          server.off('error', reject);
+          resolve();
+        });
+      });
+      if (place.groupId !== undefined) chownSync(place.path, process.getuid?.() ?? 0, place.groupId);
+      chmodSync(place.path, 0o660);
+    } catch (error) {
+      server.close();
+      throw notWritable(place.path, error);
+    } finally {
+      process.umask(before);
+    }
+    return control;
+  }
+
+  /** Lets go of everybody, and takes the socket away where that is allowed. */
+  async close(): Promise<void> {
+    for (const socket of this.connections) socket.destroy();
+    await new Promise<void>((resolve) => this.server.close(() => resolve()));
+    removeSocket(this.place.path);
+  }
+
+  private serve(socket: Socket): void {
+    socket.on('error', () => socket.destroy());
+    if (this.connections.size >= MOST_CONNECTIONS) {
+      socket.end(line({ ok: false, exitStatus: Exit.UNAVAILABLE, message: 'too many connections' }));
+      return;
+    }
+    this.connections.add(socket);
+    const gone = new AbortController();
+    socket.once('close', () => {
+      this.connections.delete(socket);
+      gone.abort();
+    });
+    socket.setTimeout(IDLE_MS, () => socket.destroy());
+    let rest = '';
+    let isAnswering = false;
+    let hasEnded = false;
+    const next = (): void => {
+      const end = rest.indexOf('\n');
+      if (rest.length > MOST_QUESTION) this.refuse(socket, 'the question is too long');
+      else if (!isAnswering && end >= 0) {
+        isAnswering = true;
+        const question = rest.slice(0, end);
+        rest = rest.slice(end + 1);
+        void this.answer(socket, question, gone.signal).then(() => {
+          isAnswering = false;
+          if (!socket.destroyed) next();
+        });
+      } else if (!isAnswering && hasEnded) socket.end();
+    };
+    socket.setEncoding('utf8');
+    socket.on('data', (text: string) => {
+      rest += text;
+      next();
+    });
+    // whoever has asked and closed its side still gets the answer
+    socket.on('end', () => {
+      hasEnded = true;
+      next();
+    });
+  }
+
+  private refuse(socket: Socket, message: string): void {
+    socket.removeAllListeners('data').resume();
+    socket.end(line({ ok: false, exitStatus: Exit.USAGE, message }));
+  }
+
+  private async answer(socket: Socket, question: string, signal: AbortSignal): Promise<void> {
+    const request = parseRequest(question);
+    if (!request.ok) {
+      socket.write(line({ ok: false, exitStatus: Exit.USAGE, message: request.message }));
+      return;
+    }
+    try {
+      const result = await this.handler(request.value, new SocketAnswer(socket, signal));
+      if (!signal.aborted) socket.write(line({ ok: true, result }));
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof ControlError)) throw error;
+      socket.write(line({ ok: false, exitStatus: error.exitStatus, message: error.message }));
+    }
+  }
+}
+
+class SocketAnswer implements Answering {
+  constructor(
+    private readonly socket: Socket,
+    readonly signal: AbortSignal,
+  ) {}
+
+  get isBehind(): boolean {
+    return this.socket.writableLength > MOST_WAITING;
+  }
+
+  async item(value: unknown): Promise<void> {
+    const { socket, signal } = this;
+    if (signal.aborted || socket.write(line({ item: value }))) return;
+    await new Promise<void>((resolve) => {
+      const go = (): void => {
+        socket.off('drain', go);
+        socket.off('close', go);
+        resolve();
+      };
+      socket.once('drain', go);
+      socket.once('close', go);
+    });
+  }
+}
+
+function line(reply: ControlReply): string {
+  return `${JSON.stringify(reply)}\n`;
+}
+
+/** Takes away what a dead daemon has left; a living one, or something else, stays. */
+async function makeWay(path: string): Promise<void> {
+  const found = kindOf(path);
+  if (found === 'folder-missing') makeFolder(path);
+  if (found === 'other') {
+    throw new ControlSocketError(
+      `control-socket ${path}: there is something that is not a socket`,
+      'not-writable',
+    );
+  }
+  if (found !== 'socket') return;
+  if (await answers(path)) {
+    throw new ControlSocketError(`mxallowd is running already: it answers on ${path}`, 'running');
+  }
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    throw notWritable(path, error);
+  }
+}
+
+function kindOf(path: string): 'nothing' | 'folder-missing' | 'socket' | 'other' {
+  try {
+    return lstatSync(path).isSocket() ? 'socket' : 'other';
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw notWritable(path, error);
+  }
+  try {
+    lstatSync(dirname(path));
+    return 'nothing';
+  } catch {
+    return 'folder-missing';
+  }
+}
+
+/** The last folder only: a mistyped path is not to be made true. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(dirname(path), { mode: 0o755 });
+  } catch (error) {
+    throw notWritable(path, error);
+  }
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const finish = (does: boolean): void => {
+      socket.destroy();
+      resolve(does);
+    };
+    socket.setTimeout(PROBE_MS, () => finish(true));
+    socket.once('connect', () => finish(true));
+    socket.once('error', (error: NodeJS.ErrnoException) => finish(error.code === 'EAGAIN'));
+  });
+}
+
+function notWritable(path: string, error: unknown): ControlSocketError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const why = code === undefined ? message : `${code} (${message.split(/[:,] /)[1] ?? message})`;
+  return new ControlSocketError(`control-socket ${path} cannot be made: ${why}`, 'not-writable');
+}
+
+/** Takes a socket away, where that is allowed. */
+export function removeSocket(path: string): void {
+  try {
+    if (lstatSync(path).isSocket()) unlinkSync(path);
+  } catch {
+    // without root the folder is not ours: the next start finds that nobody answers
+  }
+}

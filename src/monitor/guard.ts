@@ -1,0 +1,219 @@
+import type { Config } from '../config/config.js';
+import {
+  type Family,
+  familyOf,
+  formatPrefix,
+  parsePrefix,
+  type Prefix,
+  type PrefixText,
+  WIDEST_ENTRY,
+} from '../packet/address.js';
+import { escapeText } from '../packet/escape.js';
+import type { FirewallTexts, TableLimits, TableReply } from '../table/table.js';
+import { type EngineRequest, MOST_PREFIXES, type MonitorMessage } from './messages.js';
+
+/** The table as the monitor uses it. */
+export interface GuardedTable {
+  add(prefixes: readonly PrefixText[]): Promise<TableReply>;
+  delete(prefixes: readonly PrefixText[]): Promise<TableReply>;
+  showLines(line: (text: string) => void): Promise<TableReply>;
+  limits(): Promise<TableLimits | undefined>;
+  inspect(): Promise<FirewallTexts>;
+  abort(): void;
+}
+
+/** Lines of the table's list in one message. */
+const LINES_AT_A_TIME = 500;
+/** What the table may have beyond max-entries: what is taken out next is still there. */
+const ON_THE_WAY = 2 * MOST_PREFIXES;
+/** Part of pf's limit that is never used: what it means to reach it is in docs/pf.md. */
+const USABLE = 0.95;
+/** A line of the list that is an entry, not a detail of one. */
+const ENTRY_LINE = /^ {2}[ !]\S/;
+
+/**
+ * Carries out what the engine asks for, after looking at it as if the engine were an enemy: only prefixes that could
+ * be a sender's or that the configuration allows, only so many of them, one request at a time.
+ */
+export class TableGuard {
+  /** prefixes that the configuration has let in since the start */
+  private readonly everAllowed = new Set<string>();
+  private allowed: ReadonlySet<string> = new Set();
+  private config: Config | undefined;
+  private held = 0;
+  private foreign = 0;
+  private room = Number.POSITIVE_INFINITY;
+  private running: Promise<void> | undefined;
+  private inspecting: Promise<FirewallTexts> | undefined;
+
+  /**
+   * @param send - to the engine
+   * @param refused - is told of every request that was not carried out, in words, escaped
+   */
+  constructor(
+    private readonly table: GuardedTable,
+    private readonly send: (message: MonitorMessage) => void,
+    private readonly refused: (why: string) => void,
+  ) {}
+
+  /** Takes over the configuration, which says what may be in the table. */
+  configure(config: Config): void {
+    this.config = config;
+    this.allowed = new Set(config.allow.map(formatPrefix));
+    for (const prefix of this.allowed) this.everAllowed.add(prefix);
+  }
+
+  /** Ends the table's command that is running. */
+  abort(): void {
+    this.table.abort();
+  }
+
+  /** Looks at a request and carries it out; the engine gets an answer in any case in which it can understand one. */
+  async handle(request: EngineRequest): Promise<void> {
+    const { id } = request;
+    if (request.request === 'inspect') return this.inspect(id);
+    if (this.running !== undefined) {
+      this.refuse(id, 'two requests at a time');
+      return;
+    }
+    this.running =
+      'prefixes' in request ? this.change(id, request.request, request.prefixes) : this.read(request);
+    await this.running;
+    this.running = undefined;
+  }
+
+  /** Resolves when nothing is under way: what an engine has asked for must not answer the next one. */
+  async idle(): Promise<void> {
+    await Promise.all([this.running, this.inspecting]);
+  }
+
+  private read({ id, request }: EngineRequest): Promise<void> {
+    return request === 'show' ? this.show(id) : this.limits(id);
+  }
+
+  private async change(id: number, verb: 'add' | 'delete', prefixes: readonly PrefixText[]): Promise<void> {
+    const why = this.problem(verb, prefixes);
+    if (why !== undefined) {
+      this.refuse(id, why);
+      return;
+    }
+    const reply = await this.table[verb](prefixes);
+    this.count(verb, prefixes.length, reply);
+    this.send({ kind: 'reply', id, reply });
+  }
+
+  /** Why a change is not made; undefined when it may be. */
+  private problem(verb: 'add' | 'delete', prefixes: readonly PrefixText[]): string | undefined {
+    for (const prefix of prefixes) {
+      const why = this.prefixProblem(verb, prefix);
+      if (why !== undefined) return why;
+    }
+    if (verb === 'delete') return undefined;
+    const most = Math.min(
+      (this.config?.maxEntries ?? 0) + this.allowed.size + this.foreign + ON_THE_WAY,
+      this.room,
+    );
+    if (this.held + prefixes.length <= most) return undefined;
+    return `more than ${most} entries: the table has ${this.held}, and ${prefixes.length} were to be added`;
+  }
+
+  private prefixProblem(verb: 'add' | 'delete', text: PrefixText): string | undefined {
+    const parsed = parsePrefix(text);
+    if (!parsed.ok || formatPrefix(parsed.prefix) !== text) return `"${escapeText(text, 60)}" is no prefix`;
+    const known = verb === 'add' ? this.allowed : this.everAllowed;
+    if (known.has(text) || parsed.prefix.length >= this.widest(verb, parsed.prefix)) return undefined;
+    return `${verb} ${text}: wider than a sender's prefix, and not allowed by the configuration`;
+  }
+
+  /** What an earlier configuration has put in may be taken out by this one. */
+  private widest(verb: 'add' | 'delete', prefix: Prefix): number {
+    const family: Family = familyOf(prefix.address);
+    if (verb === 'delete' || this.config === undefined) return WIDEST_ENTRY[family];
+    return family === 4 ? this.config.ipv4Prefix : this.config.ipv6Prefix;
+  }
+
+  private count(verb: 'add' | 'delete', asked: number, reply: TableReply): void {
+    if (!reply.ok) {
+      if (reply.failure === 'missing-table') this.held = 0;
+      // perhaps it was carried out
+      else if (verb === 'add' && (reply.failure === 'time-out' || reply.failure === 'killed'))
+        this.held += asked;
+      return;
+    }
+    if (reply.created) this.held = 0;
+    this.held = Math.max(0, this.held + (verb === 'add' ? (reply.changed ?? asked) : -(reply.changed ?? 0)));
+  }
+
+  private async show(id: number): Promise<void> {
+    let lines: string[] = [];
+    let entries = 0;
+    let foreign = 0;
+    const flush = (): void => {
+      if (lines.length > 0) this.send({ kind: 'lines', id, lines });
+      lines = [];
+    };
+    const reply = await this.table.showLines((line) => {
+      if (ENTRY_LINE.test(line)) {
+        entries++;
+        if (this.prefixProblem('delete', line.slice(3) as PrefixText) !== undefined) foreign++;
+      }
+      lines.push(line);
+      if (lines.length >= LINES_AT_A_TIME) flush();
+    });
+    flush();
+    if (reply.ok) {
+      this.held = entries;
+      this.foreign = foreign;
+    }
+    this.send({ kind: 'reply', id, reply });
+  }
+
+  private async limits(id: number): Promise<void> {
+    const limits = await this.table.limits();
+    if (limits !== undefined)
+      this.room = Math.floor(Math.max(0, limits.limit - limits.usedByOthers) * USABLE);
+    this.send({ kind: 'limits', id, limits });
+  }
+
+  private async inspect(id: number): Promise<void> {
+    if (this.inspecting !== undefined) {
+      this.refuse(id, 'two requests at a time');
+      return;
+    }
+    this.inspecting = this.table.inspect();
+    const texts = await this.inspecting;
+    this.inspecting = undefined;
+    this.send({ kind: 'texts', id, texts });
+  }
+
+  private refuse(id: number, why: string): void {
+    this.refused(why);
+    const reply: TableReply = { ok: false, failure: 'refused', message: `the monitor refuses: ${why}` };
+    this.send({ kind: 'reply', id, reply });
+  }
+}
+
+/** A message of the engine, or why it is none. */
+export type ParsedMessage<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly why: string };
+
+/** Checks that something is a request of the engine: its shape, not yet what it asks for. */
+export function parseEngineRequest(value: unknown): ParsedMessage<EngineRequest> {
+  if (typeof value !== 'object' || value === null) return { ok: false, why: 'a message that is no object' };
+  const { id, request, prefixes } = value as Record<string, unknown>;
+  if (!Number.isSafeInteger(id)) return { ok: false, why: 'a request without a number' };
+  const known = ['show', 'limits', 'inspect', 'reload'].includes(String(request));
+  if (known) return { ok: true, value: { id, request } as EngineRequest };
+  if (request !== 'add' && request !== 'delete') {
+    return { ok: false, why: `an unknown request ${escapeText(JSON.stringify(request) ?? 'nothing', 60)}` };
+  }
+  const isList = Array.isArray(prefixes) && prefixes.every((prefix) => typeof prefix === 'string');
+  if (!isList) return { ok: false, why: `${request} without a list of prefixes` };
+  if (prefixes.length < 1 || prefixes.length > MOST_PREFIXES) {
+    return {
+      ok: false,
+      why: `${request} of ${prefixes.length} prefixes, at most ${MOST_PREFIXES} are taken`,
+    };
+  }
+  return { ok: true, value: { id, request, prefixes } as unknown as EngineRequest };
+}

@@ -1,0 +1,59 @@
+import type { Config } from '../config/config.js';
+import type { Problem } from '../config/problem.js';
+import type { PrefixText } from '../packet/address.js';
+import type { UserPlan } from '../service/user-plan.js';
+import type { FirewallTexts, TableLimits, TableReply } from '../table/table.js';
+
+/** The descriptor by which the engine speaks with the monitor. */
+export const CHANNEL_FD = 3;
+
+/** Prefixes in one request at the most: a batch of the writer. */
+export const MOST_PREFIXES = 10_000;
+
+/** Characters of a message to the monitor at the most: a full batch of IPv6 prefixes with their quotes fits. */
+export const MOST_REQUEST = 1 << 19;
+
+/** Characters of a message to the engine at the most. The monitor is trusted; rules may be long. */
+export const MOST_REPLY = 1 << 24;
+
+/** What the engine asks the monitor to do; the monitor trusts none of it. */
+export type EngineRequest =
+  | { readonly id: number; readonly request: 'add' | 'delete'; readonly prefixes: readonly PrefixText[] }
+  | { readonly id: number; readonly request: 'show' | 'limits' | 'inspect' | 'reload' };
+
+/** What the engine tells the monitor. */
+export type EngineEvent =
+  /** the table's command that is running takes too long */
+  | { readonly event: 'abort' }
+  | { readonly event: 'ready' }
+  /** it cannot start, and ends */
+  | { readonly event: 'failed'; readonly message: string; readonly exitStatus: number };
+
+/** A configuration as the engine takes it over, or what is wrong with it. */
+export type Reconfiguration =
+  | { readonly ok: true; readonly config: Config; readonly remarks: readonly Problem[] }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** What the engine starts with. */
+export interface EngineStart {
+  readonly config: Config;
+  /** about the configuration; empty when they have been told already */
+  readonly remarks: readonly Problem[];
+  readonly plan: UserPlan;
+  /** how often an engine was started before this one */
+  readonly restarts: number;
+  readonly monitorPid: number;
+}
+
+/** What the monitor tells the engine. */
+export type MonitorMessage =
+  | { readonly kind: 'start'; readonly start: EngineStart }
+  | { readonly kind: 'reload'; readonly configuration: Reconfiguration }
+  | { readonly kind: 'stop'; readonly signal: string }
+  | { readonly kind: 'statistics' }
+  /** lines of `pfctl -v -T show`, before the reply */
+  | { readonly kind: 'lines'; readonly id: number; readonly lines: readonly string[] }
+  | { readonly kind: 'reply'; readonly id: number; readonly reply: TableReply }
+  | { readonly kind: 'limits'; readonly id: number; readonly limits: TableLimits | undefined }
+  | { readonly kind: 'texts'; readonly id: number; readonly texts: FirewallTexts }
+  | { readonly kind: 'reloaded'; readonly id: number; readonly configuration: Reconfiguration };

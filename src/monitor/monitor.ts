@@ -1,0 +1,264 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { type Config, takeOver } from '../config/config.js';
+import { formatProblem, type Problem } from '../config/problem.js';
+import type { Log } from '../log/log.js';
+import { escapeText } from '../packet/escape.js';
+import type { Clock } from '../service/clock.js';
+import { StartError } from '../service/firewall.js';
+import { RateLimit } from '../service/rate-limit.js';
+import { KILL_AFTER_MS } from '../service/stop.js';
+import { Exit } from '../service/sysexits.js';
+import type { UserPlan } from '../service/user-plan.js';
+import { Channel } from './channel.js';
+import { type GuardedTable, parseEngineRequest, TableGuard } from './guard.js';
+import { MOST_REQUEST, type MonitorMessage, type Reconfiguration } from './messages.js';
+
+/** What the monitor works with. */
+export interface MonitorParts {
+  readonly config: Config;
+  readonly remarks: readonly Problem[];
+  /** whom the engine becomes */
+  readonly plan: UserPlan;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly table: GuardedTable;
+  /** program and arguments of the engine */
+  readonly engine: readonly [string, ...string[]];
+  readonly readAgain: () => Reconfiguration;
+}
+
+const FIRST_RESTART_MS = 1000;
+const MAX_RESTART_MS = 30_000;
+/** An engine that has lived for so long has earned a quick start of the next one. */
+const LONG_LIFE_MS = 60_000;
+/** Lines about what the engine must not ask for, in a second. */
+const REFUSALS_PER_SECOND = 5;
+
+/** One life of the engine. */
+interface Life {
+  readonly child: ChildProcess;
+  readonly channel: Channel;
+  readonly startedMs: number;
+  isReady: boolean;
+  failure: { readonly message: string; readonly exitStatus: number } | undefined;
+}
+
+/**
+ * The process that keeps root. It does three things: it starts the engine, and again when it dies; it runs pfctl for
+ * prefixes that it has checked itself; it passes on signals. It reads nothing that comes from the network.
+ */
+export class Monitor {
+  private readonly guard: TableGuard;
+  private readonly refusals: RateLimit;
+  private config: Config;
+  private life: Life | undefined;
+  private starts = 0;
+  private restartMs = FIRST_RESTART_MS;
+  private cancelRestart: (() => void) | undefined;
+  private cancelKill: (() => void) | undefined;
+  private isStopping = false;
+  private hasBeenReady = false;
+  private settle: { readonly ready: () => void; readonly failed: (error: StartError) => void } | undefined;
+  private ended: (() => void) | undefined;
+
+  constructor(private readonly parts: MonitorParts) {
+    this.config = parts.config;
+    this.guard = new TableGuard(
+      parts.table,
+      (message) => this.life?.channel.send(message),
+      (why) => this.refused(why),
+    );
+    this.guard.configure(parts.config);
+    this.refusals = new RateLimit(REFUSALS_PER_SECOND, parts.clock, (suppressed) => {
+      const message = `${suppressed} more requests of the engine were refused within a second`;
+      parts.log.write('error', message, { event: 'requests-refused', suppressed });
+    });
+  }
+
+  /**
+   * Starts the engine.
+   * @returns when it is ready
+   * @throws StartError when it cannot start
+   */
+  start(): Promise<void> {
+    return new Promise((ready, failed) => {
+      this.settle = { ready, failed };
+      this.startEngine();
+    });
+  }
+
+  /** The configuration is read again; the engine says what became of it. */
+  reload(): void {
+    const configuration = this.readAgain();
+    this.life?.channel.send({ kind: 'reload', configuration });
+    if (this.life !== undefined) return;
+    const message = configuration.ok
+      ? 'configuration read again, for the next engine'
+      : configuration.problems.map(formatProblem).join('; ');
+    this.parts.log.write(configuration.ok ? 'info' : 'error', message, { event: 'reloaded' });
+  }
+
+  logStatistics(): void {
+    this.life?.channel.send({ kind: 'statistics' });
+  }
+
+  /** Ends the engine, and waits for that. */
+  async stop(signal: string): Promise<void> {
+    this.isStopping = true;
+    this.cancelRestart?.();
+    this.refusals.close();
+    if (this.life === undefined) return;
+    await new Promise<void>((resolve) => {
+      this.ended = resolve;
+      this.life?.channel.send({ kind: 'stop', signal });
+      this.cancelKill = this.parts.clock.after(KILL_AFTER_MS, () => {
+        this.parts.log.write('error', 'the engine does not end and is killed', { event: 'engine-killed' });
+        this.life?.child.kill('SIGKILL');
+      });
+    });
+  }
+
+  private startEngine(): void {
+    const { engine, clock, plan } = this.parts;
+    const [program, ...args] = engine;
+    const remarks = this.starts === 0 ? this.parts.remarks : [];
+    let child: ChildProcess;
+    try {
+      child = spawn(program, args, {
+        // a session of its own: signals of a terminal are for us, and its children can be ended with it
+        detached: true,
+        stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+        env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin' },
+        cwd: '/',
+      });
+    } catch (error) {
+      this.engineEnded(undefined, `cannot be started: ${escapeText(String(error))}`, Exit.OSERR);
+      return;
+    }
+    if (child.pid === undefined) {
+      child.once('error', ({ message }) =>
+        this.engineEnded(undefined, `cannot be started: ${escapeText(message)}`, Exit.OSERR),
+      );
+      return;
+    }
+    const life: Life = {
+      child,
+      channel: new Channel(child.stdio[3] as Socket, MOST_REQUEST, {
+        message: (value) => this.take(life, value),
+        garbage: (why) => this.refused(why),
+        // without a channel it is of no use, whatever it does
+        closed: () => void child.kill('SIGKILL'),
+      }),
+      startedMs: clock.monotonicMs(),
+      isReady: false,
+      failure: undefined,
+    };
+    this.life = life;
+    child.on('error', () => undefined);
+    child.once('exit', (code, signal) => {
+      const how = signal === null ? `ended with status ${code}` : `was killed by ${signal}`;
+      this.endGroup(child.pid);
+      this.engineEnded(life, how, code ?? Exit.SOFTWARE);
+    });
+    const start = { config: this.config, remarks, plan, restarts: this.starts, monitorPid: process.pid };
+    this.starts++;
+    life.channel.send({ kind: 'start', start } satisfies MonitorMessage);
+  }
+
+  /** What the engine has started, a tcpdump with other rights than its own for instance, ends with it. */
+  private endGroup(pid: number | undefined): void {
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, 'SIGTERM');
+    } catch {
+      // nobody is left
+    }
+  }
+
+  private take(life: Life, value: unknown): void {
+    if (life !== this.life) return;
+    const event = (value as { readonly event?: unknown } | null)?.event;
+    if (event === 'ready') this.becameReady(life);
+    else if (event === 'abort') this.guard.abort();
+    else if (event === 'failed') this.noteFailure(life, value);
+    else this.takeRequest(life, value);
+  }
+
+  private takeRequest(life: Life, value: unknown): void {
+    const parsed = parseEngineRequest(value);
+    if (!parsed.ok) {
+      this.refused(parsed.why);
+      return;
+    }
+    const { id, request } = parsed.value;
+    if (request !== 'reload') void this.guard.handle(parsed.value);
+    else life.channel.send({ kind: 'reloaded', id, configuration: this.readAgain() });
+  }
+
+  private becameReady(life: Life): void {
+    if (life.isReady) return;
+    life.isReady = true;
+    if (this.hasBeenReady) {
+      const message = `the engine works again, as process ${life.child.pid}`;
+      this.parts.log.write('warn', message, { event: 'engine-started', pid: life.child.pid });
+    }
+    this.hasBeenReady = true;
+    this.settle?.ready();
+    this.settle = undefined;
+  }
+
+  /** Only the words of an engine that has not given up root yet are needed; later ones are bounded and escaped, too. */
+  private noteFailure(life: Life, value: unknown): void {
+    const { message, exitStatus } = value as { message?: unknown; exitStatus?: unknown };
+    const status = Number.isInteger(exitStatus) ? Number(exitStatus) : Exit.SOFTWARE;
+    life.failure = { message: escapeText(String(message), 1000), exitStatus: status };
+  }
+
+  private engineEnded(life: Life | undefined, how: string, exitStatus: number): void {
+    this.life = undefined;
+    this.cancelKill?.();
+    if (this.isStopping) {
+      this.ended?.();
+      return;
+    }
+    const message = life?.failure?.message ?? `the engine ${how}`;
+    if (this.settle !== undefined) {
+      this.settle.failed(new StartError(message, life?.failure?.exitStatus ?? exitStatus));
+      this.settle = undefined;
+      return;
+    }
+    this.restartLater(life, message);
+  }
+
+  private restartLater(life: Life | undefined, why: string): void {
+    const { clock, log } = this.parts;
+    const livedMs = life === undefined ? 0 : clock.monotonicMs() - life.startedMs;
+    if (livedMs > LONG_LIFE_MS) this.restartMs = FIRST_RESTART_MS;
+    const waitMs = this.restartMs;
+    this.restartMs = Math.min(this.restartMs * 2, MAX_RESTART_MS);
+    const message = `${why}; nobody new is let in meanwhile; the engine is started again in ${waitMs / 1000} s`;
+    log.write('error', message, { event: 'engine-ended', retryInMs: waitMs });
+    this.cancelRestart = clock.after(waitMs, () => {
+      // what the last one has asked for must not answer the next one
+      void this.guard.idle().then(() => {
+        if (!this.isStopping) this.startEngine();
+      });
+    });
+  }
+
+  private readAgain(): Reconfiguration {
+    const configuration = this.parts.readAgain();
+    if (!configuration.ok) return configuration;
+    // for the next engine; what needs a restart of everything stays
+    this.config = takeOver(this.config, configuration.config);
+    this.guard.configure(this.config);
+    return configuration;
+  }
+
+  private refused(why: string): void {
+    if (!this.refusals.allows()) return;
+    const message = `the engine has asked for what it must not, and was refused: ${why}`;
+    this.parts.log.write('error', message, { event: 'request-refused' });
+  }
+}

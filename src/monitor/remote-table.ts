@@ -1,0 +1,94 @@
+import type { PrefixText } from '../packet/address.js';
+import { ShowParser } from '../table/pfctl-output.js';
+import type { FirewallTexts, Table, TableEntry, TableLimits, TableReply } from '../table/table.js';
+import type { EngineEvent, EngineRequest, MonitorMessage, Reconfiguration } from './messages.js';
+
+type Answer = Extract<MonitorMessage, { id: number }>;
+
+/** EngineRequest without its number. */
+type Question = EngineRequest extends infer R ? (R extends EngineRequest ? Omit<R, 'id'> : never) : never;
+
+const LOST: TableReply = { ok: false, failure: 'killed', message: 'the monitor has gone' };
+
+/** The pf table as an engine without root has it: the monitor changes it. */
+export class RemoteTable implements Table {
+  private readonly waiting = new Map<number, (answer: Answer | undefined) => void>();
+  private lastId = 0;
+
+  /**
+   * @param description - of the table, for people
+   * @param send - to the monitor
+   */
+  constructor(
+    readonly description: string,
+    private readonly send: (message: EngineRequest | EngineEvent) => void,
+  ) {}
+
+  add(prefixes: readonly PrefixText[]): Promise<TableReply> {
+    return this.reply({ request: 'add', prefixes });
+  }
+
+  delete(prefixes: readonly PrefixText[]): Promise<TableReply> {
+    return this.reply({ request: 'delete', prefixes });
+  }
+
+  async show(entry: (entry: TableEntry) => void): Promise<TableReply> {
+    const parser = new ShowParser(entry, () => undefined);
+    const reply = await this.reply({ request: 'show' }, (lines) => {
+      for (const line of lines) parser.line(line);
+    });
+    if (reply.ok) parser.finish();
+    return reply;
+  }
+
+  async limits(): Promise<TableLimits | undefined> {
+    const answer = await this.ask({ request: 'limits' });
+    return answer?.kind === 'limits' ? answer.limits : undefined;
+  }
+
+  async inspect(): Promise<FirewallTexts> {
+    const answer = await this.ask({ request: 'inspect' });
+    return answer?.kind === 'texts' ? answer.texts : { info: undefined, rules: undefined };
+  }
+
+  /** Asks the monitor to read the configuration again; it may read what the engine may not. */
+  async reload(): Promise<Reconfiguration | undefined> {
+    const answer = await this.ask({ request: 'reload' });
+    return answer?.kind === 'reloaded' ? answer.configuration : undefined;
+  }
+
+  abort(): void {
+    this.send({ event: 'abort' });
+  }
+
+  /** Takes what the monitor has answered. */
+  handle(answer: Answer): void {
+    const waiting = this.waiting.get(answer.id);
+    if (answer.kind !== 'lines') this.waiting.delete(answer.id);
+    waiting?.(answer);
+  }
+
+  /** The monitor has gone: nothing will be answered any more. */
+  lost(): void {
+    for (const [id, waiting] of this.waiting) {
+      this.waiting.delete(id);
+      waiting(undefined);
+    }
+  }
+
+  private async reply(question: Question, lines?: (lines: readonly string[]) => void): Promise<TableReply> {
+    const answer = await this.ask(question, lines);
+    return answer?.kind === 'reply' ? answer.reply : LOST;
+  }
+
+  private ask(question: Question, lines?: (lines: readonly string[]) => void): Promise<Answer | undefined> {
+    const id = ++this.lastId;
+    this.send({ ...question, id });
+    return new Promise((resolve) => {
+      this.waiting.set(id, (answer) => {
+        if (answer?.kind === 'lines') lines?.(answer.lines);
+        else resolve(answer);
+      });
+    });
+  }
+}

@@ -1,0 +1,102 @@
+import type { StateReport } from '../control/protocol.js';
+import { prepareStateFolder } from '../state/folder.js';
+import { loadState } from '../state/load.js';
+import type { StateProblem } from '../state/problem.js';
+import { StateFile } from '../state/state-file.js';
+import type { RestoredEntry, Tracker } from '../tracker/tracker.js';
+import type { Clock } from './clock.js';
+import type { Restored } from './engine.js';
+import type { Line } from './messages.js';
+import { stateOf } from './state-source.js';
+import type { SystemUser } from './users.js';
+
+/** Keeps what a restart must find again, and finds it. */
+export class StateKeeper {
+  private readonly file: StateFile;
+  private problems: readonly StateProblem[] = [];
+
+  /** @param say - what the administrator should know */
+  constructor(
+    private readonly path: string,
+    tracker: Tracker,
+    private readonly clock: Clock,
+    private readonly say: (line: Line) => void,
+  ) {
+    const report = ({ kind, message }: { kind: string; message: string }): void => {
+      say({ level: kind === 'failed' ? 'error' : 'warn', message, fields: { event: `state-${kind}` } });
+    };
+    this.file = new StateFile({ path, source: stateOf(tracker), clock, report });
+  }
+
+  /**
+   * Makes the folder, while that can still be done; what is wrong with it is told by {@link load}.
+   * @param user - whose it becomes; undefined: of whoever runs this
+   */
+  prepareFolder(user: SystemUser | undefined): void {
+    const uid = user?.uid ?? process.getuid?.() ?? 0;
+    const gid = user?.gid ?? process.getgid?.() ?? 0;
+    this.problems = prepareStateFolder(this.path, uid, gid);
+  }
+
+  /** Reads what an earlier run has left. What is wrong with it is logged, and does not hold up the start. */
+  load(): Restored {
+    const loaded = loadState(this.path, this.clock.wallMs());
+    for (const problem of [...this.problems, ...loaded.problems]) this.say(problemLine(problem));
+    const nowMs = this.clock.monotonicMs();
+    const entries = loaded.entries.map(
+      ({
+        network,
+        origin,
+        remainingMs,
+        ageMs,
+        lastAttemptAgoMs,
+        attempts,
+        admissions,
+        name,
+      }): RestoredEntry => ({
+        prefix: network,
+        origin,
+        addedMs: nowMs - ageMs,
+        deadlineMs: nowMs + remainingMs,
+        lastAttemptMs: nowMs - lastAttemptAgoMs,
+        attempts,
+        admissions,
+        name,
+      }),
+    );
+    if (loaded.kind !== 'none') this.say(loadedLine(this.path, entries.length, loaded.expired.length));
+    return { entries, expired: [...loaded.expired, ...loaded.removed], counters: loaded.counters };
+  }
+
+  /** Begins to write; what {@link load} has found must have been taken in. */
+  begin(): Promise<void> {
+    return this.file.start();
+  }
+
+  /** To be called whenever something has changed. */
+  changed(): void {
+    this.file.changed();
+  }
+
+  report(): StateReport {
+    return this.file.report();
+  }
+
+  /** Writes what is left; gives up after so many milliseconds. */
+  async close(withinMs: number): Promise<void> {
+    let cancel = (): void => undefined;
+    const late = new Promise<void>((resolve) => (cancel = this.clock.after(withinMs, resolve)));
+    await Promise.race([this.file.close(), late]);
+    cancel();
+  }
+}
+
+function problemLine({ severity, message }: StateProblem): Line {
+  const level = severity === 'error' ? 'error' : severity === 'warning' ? 'warn' : 'info';
+  return { level, message, fields: { event: 'state-problem' } };
+}
+
+function loadedLine(path: string, entries: number, expired: number): Line {
+  const message = `${entries} entries taken over from ${path}; the time of ${expired} is over`;
+  return { level: 'info', message, fields: { event: 'state-loaded', entries, expired } };
+}

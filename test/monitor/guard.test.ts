@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { type Given, resolveConfig } from '../../src/config/config.js';
+import type { Config } from '../../src/config/config.js';
+import { parseEngineRequest, TableGuard } from '../../src/monitor/guard.js';
+import { MOST_PREFIXES, type EngineRequest, type MonitorMessage } from '../../src/monitor/messages.js';
+import { PfctlTable } from '../../src/table/pfctl.js';
+import { PfctlStandIn } from '../support/pfctl-harness.js';
+
+function config(...more: [Given['key'], string][]): Config {
+  const given: [Given['key'], string][] = [
+    ['fakeMailserver', '192.0.2.3'],
+    ['realMailserver', '192.0.2.4'],
+    ...more,
+  ];
+  const result = resolveConfig(
+    given.map(([key, text]) => ({ key, text, where: '', origin: 'command line' })),
+    [],
+    'openbsd',
+  );
+  if (!result.ok) throw new Error(JSON.stringify(result.problems));
+  return result.config;
+}
+
+describe('the guard of the table', () => {
+  let pfctl: PfctlStandIn;
+  let guard: TableGuard;
+  let sent: MonitorMessage[];
+  let refused: string[];
+  let id = 0;
+
+  beforeEach(async () => {
+    pfctl = await PfctlStandIn.create();
+    sent = [];
+    refused = [];
+    guard = new TableGuard(
+      new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000 }),
+      (message) => sent.push(message),
+      (why) => refused.push(why),
+    );
+    guard.configure(config(['allow', '198.51.100.0/24'], ['maxEntries', '100']));
+  });
+  afterEach(() => pfctl.dispose());
+
+  const ask = async (request: Record<string, unknown>): Promise<MonitorMessage | undefined> => {
+    const parsed = parseEngineRequest({ ...request, id: ++id });
+    if (!parsed.ok) throw new Error(parsed.why);
+    await guard.handle(parsed.value);
+    return sent.at(-1);
+  };
+
+  it('has pfctl add and delete what could be a sender, and answers what pfctl did', async () => {
+    assert.deepEqual(await ask({ request: 'add', prefixes: ['192.0.2.9', '2001:db8:1:2::/64'] }), {
+      kind: 'reply',
+      id,
+      reply: { ok: true, changed: 2, created: false },
+    });
+    await ask({ request: 'delete', prefixes: ['192.0.2.9'] });
+    assert.deepEqual(await pfctl.addresses(), ['2001:db8:1:2::/64']);
+    assert.deepEqual(refused, []);
+  });
+
+  it('lets the networks of the configuration in, and no others of their size', async () => {
+    await ask({ request: 'add', prefixes: ['198.51.100.0/24'] });
+    await ask({ request: 'add', prefixes: ['203.0.113.0/24'] });
+    assert.deepEqual(await pfctl.addresses(), ['198.51.100.0/24']);
+    assert.deepEqual(refused, [
+      "add 203.0.113.0/24: wider than a sender's prefix, and not allowed by the configuration",
+    ]);
+  });
+
+  it('takes out what an earlier configuration has let in', async () => {
+    await ask({ request: 'add', prefixes: ['198.51.100.0/24'] });
+    guard.configure(config());
+    await ask({ request: 'delete', prefixes: ['198.51.100.0/24'] });
+    assert.deepEqual(await pfctl.addresses(), []);
+    await ask({ request: 'add', prefixes: ['198.51.100.0/24'] });
+    assert.equal(refused.length, 1);
+  });
+
+  const FORGED = [
+    '0/0',
+    '0.0.0.0/0',
+    '::/0',
+    'em0',
+    'egress',
+    '!192.0.2.9',
+    '010.011.012.013',
+    '0xc0000201',
+    '10.9',
+    '192.0.2.9/31',
+    '192.0.2.9/24',
+    '2001:db8::/32',
+    '2001:DB8::1',
+    'fe80::1%em0',
+    '-F all',
+    '192.0.2.9\n0.0.0.0/0',
+    '192.0.2.9 192.0.2.10',
+    'mail.example.org',
+    '',
+  ];
+  for (const prefix of FORGED) {
+    it(`refuses ${JSON.stringify(prefix)}, with all of its batch, and pfctl does not hear of it`, async () => {
+      const answer = await ask({ request: 'add', prefixes: ['192.0.2.77', prefix] });
+      assert.ok(answer?.kind === 'reply' && !answer.reply.ok);
+      assert.match(answer.reply.message, /^the monitor refuses: /);
+      assert.equal(refused.length, 1);
+      assert.deepEqual(pfctl.calls(), []);
+    });
+  }
+
+  it('refuses more entries than the configuration allows, whatever the engine counts', async () => {
+    // max-entries 100, one allowed network, and two batches on the way
+    const most = 100 + 1 + 2 * MOST_PREFIXES;
+    const prefixes = (from: number, count: number): string[] =>
+      Array.from(
+        { length: count },
+        (_, i) => `10.${(from + i) >> 16}.${((from + i) >> 8) & 255}.${(from + i) & 255}`,
+      );
+    for (let from = 0; from < 20_000; from += 10_000) {
+      await ask({ request: 'add', prefixes: prefixes(from, 10_000) });
+    }
+    await ask({ request: 'add', prefixes: prefixes(20_000, 102) });
+    assert.deepEqual(refused, [`more than ${most} entries: the table has 20000, and 102 were to be added`]);
+    await ask({ request: 'add', prefixes: prefixes(20_000, 101) });
+    assert.equal((await pfctl.addresses()).length, most);
+  });
+
+  it("stays below pf's own limit, once that is known", async () => {
+    guard.configure(config(['maxEntries', '100000']));
+    pfctl.update((state) => (state.limit = 40));
+    await ask({ request: 'limits' });
+    const prefixes = Array.from({ length: 39 }, (_, i) => `192.0.2.${i + 1}`);
+    await ask({ request: 'add', prefixes });
+    assert.deepEqual(refused, ['more than 38 entries: the table has 0, and 39 were to be added']);
+  });
+
+  it('counts what the table has when it is listed', async () => {
+    pfctl.putEntries(['192.0.2.9', '198.18.0.0/15'], 1_700_000_000);
+    const answer = await ask({ request: 'show' });
+    assert.deepEqual(answer, { kind: 'reply', id, reply: { ok: true, changed: undefined, created: false } });
+    const lines = sent.flatMap((message) => (message.kind === 'lines' ? message.lines : []));
+    assert.deepEqual(
+      lines.filter((line) => !line.startsWith('\t')),
+      ['   192.0.2.9', '   198.18.0.0/15'],
+    );
+  });
+
+  it('carries out one request at a time', async () => {
+    const first: EngineRequest = { id: 901, request: 'show' };
+    const both = [guard.handle(first), guard.handle({ id: 902, request: 'limits' })];
+    await Promise.all(both);
+    assert.deepEqual(refused, ['two requests at a time']);
+    assert.deepEqual(
+      sent.map((message) => 'id' in message && message.id),
+      [902, 901],
+    );
+  });
+
+  it('tells what pf says of itself', async () => {
+    const answer = await ask({ request: 'inspect' });
+    assert.ok(answer?.kind === 'texts');
+    assert.match(answer.texts.info ?? '', /^Status: Enabled/m);
+  });
+});
+
+describe('a request of the engine', () => {
+  const why = (value: unknown): string | undefined => {
+    const parsed = parseEngineRequest(value);
+    return parsed.ok ? undefined : parsed.why;
+  };
+
+  it('is an object with a number and a known word', () => {
+    assert.equal(why(null), 'a message that is no object');
+    assert.equal(why(7), 'a message that is no object');
+    assert.equal(why({ request: 'show' }), 'a request without a number');
+    assert.equal(why({ id: 1.5, request: 'show' }), 'a request without a number');
+    assert.equal(why({ id: 1, request: 'flush' }), 'an unknown request ""flush""');
+    assert.equal(why({ id: 1, request: ['add'] }), 'an unknown request "["add"]"');
+    assert.equal(why({ id: 1, request: 'show', prefixes: 'x' }), undefined);
+  });
+
+  it('has a list of prefixes where it needs one, not too long', () => {
+    assert.equal(why({ id: 1, request: 'add' }), 'add without a list of prefixes');
+    assert.equal(why({ id: 1, request: 'add', prefixes: '192.0.2.1' }), 'add without a list of prefixes');
+    assert.equal(why({ id: 1, request: 'delete', prefixes: [1] }), 'delete without a list of prefixes');
+    assert.equal(why({ id: 1, request: 'add', prefixes: [] }), 'add of 0 prefixes, at most 10000 are taken');
+    const many = Array.from({ length: 10_001 }, () => '192.0.2.1');
+    assert.equal(
+      why({ id: 1, request: 'add', prefixes: many }),
+      'add of 10001 prefixes, at most 10000 are taken',
+    );
+  });
+});
