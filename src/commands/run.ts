@@ -249,6 +249,7 @@ function makeFirewall(core: Core, config: Config): Firewall {
         filter: pcapFilter,
         tcpdumpPath: tcpdump,
         platform: process.platform,
+        architecture: process.arch,
         release: release(),
         wallClockMs: systemClock.wallMs,
       }),
