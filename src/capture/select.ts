@@ -1,16 +1,17 @@
 import type { CaptureName } from '../config/names.js';
+import { makeBpfSource } from './bpf.js';
 import { CapSource, loadCap } from './cap.js';
 import { loadPcap, openLiveSession, PcapSource } from './pcap.js';
 import { CaptureError, type FrameSource } from './source.js';
 import { findTcpdump, TcpdumpSource, tcpdumpArguments } from './tcpdump.js';
 
 /**
- * What `auto` tries, in this order. cap is never among them on a BSD: it has no immediate mode there. OpenBSD: pcap
- * and cap do not build.
+ * What `auto` tries, in this order; it goes on only when one is unavailable, not when one cannot be opened. cap is
+ * never among them on a BSD: it has no immediate mode there. OpenBSD: pcap and cap do not build.
  */
 const AUTO: Partial<Record<NodeJS.Platform, readonly CaptureName[]>> = {
-  openbsd: ['tcpdump'],
-  freebsd: ['pcap', 'tcpdump'],
+  openbsd: ['bpf', 'tcpdump'],
+  freebsd: ['bpf', 'pcap', 'tcpdump'],
   linux: ['pcap', 'cap', 'tcpdump'],
 };
 
@@ -22,6 +23,8 @@ export interface CaptureSettings {
   /** absolute path; undefined: where the system keeps it */
   readonly tcpdumpPath: string | undefined;
   readonly platform: NodeJS.Platform;
+  /** process.arch */
+  readonly architecture: string;
   /** os.release() */
   readonly release: string;
   /** milliseconds since 1970 */
@@ -50,6 +53,8 @@ export async function selectSource(settings: CaptureSettings): Promise<FrameSour
 async function makeSource(name: CaptureName, settings: CaptureSettings): Promise<FrameSource> {
   const { interfaceName, filter, platform, release } = settings;
   switch (name) {
+    case 'bpf':
+      return makeBpfSource(settings);
     case 'tcpdump': {
       const path = settings.tcpdumpPath ?? findTcpdump();
       if (path === undefined) {

@@ -1,5 +1,5 @@
 /** The live sources, by the names of `--capture`. */
-export const CAPTURE_NAMES = ['tcpdump', 'pcap', 'cap'] as const;
+export const CAPTURE_NAMES = ['bpf', 'tcpdump', 'pcap', 'cap'] as const;
 
 /** A live source's name. */
 export type CaptureName = (typeof CAPTURE_NAMES)[number];

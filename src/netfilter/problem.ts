@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
+import type { SystemCallError } from '../native/system-call.js';
 import type { QueueRow } from './proc.js';
-import type { SystemCallError } from './socket.js';
 
 /** Queues that cannot be had or were lost, in words for the administrator. */
 export class QueueError extends Error {

@@ -1,4 +1,5 @@
 import { loadLibc } from '../native/libc.js';
+import { SystemCallError } from '../native/system-call.js';
 import {
   QueuedPacket,
   QueueMessage,
@@ -13,7 +14,7 @@ import {
 import { MessageWriter, NFGEN_HEADER, NFNL_SUBSYS_QUEUE, NLMSG_ERROR, NLMSG_HEADER } from './netlink.js';
 import { explainBind, explainSocket, QueueError } from './problem.js';
 import { type KernelCounts, KernelFigures } from './proc.js';
-import { MOST_MESSAGES, NetlinkSocket, SLOT, SystemCallError } from './socket.js';
+import { MOST_MESSAGES, NetlinkSocket, SLOT } from './socket.js';
 
 /** Numbers of queues, both ends included. */
 export interface QueueRange {

@@ -1,5 +1,6 @@
 import type * as Koffi from 'koffi';
 import type { Libc, NativeFunction } from '../native/libc.js';
+import { errnoName, SystemCallError } from '../native/system-call.js';
 
 /** Numbers of Linux: bits/socket.h, linux/netlink.h. */
 const AF_NETLINK = 16;
@@ -14,19 +15,6 @@ const SOL_NETLINK = 270;
 const NETLINK_NO_ENOBUFS = 5;
 /** struct sockaddr_nl: family (16), pad (16), port (32), groups (32). */
 const SOCKADDR_NL = 12;
-
-/** A call that failed. */
-export class SystemCallError extends Error {
-  override readonly name = 'SystemCallError';
-
-  constructor(
-    readonly call: string,
-    /** as `ENOBUFS` */
-    readonly code: string,
-  ) {
-    super(`${call}: ${code}`);
-  }
-}
 
 /** Messages of {@link NetlinkSocket.receive}: message `i` begins at `i * SLOT`. */
 export const SLOT = 1024;
@@ -241,12 +229,4 @@ export class NetlinkSocket {
   private code(): string {
     return errnoName(this.koffi, this.koffi.errno());
   }
-}
-
-/** The name of an error number on this system, as `EPERM`. */
-export function errnoName(koffi: typeof Koffi, errno: number): string {
-  const codes = Object.entries(koffi.os.errno);
-  // EWOULDBLOCK and EAGAIN, ENOTSUP and EOPNOTSUPP have one number each
-  const names = codes.filter(([, value]) => value === errno).map(([name]) => name);
-  return names.includes('EAGAIN') ? 'EAGAIN' : (names[0] ?? `errno ${errno}`);
 }

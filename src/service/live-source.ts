@@ -12,6 +12,7 @@ export function liveSource({ capture, pflogInterface, pcapFilter, tcpdump }: Con
     filter: pcapFilter,
     tcpdumpPath: tcpdump,
     platform: process.platform,
+    architecture: process.arch,
     release: release(),
     wallClockMs: systemClock.wallMs,
   });

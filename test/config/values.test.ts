@@ -251,6 +251,7 @@ describe('capture, log-format and log-level', () => {
     checkOf(OPTIONS.capture),
     [
       ['auto', 'auto'],
+      ['bpf', 'bpf'],
       ['TCPDUMP', 'tcpdump'],
       ['pcap', 'pcap'],
       ['cap', 'cap'],
@@ -261,6 +262,6 @@ describe('capture, log-format and log-level', () => {
   values(checkOf(OPTIONS.logLevel), [['debug', 'debug']], ['warning', 'trace']);
 
   it('say what they take', () => {
-    assert.equal(expectedOf(checkOf(OPTIONS.capture)('x')), 'one of auto, tcpdump, pcap, cap');
+    assert.equal(expectedOf(checkOf(OPTIONS.capture)('x')), 'one of auto, bpf, tcpdump, pcap, cap');
   });
 });

@@ -175,8 +175,8 @@ describe('a request of the engine', () => {
     assert.equal(why(7), 'a message that is no object');
     assert.equal(why({ request: 'show' }), 'a request without a number');
     assert.equal(why({ id: 1.5, request: 'show' }), 'a request without a number');
-    assert.equal(why({ id: 1, request: 'flush' }), 'an unknown request ""flush""');
-    assert.equal(why({ id: 1, request: ['add'] }), 'an unknown request "["add"]"');
+    assert.equal(why({ id: 1, request: 'flush' }), 'an unknown request "flush"');
+    assert.equal(why({ id: 1, request: ['add'] }), 'an unknown request ["add"]');
     assert.equal(why({ id: 1, request: 'show', prefixes: 'x' }), undefined);
   });
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { SystemCallError } from '../../src/native/system-call.js';
 import { explainBind, explainSocket } from '../../src/netfilter/problem.js';
 import type { QueueRow } from '../../src/netfilter/proc.js';
-import { SystemCallError } from '../../src/netfilter/socket.js';
 
 /** asm-generic/errno-base.h, asm-generic/errno.h */
 const ERRNO = { EPERM: 1, ENOMEM: 12, EBUSY: 16, EINVAL: 22, EOPNOTSUPP: 95 } as const;

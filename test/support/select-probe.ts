@@ -7,11 +7,13 @@ import { register, syncBuiltinESMExports } from 'node:module';
 import type { CaptureSettings } from '../../src/capture/select.js';
 
 /** One call of selectSource. */
-export type ProbeCase = Pick<CaptureSettings, 'capture' | 'platform' | 'tcpdumpPath'>;
+export type ProbeCase = Pick<CaptureSettings, 'capture' | 'platform' | 'architecture' | 'filter'> & {
+  readonly tcpdumpPath?: string;
+};
 
 /** What is there, and what to ask. */
 export interface ProbeRequest {
-  /** which of the packages pcap and cap can be loaded */
+  /** which of the packages koffi, pcap and cap can be loaded */
   readonly packages: readonly string[];
   /** paths at which a tcpdump can be run */
   readonly tcpdumps: readonly string[];
@@ -22,14 +24,15 @@ export interface ProbeRequest {
 export type ProbeAnswer =
   { readonly description: string } | { readonly error: string; readonly kind: string };
 
-/** A loader hook (node:module `register`) by which pcap and cap are empty modules, or missing. */
+/** A loader hook (node:module `register`) by which the packages are missing, or do nothing. */
 function packageHook(packages: readonly string[]): URL {
   const text = `
     const there = ${JSON.stringify(packages)};
     export async function resolve(name, context, next) {
-      if (name !== 'pcap' && name !== 'cap') return next(name, context);
+      if (!['koffi', 'pcap', 'cap'].includes(name)) return next(name, context);
       if (!there.includes(name)) throw new Error('Cannot find package');
-      return { url: 'data:text/javascript,export default {}', shortCircuit: true };
+      const source = 'export default {}; export const load = () => ({ func: () => () => -1 });';
+      return { url: 'data:text/javascript,' + encodeURIComponent(source), shortCircuit: true };
     }`;
   return new URL(`data:text/javascript,${encodeURIComponent(text)}`);
 }
@@ -43,15 +46,13 @@ async function probe(request: ProbeRequest): Promise<ProbeAnswer[]> {
   const { selectSource } = await import('../../src/capture/select.js');
   const { CaptureError } = await import('../../src/capture/source.js');
   const answers: ProbeAnswer[] = [];
-  for (const { capture, platform, tcpdumpPath } of request.cases) {
+  for (const one of request.cases) {
     try {
       const source = await selectSource({
-        capture,
-        platform,
-        tcpdumpPath,
+        tcpdumpPath: undefined,
+        ...one,
         release: '14.1',
         interfaceName: 'pflog0',
-        filter: '',
         wallClockMs: () => 0,
       });
       answers.push({ description: source.description });
