@@ -72,8 +72,9 @@ export class TableGuard {
   async handle(request: EngineRequest): Promise<void> {
     const { id } = request;
     if (request.request === 'inspect') return this.inspect(id);
-    if (this.running !== undefined) {
-      this.refuse(id, 'two requests at a time');
+    const why = this.running === undefined ? this.problem(request) : 'two requests at a time';
+    if (why !== undefined) {
+      this.refuse(id, why);
       return;
     }
     this.running =
@@ -92,18 +93,15 @@ export class TableGuard {
   }
 
   private async change(id: number, verb: 'add' | 'delete', prefixes: readonly PrefixText[]): Promise<void> {
-    const why = this.problem(verb, prefixes);
-    if (why !== undefined) {
-      this.refuse(id, why);
-      return;
-    }
     const reply = await this.table[verb](prefixes);
     this.count(verb, prefixes.length, reply);
     this.send({ kind: 'reply', id, reply });
   }
 
   /** Why a change is not made; undefined when it may be. */
-  private problem(verb: 'add' | 'delete', prefixes: readonly PrefixText[]): string | undefined {
+  private problem(request: EngineRequest): string | undefined {
+    if (!('prefixes' in request)) return undefined;
+    const { request: verb, prefixes } = request;
     for (const prefix of prefixes) {
       const why = this.prefixProblem(verb, prefix);
       if (why !== undefined) return why;

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { type Config, type Given, resolveConfig } from '../../src/config/config.js';
+import type { Log } from '../../src/log/log.js';
+import { Monitor } from '../../src/monitor/monitor.js';
+import { systemClock } from '../../src/service/clock.js';
+import { PfctlTable } from '../../src/table/pfctl.js';
+import { until } from '../support/daemon.js';
+import { PfctlStandIn } from '../support/pfctl-harness.js';
+
+const FORGER = fileURLToPath(new URL('../support/forger.js', import.meta.url));
+
+function config(): Config {
+  const given: Given[] = [
+    { key: 'fakeMailserver', text: '192.0.2.3', where: '', origin: 'command line' },
+    { key: 'realMailserver', text: '192.0.2.4', where: '', origin: 'command line' },
+  ];
+  const result = resolveConfig(given, [], 'openbsd');
+  if (!result.ok) throw new Error('configuration');
+  return result.config;
+}
+
+describe('the monitor', () => {
+  let pfctl: PfctlStandIn;
+  let lines: string[];
+  let monitor: Monitor | undefined;
+
+  const log: Log = {
+    write: (level, message) => void lines.push(`${level}: ${message}`),
+    isEnabled: () => true,
+    setLevel: () => undefined,
+    close: () => Promise.resolve(),
+  };
+
+  beforeEach(async () => {
+    pfctl = await PfctlStandIn.create();
+    lines = [];
+  });
+  afterEach(async () => {
+    await monitor?.stop('test');
+    await pfctl.dispose();
+  });
+
+  const make = (engine: [string, ...string[]]): Monitor => {
+    monitor = new Monitor({
+      config: config(),
+      remarks: [],
+      plan: { kind: 'as-is' },
+      log,
+      clock: systemClock,
+      table: new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000 }),
+      engine,
+      readAgain: () => ({ ok: false, problems: [] }),
+    });
+    return monitor;
+  };
+  const forge = (...messages: string[]): Promise<void> =>
+    make([process.execPath, FORGER, ...messages]).start();
+  const said = (pattern: RegExp): Promise<void> =>
+    until(`the monitor says ${pattern.source}; it said ${lines.join(' | ')}`, () =>
+      lines.some((line) => pattern.test(line)),
+    );
+
+  const FORGED: [string, string, RegExp][] = [
+    ['everybody', '{"id":1,"request":"add","prefixes":["0/0"]}', /"0\/0" is no prefix/],
+    ['an interface', '{"id":1,"request":"add","prefixes":["em0"]}', /"em0" is no prefix/],
+    [
+      'half the Internet',
+      '{"id":1,"request":"add","prefixes":["0.0.0.0/1"]}',
+      /add 0\.0\.0\.0\/1: wider than/,
+    ],
+    ['ten megabytes', '10MB', /a message of more than \d+ characters/],
+    ['another type', '{"id":1,"request":"add","prefixes":"192.0.2.9"}', /add without a list of prefixes/],
+    ['no object', '[]', /a request without a number/],
+    ['null', 'null', /a message that is no object/],
+    ['another command', '{"id":1,"request":"-F all"}', /an unknown request "-F all"/],
+    ['no JSON', '{"id":1,', /something that is not JSON/],
+    [
+      'a path to run',
+      '{"id":1,"request":"show","path":"/bin/sh","prefixes":["-f","/etc/passwd"],"__proto__":{"x":1}} nonsense',
+      /something that is not JSON/,
+    ],
+  ];
+  for (const [what, message, why] of FORGED) {
+    it(`refuses a request for ${what}, says so, and runs no pfctl for it`, async () => {
+      await forge(message, '{"id":7,"request":"add","prefixes":["192.0.2.77"]}');
+      await said(/^error: the engine has asked for what it must not, and was refused: /);
+      await said(why);
+      await until('the proper request is carried out', async () => (await pfctl.addresses()).length === 1);
+      assert.deepEqual(await pfctl.addresses(), ['192.0.2.77']);
+      assert.equal(pfctl.calls().length, 1);
+    });
+  }
+
+  it('is not drowned in forged requests: a few lines a second', async () => {
+    const bad = Array.from({ length: 2000 }, (_, id) => `{"id":${id},"request":"add","prefixes":["0/0"]}`);
+    await forge(...bad);
+    await said(/\d+ more requests of the engine were refused within a second/);
+    assert.ok(lines.length < 50, `${lines.length} lines`);
+  });
+
+  it('says why an engine cannot be started', async () => {
+    await assert.rejects(make(['/nonexistent/node']).start(), /the engine cannot be started: .*ENOENT/);
+  });
+
+  it('says how an engine ended that never got ready', async () => {
+    await assert.rejects(make(['/bin/sh', '-c', 'exit 3']).start(), /the engine ended with status 3/);
+  });
+
+  it('starts an engine again that has died, later and later, and says so', async () => {
+    const script = `${FORGER.replace(/'/g, '')}`;
+    await make([
+      '/bin/sh',
+      '-c',
+      `'${process.execPath}' '${script}' & sleep 0.3; kill -9 $!; kill -9 $$`,
+    ]).start();
+    await said(/^error: the engine was killed by SIGKILL; nobody new is let in meanwhile; .* again in 1 s/);
+    await said(/again in 2 s/);
+    assert.ok(lines.some((line) => line.startsWith('warn: the engine works again, as process ')));
+  });
+});
