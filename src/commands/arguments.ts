@@ -8,7 +8,12 @@ import type { Argv } from 'yargs';
 export interface ExtraOption {
   readonly name: string;
   readonly letters?: readonly string[];
+  /** what stands for the value in help texts; absent: a switch without value */
+  readonly value?: string;
+  readonly defaultText?: string;
   readonly help: string;
+  /** heading in the help; default: Output */
+  readonly group?: string;
 }
 
 /** What yargs found on the command line. */
@@ -31,10 +36,22 @@ export function addOptions(yargs: Argv, which: 'all' | 'replay', extra: readonly
       ...(spec.defaultText === undefined ? {} : { defaultDescription: spec.defaultText }),
     });
   }
-  for (const { name, letters, help } of extra) {
-    yargs.option(name, { alias: [...(letters ?? [])], type: 'boolean', describe: help, group: 'Output:' });
+  for (const { name, letters, value, defaultText, help, group = 'Output' } of extra) {
+    yargs.option(name, {
+      alias: [...(letters ?? [])],
+      type: value === undefined ? 'boolean' : 'string',
+      requiresArg: value !== undefined,
+      describe: help,
+      group: `${group}:`,
+      ...(defaultText === undefined ? {} : { defaultDescription: defaultText }),
+    });
   }
   return yargs;
+}
+
+/** The values of an option that only one command has. */
+export function extraValues(argv: ParsedArguments, name: string): string[] {
+  return [argv[name] ?? []].flat().map(String);
 }
 
 /**
