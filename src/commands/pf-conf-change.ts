@@ -43,6 +43,7 @@ export async function changeFiles(change: Change, { wish, pfctl, table }: Change
     say('the fake one. Look first what that means for your mail: --learn, and docs/pf.md');
   }
   const asked = wish.yes ? 'yes' : await ask(isIdle ? 'Load the rules again?' : 'Write and load this?');
+  if (asked === 'nobody' && isIdle) return Exit.OK;
   if (asked === 'nobody') {
     say('nothing has been changed: without a terminal to ask on this needs --yes');
     return Exit.USAGE;
@@ -81,9 +82,9 @@ function shownChange({ before, after }: Change, { main, rules }: Wish): string[]
 /** A line of a file, with nothing that a terminal could take for a command. */
 function shownLine(line: string): string {
   return line
-    .split('\t')
-    .map((part) => (part.startsWith('\\ ') ? part : escapeText(part, MOST_OF_A_LINE)))
-    .join('\t');
+    .split(/([\t\\])/)
+    .map((part, index) => (index % 2 === 1 ? part : escapeText(part, MOST_OF_A_LINE)))
+    .join('');
 }
 
 async function ask(question: string): Promise<'yes' | 'no' | 'nobody'> {

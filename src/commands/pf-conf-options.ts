@@ -75,8 +75,8 @@ export function readWish(
     if (named === undefined)
       wrong('', `there is no pf on ${platform}: say whom the rules are for, --os openbsd or --os freebsd`);
     else wrong('--os', `"${escapeText(named, 60)}" is neither openbsd nor freebsd`);
-  } else if (act !== 'print' && system !== platform && last('pf-conf') === undefined) {
-    wrong('', `--${act ?? 'install'} is for the machine with pf (for another place name --os and --pf-conf)`);
+  } else if (act !== undefined && act !== 'print' && system !== platform && last('pf-conf') === undefined) {
+    wrong('', `--${act} is for the machine with pf (for another place name --os and --pf-conf)`);
   }
   if (act === undefined || system === undefined) return { wish: undefined, given, problems };
   const command = commandOf(argv, given);

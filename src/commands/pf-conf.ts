@@ -130,9 +130,15 @@ function specProblems(spec: RulesSpec, wish: Wish): Problem[] {
   return problems;
 }
 
-function adviceOnSpec({ fake, real }: RulesSpec): string[] {
+function adviceOnSpec({ fake, real, logInterface }: RulesSpec): string[] {
   const families = (addresses: readonly Address[]): string =>
     [...new Set(addresses.map(familyOf))].sort().join();
-  if (families(fake) === families(real)) return [];
-  return ['the fake and the real MX have not the same address families: see docs/pf.md, DNS'];
+  return [
+    ...(families(fake) === families(real)
+      ? []
+      : ['the fake and the real MX have not the same address families: see docs/pf.md, DNS']),
+    ...(logInterface === 'pflog0'
+      ? []
+      : [`what pf logs to ${logInterface} is lost unless it exists: docs/pf.md`]),
+  ];
 }

@@ -21,6 +21,8 @@ export type ReadInclude = (path: string) => string | undefined;
 
 const KINDS: Readonly<Record<string, Kind>> = {
   set: 'option',
+  // of FreeBSD 14: they come between options and scrub, and do not concern IP
+  ether: 'option',
   table: 'table',
   scrub: 'scrub',
   'scrub-anchor': 'scrub',

@@ -88,7 +88,7 @@ export function removeInclude(text: string, rules: string): string {
     if (!isOurs(statement, rules)) continue;
     const isLast = statement.end === rest.length;
     let { start } = statement;
-    if (statement.comment === MARK_WITH_NEWLINE && isLast) start -= rest[start - 2] === '\r' ? 2 : 1;
+    if (statement.comment === MARK_WITH_NEWLINE && isLast) start -= rest.endsWith('\r\n') ? 2 : 1;
     rest = rest.slice(0, start) + rest.slice(statement.end);
   }
   return rest;
@@ -190,7 +190,7 @@ function offsetOf(text: string, statements: readonly Statement[], at: number): n
   if (next === undefined) return text.length;
   const before = statements[at - 1];
   if (before !== undefined) return before.end;
-  const comments = /(?:^[ \t]*#.*\n)+$/m.exec(text.slice(0, next.start));
+  const comments = /(?:^[ \t]*#.*\n)+(?![^])/m.exec(text.slice(0, next.start));
   // what begins the file speaks of the file
   return comments === null || comments.index === 0 ? next.start : comments.index;
 }
