@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { escapeText } from '../packet/escape.js';
 import { difference } from '../pf/difference.js';
-import { carryOut, type Change, type Outcome } from '../pf/install.js';
+import { carryOut, type Change, hints, type Outcome } from '../pf/install.js';
 import { changesNothing } from '../pf/plan.js';
 import { Ruleset } from '../pf/ruleset.js';
 import { Exit } from '../service/sysexits.js';
@@ -31,7 +31,7 @@ export async function changeFiles(change: Change, { wish, pfctl, table }: Change
   const ruleset = new Ruleset(pfctl);
   const state = await ruleset.state();
   if (!state.ok) {
-    say(`pf does not answer: ${state.message}`);
+    for (const line of [`pf does not answer: ${state.message}`, ...hints(state)]) say(line);
     return state.failure === 'permission' ? Exit.NOPERM : Exit.UNAVAILABLE;
   }
   const isIdle = changesNothing(change);

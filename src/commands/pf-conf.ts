@@ -1,7 +1,7 @@
+import { statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
-import type { Given } from '../config/config.js';
-import { defaultValue } from '../config/config.js';
+import { defaultValue, type Given } from '../config/config.js';
 import { formatProblem, type Problem } from '../config/problem.js';
 import { type Address, familyOf } from '../packet/address.js';
 import {
@@ -13,7 +13,7 @@ import {
   rulesText,
 } from '../pf/conf.js';
 import { readBytes, targetOf } from '../pf/files.js';
-import { systemFailure } from '../pf/install.js';
+import { type Change, systemFailure } from '../pf/install.js';
 import { type Files, type Plan, planInstall, planUninstall } from '../pf/plan.js';
 import { Exit } from '../service/sysexits.js';
 import type { ParsedArguments } from './arguments.js';
@@ -51,16 +51,18 @@ export async function pfConf(argv: ParsedArguments): Promise<number> {
     process.stdout.write(rulesText(spec, { table: false, reassembly: false }));
     return Exit.OK;
   }
-  const readInclude = (path: string): string | undefined => {
-    try {
-      return readBytes(path);
-    } catch {
-      return undefined;
-    }
-  };
   return planAndChange(wish, config.pfctl, spec.learns ? '' : spec.table, (files) =>
     planInstall(spec, placeOf(wish), files, readInclude),
   );
+}
+
+/** An included file; what cannot be read, or is no file, counts as unknown. */
+function readInclude(path: string): string | undefined {
+  try {
+    return statSync(path).isFile() ? readBytes(path) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function placeOf({ main, rules }: Wish): { file: string; rules: string } {
@@ -74,15 +76,15 @@ async function planAndChange(
   table: string,
   plan: (files: Files) => Plan,
 ): Promise<number> {
-  let planned: Plan;
-  const [main, rules] = [targetOf(wish.main), targetOf(wish.rules)];
+  let planned: Plan & Pick<Change, 'main' | 'rules'>;
   try {
+    const [main, rules] = [targetOf(wish.main), targetOf(wish.rules)];
     const text = readBytes(main);
     if (text === undefined) {
       say(`${wish.main}: there is no such file`);
       return Exit.NOINPUT;
     }
-    planned = plan({ main: text, rules: readBytes(rules) });
+    planned = { ...plan({ main: text, rules: readBytes(rules) }), main, rules };
   } catch (error) {
     const { status, lines } = systemFailure(error);
     for (const line of lines) say(line);
@@ -94,7 +96,7 @@ async function planAndChange(
     return Exit.DATAERR;
   }
   for (const text of planned.advice) say(`warning: ${text}`);
-  return changeFiles({ ...planned, main, rules, includedAs: resolve(wish.rules) }, { wish, pfctl, table });
+  return changeFiles({ ...planned, includedAs: resolve(wish.rules) }, { wish, pfctl, table });
 }
 
 /** An uninstallation must not depend on a configuration file. */

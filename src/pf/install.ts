@@ -110,32 +110,33 @@ class Installation {
       if (after.rules !== undefined && after.rules !== before.rules) this.replace(rules);
       if (after.main !== before.main) this.replace(main);
     } catch (error) {
-      return systemFailure(error);
+      const { status, lines } = systemFailure(error);
+      return { status, lines: ['the files could not be replaced:', ...lines] };
     }
     const reply = await this.ruleset.load(main);
     if (reply.ok) return undefined;
-    return { status: statusOf(reply), lines: [reply.message, ...hints(reply)] };
+    const lines = [`${main} could not be loaded:`, reply.message, ...hints(reply)];
+    return { status: statusOf(reply), lines };
   }
 
   private replace(path: string): void {
     this.undo.unshift(replaceFile(path, path + FRESH, path + KEPT));
   }
 
-  private async putBack(failure: Outcome): Promise<Outcome> {
+  private async putBack({ status, lines: told }: Outcome): Promise<Outcome> {
     const { main } = this.change;
-    const told = ['the new rules could not be loaded:', ...failure.lines];
     try {
       for (const step of this.undo) step();
     } catch (error) {
       const where = this.backup === undefined ? '' : ` (${main} as it was: ${this.backup})`;
       return {
-        status: failure.status,
+        status,
         lines: [...told, `and the old files could not be put back${where}: ${messageOf(error)}`],
       };
     }
     const reply = await this.ruleset.load(main);
     const loaded = reply.ok ? 'they are loaded' : `but could not be loaded either: ${reply.message}`;
-    return { status: failure.status, lines: [...told, `the old files are back, ${loaded}`] };
+    return { status, lines: [...told, `the old files are back, ${loaded}`] };
   }
 
   private report(): string[] {
@@ -153,8 +154,8 @@ function lockedBy(owner: number, lock: string): Outcome {
   return { status: Exit.UNAVAILABLE, lines: [line] };
 }
 
-/** Where a failure says little to somebody who does not know pf. */
-function hints(reply: TableReply & { readonly ok: false }): string[] {
+/** What to add where pfctl's words say little to somebody who does not know pf. */
+export function hints(reply: TableReply & { readonly ok: false }): string[] {
   const { message } = reply;
   if (message.includes('Operation not permitted')) {
     return ['(at securelevel 2 on OpenBSD, 3 on FreeBSD, rules cannot be changed until the next boot)'];

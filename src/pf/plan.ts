@@ -36,15 +36,10 @@ export function planInstall(spec: RulesSpec, place: Place, before: Files, readIn
 
 /** Plans to take out of pf.conf what was put in, and to remove the rules. */
 export function planUninstall(place: Place, before: Files): Plan {
+  const foreign = foreignRules(place, before);
+  if (foreign.length > 0) return { ok: false, reasons: foreign };
   const main = removeInclude(before.main, place.rules);
-  const isForeign = foreignRules(place, before).length > 0;
-  const after = { main, rules: isForeign ? before.rules : undefined };
-  return {
-    ok: true,
-    before,
-    after,
-    advice: isForeign ? [`${place.rules} is not ours: it stays, and is no longer included`] : [],
-  };
+  return { ok: true, before, after: { main, rules: undefined }, advice: [] };
 }
 
 /** Whether a plan leaves both files as they are. */
@@ -52,7 +47,8 @@ export function changesNothing({ before, after }: { before: Files; after: Files 
   return before.main === after.main && before.rules === after.rules;
 }
 
+/** Why the rules file is not ours to touch. */
 function foreignRules({ rules }: Place, before: Files): string[] {
   if (before.rules === undefined || before.rules.startsWith(`${GENERATED}\n`)) return [];
-  return [`${rules} has not been written by this command: move it away, or name another file with --rules`];
+  return [`${rules} has not been written by this command: see what it is, or name another file with --rules`];
 }
