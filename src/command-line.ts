@@ -1,6 +1,7 @@
 import yargs from 'yargs';
 import { addOptions, expandGetopt, type ParsedArguments, wordsOf } from './commands/arguments.js';
 import { checkConfig } from './commands/check-config.js';
+import { PF_CONF_OPTIONS } from './commands/pf-conf-options.js';
 import { REPLAY_OPTIONS, replay } from './commands/replay.js';
 import { run } from './commands/run.js';
 import { suggestion } from './config/problem.js';
@@ -8,7 +9,7 @@ import { escapeText } from './packet/escape.js';
 import { Exit } from './service/sysexits.js';
 import { version } from './version.js';
 
-const COMMANDS = ['replay', 'check-config', 'why', 'demo'];
+const COMMANDS = ['replay', 'check-config', 'why', 'pf-conf', 'demo'];
 
 /** A command for people ends when the reader of its output has gone (`| head`); the daemon has more to do. */
 let goesOnUnread = false;
@@ -63,6 +64,21 @@ async function main(args: readonly string[]): Promise<number> {
       'what DNS says about an address, and what follows',
       (y) => addOptions(y, 'all').usage('Usage: $0 why [OPTION]... ADDRESS'),
       does(async (argv) => (await import('./commands/why.js')).why(argv)),
+    )
+    .command(
+      'pf-conf',
+      "print or install pf's rules (OpenBSD, FreeBSD)",
+      (y) =>
+        // the group is named first, so that it stands first
+        addOptions(
+          y.group(
+            PF_CONF_OPTIONS.map(({ name }) => name),
+            'Rules:',
+          ),
+          'all',
+          PF_CONF_OPTIONS,
+        ).usage('Usage: $0 pf-conf [OPTION]...'),
+      does(async (argv) => (await import('./commands/pf-conf.js')).pfConf(argv)),
     )
     .command(
       'demo',

@@ -8,9 +8,12 @@ import type { Argv } from 'yargs';
 export interface ExtraOption {
   readonly name: string;
   readonly letters?: readonly string[];
-  /** what stands for the value in messages; absent: a switch */
+  /** what stands for the value in help texts; absent: a switch without value */
   readonly value?: string;
+  readonly defaultText?: string;
   readonly help: string;
+  /** heading in the help; default: Output */
+  readonly group?: string;
 }
 
 /** Whose options: the daemon's, those for judging a recording, or those for asking a running daemon. */
@@ -36,16 +39,22 @@ export function addOptions(yargs: Argv, which: OptionSet, extra: readonly ExtraO
       ...defaultDescription(spec),
     });
   }
-  for (const { name, letters, value, help } of extra) {
+  for (const { name, letters, value, defaultText, help, group = 'Output' } of extra) {
     yargs.option(name, {
       alias: [...(letters ?? [])],
       type: value === undefined ? 'boolean' : 'string',
       requiresArg: value !== undefined,
       describe: help,
-      group: 'Command:',
+      group: `${group}:`,
+      ...(defaultText === undefined ? {} : { defaultDescription: defaultText }),
     });
   }
   return yargs;
+}
+
+/** The values of an option that only one command has. */
+export function extraValues(argv: ParsedArguments, name: string): string[] {
+  return [argv[name] ?? []].flat().map(String);
 }
 
 /**

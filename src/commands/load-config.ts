@@ -28,8 +28,13 @@ const MAX_FILE = 1 << 20;
  * Reads the configuration file and combines it with the command line. The default file may be missing.
  * @param given - from the command line
  * @param problems - found on the command line already
+ * @param platform - the system that the configuration is for
  */
-export function loadConfig(given: readonly Given[], problems: readonly Problem[]): LoadedConfig {
+export function loadConfig(
+  given: readonly Given[],
+  problems: readonly Problem[],
+  platform: NodeJS.Platform = process.platform,
+): LoadedConfig {
   const named = given.findLast((item) => item.key === 'config')?.text;
   const path = resolve(named ?? OPTIONS.config.defaultText ?? '');
   const file = readFile(path, named !== undefined);
@@ -37,7 +42,7 @@ export function loadConfig(given: readonly Given[], problems: readonly Problem[]
   const result = resolveConfig(
     [...(parsed?.given ?? []), ...given],
     [...problems, ...file.problems, ...(parsed?.problems ?? [])],
-    process.platform,
+    platform,
   );
   if (result.ok) {
     const idle = [...(parsed?.given ?? []), ...given].flatMap((item) => withoutEffect(item, result.config));

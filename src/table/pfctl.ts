@@ -159,7 +159,7 @@ function isSafe(text: string): boolean {
 }
 
 /** Judges by exit status first: 0 is success whatever stands on standard error (facts: 1 usage, 255 table errors). */
-function reply(path: string, end: ChildEnd): TableReply {
+export function reply(path: string, end: ChildEnd): TableReply {
   switch (end.kind) {
     case 'not-started':
       return { ok: false, failure: 'not-started', message: notStarted(path, end.message) };

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { PF_CONF_OPTIONS } from '../../src/commands/pf-conf-options.js';
 import { REPLAY_OPTIONS } from '../../src/commands/replay.js';
 import { OPTION_LIST } from '../../src/config/options.js';
 import { packageFolder } from '../../src/version.js';
@@ -51,7 +52,8 @@ describe('mxallowd --help', { concurrency: true }, () => {
       const help = spec.help.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll(' ', '\\s+');
       assert.match(stdout, new RegExp(help), `the help of ${spec.name}`);
     }
-    for (const command of ['replay', 'check-config']) assert.match(stdout, new RegExp(`mxallowd ${command}`));
+    for (const command of ['replay', 'check-config', 'pf-conf'])
+      assert.match(stdout, new RegExp(`mxallowd ${command}`));
   });
 
   it('is what -h says, too', async () => {
@@ -69,6 +71,14 @@ describe('mxallowd --help', { concurrency: true }, () => {
       if (spec.forReplay === true) assertExplained(stdout, spec.name, spec.letters);
       else assert.doesNotMatch(stdout, new RegExp(`--${spec.name}\\b`));
     }
+  });
+
+  it('of pf-conf explains its own options first', async () => {
+    const { status, stdout } = await runCli(['pf-conf', '--help']);
+    assert.equal(status, 0);
+    assertNarrow(stdout);
+    assert.match(stdout, /^Usage: mxallowd pf-conf \[OPTION\]\.\.\.\n\nRules:\n/);
+    for (const { name } of PF_CONF_OPTIONS) assertExplained(stdout, name);
   });
 
   it('of check-config explains every option', async () => {

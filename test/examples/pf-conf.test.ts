@@ -1,34 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { isIPv4, isIPv6 } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-
-type System = 'OpenBSD' | 'FreeBSD';
-
-interface Statement {
-  line: number;
-  /** Without comment, blanks collapsed, macros not yet expanded. */
-  text: string;
-}
-
-interface Rule {
-  line: number;
-  action: 'pass' | 'block return' | 'block drop';
-  table: string | undefined;
-  interfaceName: string;
-  destinations: string[];
-  port: string;
-}
-
-interface Reading {
-  faults: string[];
-  macros: Map<string, string>;
-  tables: Set<string>;
-  rules: Rule[];
-}
+import { addressesOf, readRules, statementsOf, type System } from '../support/pf-rules.js';
 
 const root = projectRoot();
 const pfConfPath = join(root, 'examples', 'pf.conf');
@@ -55,207 +31,18 @@ function exchange(text: string): string {
     .join('\n');
 }
 
-function withoutComment(line: string): string {
-  const code = /^(?:[^"#]|"[^"]*(?:"|$))*/.exec(line)?.[0] ?? '';
-  return code.replace(/\s+/g, ' ').trim();
-}
-
-function statementsOf(text: string): Statement[] {
-  return text
-    .split('\n')
-    .map((line, index) => ({ line: index + 1, text: withoutComment(line) }))
-    .filter((statement) => statement.text !== '');
-}
-
-/** What one system's pfctl rejects, or takes in another sense than the file means. */
-const forbidden: Record<System, [RegExp, string][]> = {
-  OpenBSD: [
-    [/^(no )?scrub\b/, 'scrub is not a statement'],
-    [/^(no )?(nat|rdr|binat)(-anchor)?\b/, 'translation is an option of a rule'],
-    [/^altq\b/, 'altq is gone'],
-    [/^set require-order\b/, 'set require-order is gone'],
-  ],
-  FreeBSD: [
-    [/^match\b/, 'match is not known'],
-    [/\bonce\b/, 'once is not known'],
-    [/\b(nat|rdr)-to\b/, 'nat-to and rdr-to are not known'],
-    [/\begress\b/, 'there is no group egress'],
-    [/^set reassemble\b/, 'set reassemble is not known'],
-  ],
-};
-
-const forbiddenOnBoth: [RegExp, string][] = [
-  [/\blog-all\b/, 'log-all is now log (all)'],
-  [/^include [^"]/, 'a path must be quoted'],
-  [/^table [^<]/, 'a table name needs <>'],
-  [/\blog \(to (?!pflog\d+\))/, 'a log interface must be a pflog interface'],
-];
-
-function reassembles(system: System, statement: string, mxInterface: string | undefined): boolean {
-  if (system === 'OpenBSD') return statement === 'set reassemble yes';
-  return mxInterface !== undefined && statement === `scrub in on ${mxInterface} all fragment reassemble`;
-}
-
-/** FreeBSD's pfctl insists on this order; macros and tables may stand anywhere. */
-function rank(statement: string): number | undefined {
-  if (/^set\b/.test(statement)) return 0;
-  if (/^(no )?scrub\b/.test(statement)) return 1;
-  if (/^(pass|block)\b/.test(statement)) return 2;
-  return undefined;
-}
-
-const rulePattern =
-  /^(pass|block return|block drop) in log(?: \(to pflog\d+\))? quick on (\S+) proto tcp(?: from <([^>]+)>)? to (\{ [^{}]+ \}|\S+) port (\S+)$/;
-
-function isBalanced(text: string): boolean {
-  const closing: Record<string, string> = { ')': '(', '}': '{', ']': '[', '>': '<' };
-  const open: string[] = [];
-  for (const character of text) {
-    if ('({[<'.includes(character)) open.push(character);
-    const opening = closing[character];
-    if (opening !== undefined && open.pop() !== opening) return false;
-  }
-  return open.length === 0;
-}
-
-/** Reads one form of the file; `faults` is empty when nothing is wrong with it. */
-function read(text: string, system: System): Reading {
-  const faults: string[] = [];
-  const macros = new Map<string, string>();
-  const used = new Set<string>();
-  const tables = new Set<string>();
-  const rules: Rule[] = [];
-
-  if (!text.endsWith('\n')) faults.push('the last line does not end in a newline');
-  for (const [index, line] of text.split('\n').entries()) {
-    if (line.length > 80) faults.push(`${index + 1}: wider than 80 columns`);
-    if (!/^[\x20-\x7e]*$/.test(line)) faults.push(`${index + 1}: not plain ASCII`);
-    if (/\\\s*$/.test(line)) faults.push(`${index + 1}: a backslash joins the next line`);
-    if (/\s$/.test(line)) faults.push(`${index + 1}: blank at the end`);
-  }
-
-  let reached = 0;
-  let reassembled = false;
-  for (const { line, text: statement } of statementsOf(text)) {
-    const fault = (message: string): void => void faults.push(`${line}: ${message}`);
-    if ((statement.match(/"/g)?.length ?? 0) % 2 !== 0) fault('a quote is not closed');
-    if (!isBalanced(statement)) fault('brackets do not pair');
-
-    const macro = /^([A-Za-z]\w*) = "([^"]*)"$/.exec(statement);
-    if (macro?.[1] !== undefined && macro[2] !== undefined) {
-      if (macro[2].includes('$')) fault('a macro is not expanded inside quotes');
-      if (macros.has(macro[1])) fault(`macro ${macro[1]} is defined twice`);
-      macros.set(macro[1], macro[2]);
-      continue;
-    }
-
-    const expanded = statement.replace(/\$(\w+)/g, (whole, name: string) => {
-      used.add(name);
-      const value = macros.get(name);
-      if (value === undefined) fault(`macro ${name} is not defined before its use`);
-      return value ?? whole;
-    });
-    if (!isBalanced(expanded)) fault('brackets do not pair once macros are expanded');
-    for (const [pattern, message] of [...forbidden[system], ...forbiddenOnBoth]) {
-      if (pattern.test(expanded)) fault(message);
-    }
-
-    const table = /^table <([\w-]+)>(.*)$/.exec(expanded);
-    if (table?.[1] !== undefined) {
-      if (table[1].length > 31) fault('a table name has at most 31 characters');
-      if (!/^ persist( counters)?$/.test(table[2] ?? '')) fault('the table must be persist and have no list');
-      tables.add(table[1]);
-      continue;
-    }
-    for (const [, name] of expanded.matchAll(/<([^>]*)>/g)) {
-      if (name === undefined || !tables.has(name)) fault(`table <${name}> is not declared before its use`);
-    }
-
-    const place = rank(expanded);
-    if (place === undefined) {
-      fault(`neither macro, table, option, scrub nor rule: ${statement}`);
-      continue;
-    }
-    if (system === 'FreeBSD' && place < reached) fault('FreeBSD wants options, scrub, rules in this order');
-    reached = Math.max(reached, place);
-    if (reassembles(system, expanded, macros.get('mx_if'))) reassembled = true;
-    if (place < 2) continue;
-
-    if (!reassembled) fault('a rule comes before fragments are reassembled');
-    const rule = rulePattern.exec(expanded);
-    const [, action, interfaceName, from, to, port] = rule ?? [];
-    if (action === undefined || interfaceName === undefined || to === undefined || port === undefined) {
-      fault('the rule does not have the form ACTION in log quick on IF proto tcp [from <T>] to A port P');
-      continue;
-    }
-    const destinations = to.replace(/[{},]/g, ' ').trim().split(/\s+/);
-    for (const destination of destinations) {
-      if (!isIPv4(destination) && !isIPv6(destination)) fault(`${destination} is not an address`);
-    }
-    rules.push({ line, action: action as Rule['action'], table: from, interfaceName, destinations, port });
-  }
-  for (const name of macros.keys()) if (!used.has(name)) faults.push(`macro ${name} is not used`);
-  faults.push(...verdictFaults(macros, rules));
-  return { faults, macros, tables, rules };
-}
-
-function addressesOf(macros: Map<string, string>, name: string): string[] {
-  return (macros.get(name) ?? '').replace(/[{},]/g, ' ').trim().split(/\s+/).filter(Boolean);
-}
-
-/** First match decides, as every rule is quick; undefined: no rule matches. */
-function verdict(rules: Rule[], destination: string, listed: boolean): Rule['action'] | undefined {
-  return rules.find((rule) => rule.destinations.includes(destination) && (rule.table === undefined || listed))
-    ?.action;
-}
-
-function verdictFaults(macros: Map<string, string>, rules: Rule[]): string[] {
-  const faults: string[] = [];
-  const expectations: [string, boolean, Rule['action']][] = [
-    ['mx_fake', false, 'block return'],
-    ['mx_fake', true, 'block return'],
-    ['mx_real', false, 'block drop'],
-    ['mx_real', true, 'pass'],
-  ];
-  for (const name of ['mx_fake', 'mx_real']) {
-    const addresses = addressesOf(macros, name);
-    if (!addresses.some((address) => isIPv4(address))) faults.push(`${name} has no IPv4 address`);
-    if (!addresses.some((address) => isIPv6(address))) faults.push(`${name} has no IPv6 address`);
-    for (const address of addresses) {
-      if (!/^(192\.0\.2\.|2001:db8:)/.test(address)) faults.push(`${address} is no documentation address`);
-    }
-  }
-  for (const [name, listed, expected] of expectations) {
-    for (const address of addressesOf(macros, name)) {
-      const actual = verdict(rules, address, listed);
-      if (actual !== expected) {
-        const who = listed ? 'a listed source' : 'a stranger';
-        faults.push(`${who} to ${address}: ${actual ?? 'no rule'}, not ${expected}`);
-      }
-    }
-  }
-  for (const rule of rules) {
-    if (rule.interfaceName !== macros.get('mx_if')) faults.push(`${rule.line}: not on $mx_if`);
-    if (rule.port !== 'smtp' && rule.port !== '25') faults.push(`${rule.line}: another port than smtp`);
-    if ((rule.action === 'pass') !== (rule.table === 'mx-white')) {
-      faults.push(`${rule.line}: only pass, and every pass, is from <mx-white>`);
-    }
-  }
-  return faults;
-}
-
 describe('examples/pf.conf', () => {
   it('is faultless as OpenBSD reads it', () => {
-    assert.deepEqual(read(openbsd, 'OpenBSD').faults, []);
+    assert.deepEqual(readRules(openbsd, 'OpenBSD').faults, []);
   });
 
   it('is faultless as FreeBSD reads it after the exchange', () => {
-    assert.deepEqual(read(freebsd, 'FreeBSD').faults, []);
+    assert.deepEqual(readRules(freebsd, 'FreeBSD').faults, []);
   });
 
   it('is told apart: neither form suits the other system', () => {
-    assert.notDeepEqual(read(openbsd, 'FreeBSD').faults, []);
-    assert.notDeepEqual(read(freebsd, 'OpenBSD').faults, []);
+    assert.notDeepEqual(readRules(openbsd, 'FreeBSD').faults, []);
+    assert.notDeepEqual(readRules(freebsd, 'OpenBSD').faults, []);
   });
 
   it('exchanges what differs and nothing else', () => {
@@ -281,7 +68,7 @@ describe('examples/pf.conf', () => {
       [openbsd, 'OpenBSD'],
       [freebsd, 'FreeBSD'],
     ] as const) {
-      const reading = read(text, system);
+      const reading = readRules(text, system);
       assert.deepEqual([...reading.tables], ['mx-white']);
       assert.deepEqual(
         reading.rules.map((rule) => rule.action),
@@ -295,7 +82,7 @@ describe('examples/pf.conf', () => {
     assert.equal(own.match(/^[pb].* log \(to pflog1\) quick/gm)?.length, 3);
     const tooWide = /wider than 80/;
     assert.deepEqual(
-      read(own, 'OpenBSD').faults.filter((fault) => !tooWide.test(fault)),
+      readRules(own, 'OpenBSD').faults.filter((fault) => !tooWide.test(fault)),
       [],
     );
   });
@@ -352,7 +139,7 @@ describe('the check of examples/pf.conf', () => {
       ] as const) {
         const damaged = damage(text);
         assert.notEqual(damaged, text);
-        assert.match(read(damaged, system).faults.join('\n'), expected, system);
+        assert.match(readRules(damaged, system).faults.join('\n'), expected, system);
       }
     });
   }
@@ -374,15 +161,15 @@ describe('the check of examples/pf.conf', () => {
   for (const [system, statement, expected] of perSystem) {
     it(`notices on ${system}: ${statement}`, () => {
       const text = (system === 'OpenBSD' ? openbsd : freebsd) + `${statement}\n`;
-      assert.match(read(text, system).faults.join('\n'), expected);
+      assert.match(readRules(text, system).faults.join('\n'), expected);
     });
   }
 
   it('notices that fragments are not reassembled', () => {
     const lazyOpenbsd = openbsd.replace('set reassemble yes', 'set reassemble no');
     const lazyFreebsd = freebsd.replace(/^scrub.*\n/m, '');
-    assert.match(read(lazyOpenbsd, 'OpenBSD').faults.join('\n'), /before fragments are reassembled/);
-    assert.match(read(lazyFreebsd, 'FreeBSD').faults.join('\n'), /before fragments are reassembled/);
+    assert.match(readRules(lazyOpenbsd, 'OpenBSD').faults.join('\n'), /before fragments are reassembled/);
+    assert.match(readRules(lazyFreebsd, 'FreeBSD').faults.join('\n'), /before fragments are reassembled/);
   });
 });
 
@@ -393,7 +180,7 @@ describe('examples/mxallowd.conf', () => {
     active.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1));
 
   it('names the addresses of the macros in pf.conf', () => {
-    const { macros } = read(openbsd, 'OpenBSD');
+    const { macros } = readRules(openbsd, 'OpenBSD');
     assert.deepEqual(valuesOf('fake-mailserver'), addressesOf(macros, 'mx_fake'));
     assert.deepEqual(valuesOf('real-mailserver'), addressesOf(macros, 'mx_real'));
     assert.equal(active.length, 4, 'nothing else is active');
@@ -459,7 +246,7 @@ describe('examples/mxallowd.conf', () => {
   });
 
   it('names the table that pf.conf declares', () => {
-    const [table] = read(openbsd, 'OpenBSD').tables;
+    const [table] = readRules(openbsd, 'OpenBSD').tables;
     assert.ok(lines.includes(`#table ${table}`));
   });
 });

@@ -34,8 +34,20 @@ import {
 interface FaultScope {
   /** After so many calls the fault is over; without it, it stays. */
   readonly times?: number;
-  /** Only calls with this `-T` command suffer it. */
-  readonly only?: 'add' | 'delete' | 'expire' | 'flush' | 'kill' | 'replace' | 'show' | 'test' | 'zero';
+  /** Only calls with this `-T` command suffer it, or those that `check` (-nf) or `load` (-f) rules, or show `info`. */
+  readonly only?:
+    | 'check'
+    | 'load'
+    | 'info'
+    | 'add'
+    | 'delete'
+    | 'expire'
+    | 'flush'
+    | 'kill'
+    | 'replace'
+    | 'show'
+    | 'test'
+    | 'zero';
 }
 
 /** How the stand-in misbehaves. */
@@ -228,6 +240,16 @@ export class PfctlStandIn {
       if (performance.now() > deadline)
         throw new Error(`${calls.length} of ${count} calls of pfctl have come`);
       await delay(POLL_MS);
+    }
+  }
+
+  /** The statements of the main rules that were loaded last, those of included files in their place. */
+  loaded(): string[] | undefined {
+    try {
+      return JSON.parse(readFileSync(join(this.directory, 'loaded.json'), 'utf8')) as string[];
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined;
+      throw error;
     }
   }
 

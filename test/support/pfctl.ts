@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { readRuleset } from './pfctl-rules.js';
 import {
   createTable,
   errorCode,
@@ -222,6 +223,7 @@ function readStdin(): string {
 
 /** One run of the program against one state. */
 interface Run {
+  readonly directory: string;
   readonly options: Options;
   readonly state: PfState;
   readonly input: FileText;
@@ -681,7 +683,7 @@ function showModifier(run: Run): number {
   const { options, output, state } = run;
   if (options.show === 'Tables') return showTables(run);
   if (options.show === 'memory' && state.flavour === 'freebsd') return showMemory(run);
-  if (options.show === 'info' && state.flavour === 'freebsd' && options.verbose === 0) return showInfo(run);
+  if (options.show === 'info' && options.verbose === 0) return showInfo(run);
   return output.notImplemented(`-s ${options.show ?? ''}`);
 }
 
@@ -749,6 +751,11 @@ const IDLE_COUNTERS = [
 
 function showInfo({ output, state }: Run): number {
   const { seconds, states, searches, inserts, removals, matches } = state.statistics;
+  if (state.flavour === 'openbsd') {
+    // no more than the words that rc.d scripts look for is known
+    output.stdout += `Status: ${state.enabled ? 'Enabled' : 'Disabled'}\n`;
+    return 0;
+  }
   const time = new Date(seconds * 1000).toISOString().slice(11, 19);
   const since = `${Math.floor(seconds / 86_400)} days ${time}`;
   const line = (name: string, value: number, hasRate = seconds > 0): string => {
@@ -815,18 +822,6 @@ interface TableDefinition {
   readonly list: readonly string[] | undefined;
 }
 
-/** The lines of a ruleset without comments, continued lines and braces over several lines joined. */
-function rulesetLines(text: string): string[] {
-  const plain = text.replace(/#[^\n]*/g, '').replace(/\\\n/g, ' ');
-  const joined = plain.replace(/(table[^\n{]*)\{([^}]*)\}/g, (_, head: string, list: string) => {
-    return `${head}{${list.replace(/\n/g, ' ')}}`;
-  });
-  return joined
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '');
-}
-
 function parseTableLine(line: string): TableDefinition | undefined {
   const [, name, attributes = ''] = /^table\s*<([^>]+)>(.*)$/.exec(line) ?? [];
   if (name === undefined) return undefined;
@@ -857,12 +852,13 @@ function loadRuleset(run: Run): number {
   }
   const { text } = input;
   if (text !== '' && options.verbose > 0) return output.notImplemented('-v with -f');
-  if (text !== '' && !text.endsWith('\n')) {
-    output.stderr += `${file}:${text.split('\n').length}: syntax error\n`;
+  const read = readRuleset(text, file, run.state.flavour);
+  if (!read.ok) {
+    output.stderr += read.stderr;
     if (!options.noAction) output.warn('Syntax error in config file: pf rules not loaded');
     return EXIT_USAGE;
   }
-  const lines = rulesetLines(text);
+  const lines = read.lines.map((line) => line.text);
   const strange = lines.find((line) => !RULE_WORDS.test(line) || /^table\b.*\bfile\b/.test(line));
   if (strange !== undefined) return output.notImplemented(`the line ${strange}`);
   return options.noAction ? 0 : applyRuleset(run, lines);
@@ -876,7 +872,10 @@ function applyRuleset(run: Run, lines: readonly string[]): number {
   const rules = lines.filter((line) => !line.startsWith('table'));
   state.references[options.anchor] = countReferences(rules);
   definitions.forEach((definition, index) => defineTable(run, definition, contents[index] ?? undefined));
-  if (options.anchor === '') state.limit = tableEntriesLimit(rules);
+  if (options.anchor === '') {
+    state.limit = tableEntriesLimit(rules);
+    writeFileSync(join(run.directory, 'loaded.json'), JSON.stringify(lines));
+  }
   dropUnusedTables(state);
   return 0;
 }
@@ -952,7 +951,7 @@ function perform(directory: string, options: Options, input: FileText, output: O
     if (state.flavour === 'freebsd' && !options.quiet && !options.noAction) {
       output.stderr += 'No ALTQ support in kernel\nALTQ related functions disabled\n';
     }
-    const status = execute({ options, state, input, output, syntaxOnly: needsDevice && !isOpen });
+    const status = execute({ directory, options, state, input, output, syntaxOnly: needsDevice && !isOpen });
     if (!readOnly) writeState(directory, state);
     return status;
   };
@@ -968,6 +967,12 @@ interface StoredFault {
   readonly after?: string;
   readonly only?: string;
   readonly times?: number;
+}
+
+/** What a call without `-T` does: load rules, check them, or show something. */
+function ruleCommand({ file, noAction, show }: Options): string | undefined {
+  if (show !== undefined) return 'info';
+  return file === undefined ? undefined : noAction ? 'check' : 'load';
 }
 
 /** Takes one use of the fault that concerns this call, if there is one. */
@@ -1051,7 +1056,7 @@ async function main(directory: string, argv: readonly string[]): Promise<number>
     return status;
   };
   if (typeof options === 'number') return finish(options);
-  const fault = takeFault(directory, options.command);
+  const fault = takeFault(directory, options.command ?? ruleCommand(options));
   if (fault?.mode === 'partial-stdin') return finish(EXIT_USAGE);
   if (fault?.mode === 'hang') process.on('SIGTERM', () => undefined);
   const waiting = join(directory, 'waiting', String(process.pid));
