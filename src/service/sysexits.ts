@@ -9,6 +9,7 @@ export const Exit = {
   OSERR: 71,
   CANTCREAT: 73,
   IOERR: 74,
+  PROTOCOL: 76,
   NOPERM: 77,
   CONFIG: 78,
 } as const;
