@@ -1,6 +1,7 @@
 import yargs from 'yargs';
 import { addOptions, expandGetopt, type ParsedArguments, wordsOf } from './commands/arguments.js';
 import { checkConfig } from './commands/check-config.js';
+import { CLIENT_COMMANDS } from './commands/client-commands.js';
 import { PF_CONF_OPTIONS } from './commands/pf-conf-options.js';
 import { REPLAY_OPTIONS, replay } from './commands/replay.js';
 import { run } from './commands/run.js';
@@ -9,7 +10,10 @@ import { escapeText } from './packet/escape.js';
 import { Exit } from './service/sysexits.js';
 import { version } from './version.js';
 
-const COMMANDS = ['replay', 'check-config', 'why', 'pf-conf', 'demo'];
+const COMMANDS = [
+  ...CLIENT_COMMANDS.map(({ name }) => name),
+  ...['why', 'check', 'check-config', 'pf-conf', 'replay', 'demo'],
+];
 
 /** A command for people ends when the reader of its output has gone (`| head`); the daemon has more to do. */
 let goesOnUnread = false;
@@ -43,15 +47,28 @@ async function main(args: readonly string[]): Promise<number> {
       'strip-aliased': true,
     })
     .usage('Lets those who tried the fake MX reach the real one.\n\nUsage: $0 [OPTION]...')
-    .command('$0', 'run the daemon', (y) => addOptions(y, 'all'), does(unlessStray(run)))
+    .command('$0', 'run the daemon', (y) => addOptions(y, 'all'), does(unlessStray(run)));
+  for (const { name, help, load } of CLIENT_COMMANDS) {
+    parser.command(
+      name,
+      help,
+      async (y) => {
+        const { text, words, options } = await load();
+        const usage = `${text}\n\nUsage: $0 ${name} [OPTION]...${words === '' ? '' : ` ${words}`}`;
+        return addOptions(y, 'client', options).usage(usage);
+      },
+      does(async (argv) => (await load()).run(argv)),
+    );
+  }
+  parser
     .command(
-      'replay',
-      'judge recordings of pflog (FILE...), and say why',
-      (y) =>
-        addOptions(y, 'replay', REPLAY_OPTIONS).usage(
-          'Judges recordings of pflog (pcap, pcapng, .gz, or - for standard input)\nin their own time.\n\nUsage: $0 replay [OPTION]... FILE...',
-        ),
-      does(replay),
+      'why',
+      'what is known of an address, and what follows',
+      async (y) => {
+        const { WHY_OPTIONS } = await import('./commands/why.js');
+        return addOptions(y, 'all', WHY_OPTIONS).usage('Usage: $0 why [OPTION]... ADDRESS');
+      },
+      does(async (argv) => (await import('./commands/why.js')).why(argv)),
     )
     .command(
       'check-config',
@@ -60,10 +77,13 @@ async function main(args: readonly string[]): Promise<number> {
       does(checkConfig),
     )
     .command(
-      'why',
-      'what DNS says about an address, and what follows',
-      (y) => addOptions(y, 'all').usage('Usage: $0 why [OPTION]... ADDRESS'),
-      does(async (argv) => (await import('./commands/why.js')).why(argv)),
+      'replay',
+      'judge recordings of pflog (FILE...), and say why',
+      (y) =>
+        addOptions(y, 'replay', REPLAY_OPTIONS).usage(
+          'Judges recordings of pflog (pcap, pcapng, .gz, or - for standard input)\nin their own time.\n\nUsage: $0 replay [OPTION]... FILE...',
+        ),
+      does(replay),
     )
     .command(
       'pf-conf',

@@ -128,6 +128,9 @@ const NAMES_OF_1_9 = [
   'help',
 ];
 
+/** Options of single commands that are the beginning of such a name as well, with the command: `allow --for`. */
+const NOT_SHORTENED: Readonly<Record<string, string>> = { for: 'allow' };
+
 /**
  * Rewrites what getopt_long(3) takes and yargs does not: `-f192.0.2.3`, `-Fqt60`, and long names of 1.9 cut short.
  * @param args - the command line after the program's name
@@ -151,7 +154,7 @@ export function expandGetopt(args: readonly string[]): string[] {
       expanded.push(...pieces);
       if (takesNext(pieces.at(-1) ?? '', withValue)) expanded.push(...options.slice(++index, index + 1));
     } else {
-      expanded.push(arg.startsWith('--') ? completeName(arg) : arg);
+      expanded.push(arg.startsWith('--') ? completeName(arg, options) : arg);
       if (takesNext(arg, withValue)) expanded.push(...options.slice(++index, index + 1));
     }
   }
@@ -175,9 +178,11 @@ function splitCluster(letters: string, withValue: ReadonlySet<string>): string[]
   return pieces;
 }
 
-function completeName(arg: string): string {
+function completeName(arg: string, options: readonly string[]): string {
   const [name = '', ...value] = arg.slice(2).split('=');
-  const isWhole = OPTION_LIST.some(([, spec]) => spec.name === name);
+  const command = Object.hasOwn(NOT_SHORTENED, name) ? NOT_SHORTENED[name] : undefined;
+  const isCommands = command !== undefined && options.includes(command);
+  const isWhole = isCommands || OPTION_LIST.some(([, spec]) => spec.name === name);
   const candidates = NAMES_OF_1_9.filter((candidate) => candidate.startsWith(name));
   if (isWhole || name === '' || candidates.length !== 1) return arg;
   return ['--' + String(candidates[0]), ...value].join('=');

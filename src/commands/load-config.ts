@@ -37,7 +37,7 @@ export function loadConfig(
 ): LoadedConfig {
   const named = given.findLast((item) => item.key === 'config')?.text;
   const path = resolve(named ?? OPTIONS.config.defaultText ?? '');
-  const file = readFile(path, named !== undefined);
+  const file = readConfigFile(path, named !== undefined);
   const parsed = file.text === undefined ? undefined : parseConfigFile(path, file.text);
   const result = resolveConfig(
     [...(parsed?.given ?? []), ...given],
@@ -90,7 +90,14 @@ export function printProblems(problems: readonly Problem[]): void {
   for (const problem of problems) process.stderr.write(`mxallowd: ${formatProblem(problem)}\n`);
 }
 
-function readFile(path: string, mustExist: boolean): { text: string | undefined; problems: Problem[] } {
+/**
+ * Reads the text of a configuration file.
+ * @param mustExist - otherwise a missing one is no problem, and has no text
+ */
+export function readConfigFile(
+  path: string,
+  mustExist: boolean,
+): { text: string | undefined; problems: Problem[] } {
   try {
     const text = readFileSync(path, 'latin1');
     if (text.length <= MAX_FILE) return { text, problems: [] };

@@ -1,18 +1,31 @@
-import { checkSpf, judgePool, poolDomains } from '../names/pool.js';
-import { encodesAddress } from '../names/name.js';
-import { companions, describe, isPublic, reverse, type ReverseAnswer } from '../names/rdns.js';
-import { BoundedResolver, RESOLVER_DEFAULTS } from '../names/resolver.js';
-import type { Config } from '../config/config.js';
-import { type Address, formatAddress, formatPrefix, parseAddress, prefixOf } from '../packet/address.js';
+import type { Given } from '../config/config.js';
+import { formatProblem } from '../config/problem.js';
+import { ask, type Answer } from '../control/client.js';
+import { type Address, formatAddress, parseAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
-import { noPoolReason } from '../service/messages.js';
 import { Exit } from '../service/sysexits.js';
-import { collectOptions, type ParsedArguments, wordsOf } from './arguments.js';
-import { loadConfig, printProblems } from './load-config.js';
+import { collectOptions, type ExtraOption, type ParsedArguments, wordsOf } from './arguments.js';
+import { JSON_OPTION, printLines, wantsJson } from './ask-daemon.js';
+import { loadConfig, type LoadedConfig, printProblems } from './load-config.js';
+import { locateSocket } from './locate-socket.js';
+import { formatRows, type Row } from './table-text.js';
+import { whyRows } from './why-daemon.js';
+import { type Finding, findingRows, findOut } from './why-dns.js';
 
-/** `mxallowd why ADDRESS`: what DNS says about an address, step by step, and what the daemon would make of it. */
+/** Options of `mxallowd why`. */
+export const WHY_OPTIONS: readonly ExtraOption[] = [
+  { name: 'no-dns', help: 'only what the daemon knows' },
+  JSON_OPTION,
+];
+
+const TITLE_WIDTH = 26;
+
+/**
+ * `mxallowd why ADDRESS`: what the daemon knows of an address, then what DNS says about it, step by step, and what the
+ * daemon would make of it.
+ */
 export async function why(argv: ParsedArguments): Promise<number> {
-  const { given, problems } = collectOptions(argv, 'all');
+  const { given, problems } = collectOptions(argv, 'all', WHY_OPTIONS);
   const [text, ...more] = wordsOf(argv).slice(1);
   const address = text === undefined ? undefined : parseAddress(text);
   if (address === undefined || more.length > 0) {
@@ -24,106 +37,95 @@ export async function why(argv: ParsedArguments): Promise<number> {
     });
   }
   const loaded = loadConfig(given, problems);
-  if (!loaded.ok || address === undefined) {
-    printProblems(loaded.ok ? problems : loaded.problems);
-    return loaded.ok ? Exit.USAGE : loaded.exitStatus;
+  const wrong = loaded.ok ? problems : loaded.problems;
+  if (address === undefined || problems.length > 0 || wrong.some(({ where }) => where.startsWith('-'))) {
+    printProblems(wrong);
+    return Exit.USAGE;
   }
-  const { dnsServer, dnsTimeout } = loaded.config;
-  const resolver = new BoundedResolver({
-    ...RESOLVER_DEFAULTS,
-    servers: dnsServer,
-    timeoutMs: dnsTimeout * 1000,
-    nowMs: () => performance.now(),
-  });
-  const isKnown = await explain(loaded.config, resolver, address);
-  resolver.close();
+  const answer = await askDaemon(given, address);
+  const report = wantsJson(argv) ? new JsonReport() : new TextReport();
+  report.begin(address, answer);
+  const status =
+    argv['no-dns'] === true ? statusOf(answer) : await askDns(loaded, address, answer.ok, report.found);
+  report.end();
+  return status;
+}
+
+async function askDaemon(given: readonly Given[], address: Address): Promise<Answer<'why'>> {
+  const socket = locateSocket(given, [], process.platform);
+  if (!socket.ok) {
+    const message = socket.problems.map(formatProblem).join('; ');
+    return { ok: false, exitStatus: socket.exitStatus, message };
+  }
+  return ask<'why'>({ path: socket.path, request: { command: 'why', address: formatAddress(address) } });
+}
+
+function statusOf(answer: Answer<'why'>): number {
+  return answer.ok ? Exit.OK : answer.exitStatus;
+}
+
+/**
+ * @param hasAnswer - whether the daemon has said something, so that a configuration is no must
+ * @returns exit status
+ */
+async function askDns(
+  loaded: LoadedConfig,
+  address: Address,
+  hasAnswer: boolean,
+  found: (finding: Finding) => void,
+): Promise<number> {
+  if (!loaded.ok) {
+    printProblems(loaded.problems);
+    if (hasAnswer) process.stderr.write('mxallowd: so DNS is not asked\n');
+    return hasAnswer ? Exit.OK : loaded.exitStatus;
+  }
+  let isKnown = true;
+  for await (const finding of findOut(loaded.config, address)) {
+    if (finding.step === 'failed') isKnown = false;
+    found(finding);
+  }
   return isKnown ? Exit.OK : Exit.UNAVAILABLE;
 }
 
-/** @returns whether DNS has answered */
-async function explain(config: Config, resolver: BoundedResolver, address: Address): Promise<boolean> {
-  const { ipv4Prefix, ipv6Prefix, whitelistTime } = config;
-  const prefix = prefixOf(address, typeof address === 'number' ? ipv4Prefix : ipv6Prefix);
-  row('address', formatAddress(address));
-  const role = roleOf(config, address);
-  if (role !== undefined) {
-    row('is', role);
-    return true;
-  }
-  row('if it tries the fake MX', `${formatPrefix(prefix)} is admitted for ${whitelistTime} s`);
-  if (config.noRdnsWhitelist && config.noPool) {
-    row('names', 'are not looked up (no-rdns-whitelist, no-pool)');
-    return true;
-  }
-  if (!isPublic(address)) {
-    row('names', 'are not looked up: not an address of the Internet');
-    return true;
-  }
-  const answer = await reverse(resolver, address);
-  if (answer.status === 'failed' || answer.status === 'dropped') {
-    row('PTR', `DNS does not answer (${answer.code}): the rest is not known`);
-    return false;
-  }
-  const [first, ...others] = answer.names;
-  row('PTR', first === undefined ? nothing(answer) : describe(first));
-  for (const name of others) row('', describe(name));
-  explainNames(config, address, answer);
-  await explainPool(config, resolver, address, answer);
-  return true;
-}
+/** For people; each step is printed as soon as it is known. */
+class TextReport {
+  /** between what the daemon knows and the rest */
+  private hasGap = false;
 
-function roleOf(config: Config, address: Address): string | undefined {
-  if (config.fakeMailserver.includes(address)) return 'our fake MX';
-  if (config.realMailserver.includes(address)) return 'our real MX';
-  const allowed = config.allow.find(
-    (network) =>
-      typeof network.address === typeof address &&
-      prefixOf(address, network.length).address === network.address,
-  );
-  return allowed === undefined ? undefined : `admitted at all times (allow ${formatPrefix(allowed)})`;
-}
-
-function nothing({ status }: ReverseAnswer): string {
-  return status === 'found' ? 'no name that a mail server could have' : 'there is none';
-}
-
-/** What comes in with it when it tries the fake MX. */
-function explainNames(config: Config, address: Address, answer: ReverseAnswer): void {
-  if (config.noRdnsWhitelist) return;
-  const ours = [...config.fakeMailserver, ...config.realMailserver];
-  const names = answer.names.filter(({ confirmed }) => confirmed || config.rdnsUnconfirmed);
-  const others = companions(address, names, ours).map(([other]) => formatAddress(other));
-  const [first = 'no other address', ...more] = others;
-  row('and with it', first);
-  for (const other of more) row('', other);
-}
-
-/** What opens the door to it when it goes straight to the real MX. */
-async function explainPool(
-  config: Config,
-  resolver: BoundedResolver,
-  address: Address,
-  answer: ReverseAnswer,
-): Promise<void> {
-  if (config.noPool) return;
-  for (const { name, confirmed } of answer.names) {
-    if (confirmed && encodesAddress(name, address))
-      row('pool', `${name} merely encodes the address: not counted`);
+  begin(address: Address, answer: Answer<'why'>): void {
+    const what: Row[] = answer.ok ? whyRows(answer.result) : [['daemon', answer.message]];
+    this.print([['address', formatAddress(address)], ...what]);
+    this.hasGap = !answer.ok;
   }
-  const domains = [...(await poolDomains(answer, address)).keys()];
-  for (const domain of domains) {
-    row('registrable domain', domain);
-    row('SPF', `${domain}: ${await checkSpf(resolver, domain, address)}`);
+
+  readonly found = (finding: Finding): void => {
+    if (!this.hasGap) printLines(['']);
+    this.hasGap = true;
+    this.print(findingRows(finding));
+  };
+
+  end(): void {
+    // everything is printed
   }
-  const verdict = await judgePool(resolver, address, answer, () => true);
-  const title = 'straight to the real MX';
-  if (verdict.kind === 'no-pool') row(title, `refused: ${noPoolReason(verdict)}`);
-  else {
-    row(title, `admitted if somebody of ${verdict.domain} has tried the fake MX`);
-    row('', `within ${config.poolWindow} s before, otherwise refused`);
+
+  private print(rows: readonly Row[]): void {
+    printLines(formatRows(rows, TITLE_WIDTH));
   }
 }
 
-function row(name: string, value: string): void {
-  process.stdout.write(`${(name === '' ? '' : `${name}:`).padEnd(26)}${value}\n`);
+/** For programs: one object. */
+class JsonReport {
+  private report: Readonly<Record<string, unknown>> = {};
+  private readonly findings: Finding[] = [];
+
+  begin(address: Address, answer: Answer<'why'>): void {
+    const daemon = answer.ok ? { daemon: answer.result } : { daemonProblem: answer.message };
+    this.report = { address: formatAddress(address), ...daemon };
+  }
+
+  readonly found = (finding: Finding): void => void this.findings.push(finding);
+
+  end(): void {
+    printLines([JSON.stringify({ ...this.report, dns: this.findings })]);
+  }
 }

@@ -188,7 +188,7 @@ export interface HistoryEvent {
   /** `attempt`, `refusal`, `admission`, `expiry`, `eviction`, `named`, `pooled`, `no-pool`, `allowed`, `forgotten` */
   readonly kind: string;
   readonly address: string;
-  /** a sentence for people, escaped */
+  /** what happened, for people, without the address, escaped */
   readonly text: string;
 }
 
@@ -216,6 +216,8 @@ export interface WatchTick {
   readonly upMs: number;
   readonly entries: number;
   readonly frames: number;
+  /** frames that led to no decision; absent: not told */
+  readonly unjudged?: number | undefined;
   readonly counters: Counters;
   /** changes that wait for the table */
   readonly pending: number;

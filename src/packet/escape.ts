@@ -13,3 +13,11 @@ export function escapeText(text: string, max = 500): string {
   }
   return safe;
 }
+
+/**
+ * The same for text that should have been made fit already, by another process: only what is not a printable
+ * character of ASCII is escaped, backslashes stay, and nothing is cut.
+ */
+export function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/gu, (character) => escapeText(character));
+}

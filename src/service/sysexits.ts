@@ -10,6 +10,7 @@ export const Exit = {
   CANTCREAT: 73,
   IOERR: 74,
   TEMPFAIL: 75,
+  PROTOCOL: 76,
   NOPERM: 77,
   CONFIG: 78,
 } as const;

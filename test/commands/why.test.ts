@@ -8,7 +8,8 @@ after(() => scratch.remove());
 
 // with a file named, no test depends on an /etc/mxallowd.conf
 const EMPTY = scratch.file('empty.conf', '# nothing\n');
-const SERVERS = ['-c', EMPTY, '-f', '192.0.2.3', '-r', '192.0.2.4'];
+const SERVERS = ['-c', EMPTY, '-f', '192.0.2.3', '-r', '192.0.2.4', '--control-socket=none'];
+const NO_DAEMON = ['daemon:                   --control-socket: none, so the daemon cannot be asked'];
 const MANY = Array.from({ length: 60 }, (_, i) => `203.0.113.${i + 1}`);
 
 const ZONES = {
@@ -49,14 +50,15 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       ['198.51.100.1'],
       [
         'address:                  198.51.100.1',
+        ...NO_DAEMON,
         'if it tries the fake MX:  198.51.100.1 is admitted for 3600 s',
         'PTR:                      no-address.empty.com: has no address',
         '                          out1.sender.com: confirmed',
         'and with it:              2001:db8:5::1',
         'registrable domain:       sender.com',
         'SPF:                      sender.com: pass',
-        'straight to the real MX:  admitted if somebody of sender.com has tried the fake MX',
-        '                          within 3600 s before, otherwise refused',
+        'straight to the real MX:  admitted if somebody of sender.com has tried the fake',
+        '                          MX within 3600 s before, otherwise refused',
       ],
     ],
     [
@@ -64,6 +66,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       ['2001:db8:5::1', '--ipv6-prefix=56', '-t', '7200', '--pool-window=10m'],
       [
         'address:                  2001:db8:5::1',
+        ...NO_DAEMON,
         'if it tries the fake MX:  2001:db8:5::/56 is admitted for 7200 s',
         'PTR:                      out1.sender.com: confirmed',
         'and with it:              198.51.100.1',
@@ -77,11 +80,14 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       ['198.51.100.2'],
       [
         'address:                  198.51.100.2',
+        ...NO_DAEMON,
         'if it tries the fake MX:  198.51.100.2 is admitted for 3600 s',
         'PTR:                      198-51-100-2.dsl.sender.com: confirmed',
         'and with it:              no other address',
-        'pool:                     198-51-100-2.dsl.sender.com merely encodes the address: not counted',
-        'straight to the real MX:  refused: its name 198-51-100-2.dsl.sender.com merely encodes its address, as dial-up names do',
+        'pool:                     198-51-100-2.dsl.sender.com merely encodes the',
+        '                          address: not counted',
+        'straight to the real MX:  refused: its name 198-51-100-2.dsl.sender.com merely',
+        '                          encodes its address, as dial-up names do',
       ],
     ],
     [
@@ -89,10 +95,12 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       ['198.51.100.3'],
       [
         'address:                  198.51.100.3',
+        ...NO_DAEMON,
         'if it tries the fake MX:  198.51.100.3 is admitted for 3600 s',
         'PTR:                      mail.victim.com: does not point back',
         'and with it:              no other address',
-        'straight to the real MX:  refused: its name mail.victim.com does not point back to it',
+        'straight to the real MX:  refused: its name mail.victim.com does not point back',
+        '                          to it',
       ],
     ],
     [
@@ -100,6 +108,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       ['198.51.100.3', '--rdns-unconfirmed', '--no-pool'],
       [
         'address:                  198.51.100.3',
+        ...NO_DAEMON,
         'if it tries the fake MX:  198.51.100.3 is admitted for 3600 s',
         'PTR:                      mail.victim.com: does not point back',
         'and with it:              192.0.2.80',
@@ -110,6 +119,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       ['198.51.100.99'],
       [
         'address:                  198.51.100.99',
+        ...NO_DAEMON,
         'if it tries the fake MX:  198.51.100.99 is admitted for 3600 s',
         'PTR:                      there is none',
         'and with it:              no other address',
@@ -121,6 +131,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       ['192.0.2.60'],
       [
         'address:                  192.0.2.60',
+        ...NO_DAEMON,
         'if it tries the fake MX:  192.0.2.60 is admitted for 3600 s',
         'PTR:                      no name that a mail server could have',
         'and with it:              no other address',
@@ -132,6 +143,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       ['192.168.1.1'],
       [
         'address:                  192.168.1.1',
+        ...NO_DAEMON,
         'if it tries the fake MX:  192.168.1.1 is admitted for 3600 s',
         'names:                    are not looked up: not an address of the Internet',
       ],
@@ -141,6 +153,7 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       ['198.51.100.1', '--no-rdns-whitelist', '--no-pool'],
       [
         'address:                  198.51.100.1',
+        ...NO_DAEMON,
         'if it tries the fake MX:  198.51.100.1 is admitted for 3600 s',
         'names:                    are not looked up (no-rdns-whitelist, no-pool)',
       ],
@@ -148,13 +161,14 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
     [
       'our own MX',
       ['192.0.2.4', '--no-rdns-whitelist', '--no-pool'],
-      ['address:                  192.0.2.4', 'is:                       our real MX'],
+      ['address:                  192.0.2.4', ...NO_DAEMON, 'is:                       our real MX'],
     ],
     [
       'one of an allowed network',
       ['198.51.100.99', '--allow=198.51.100.0/24', '--no-rdns-whitelist', '--no-pool'],
       [
         'address:                  198.51.100.99',
+        ...NO_DAEMON,
         'is:                       admitted at all times (allow 198.51.100.0/24)',
       ],
     ],
@@ -207,6 +221,7 @@ describe('mxallowd why without an answer', () => {
       status: 69,
       stdout: `${[
         'address:                  198.51.100.1',
+        ...NO_DAEMON,
         'if it tries the fake MX:  198.51.100.1 is admitted for 3600 s',
         'PTR:                      DNS does not answer (ETIMEOUT): the rest is not known',
       ].join('\n')}\n`,

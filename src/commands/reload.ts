@@ -1,0 +1,19 @@
+import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
+import { askAndPrint, JSON_OPTION, noWords } from './ask-daemon.js';
+import type { ClientCommand } from './client-commands.js';
+
+const OPTIONS: readonly ExtraOption[] = [JSON_OPTION];
+
+/** `mxallowd reload`: has the daemon read its configuration again, and prints what it says about that. */
+export const command: ClientCommand = {
+  text: 'Has the daemon read its configuration again, as SIGHUP does, and says what came\nof it.',
+  words: '',
+  options: OPTIONS,
+  run,
+};
+
+function run(argv: ParsedArguments): Promise<number> {
+  const line = collectOptions(argv, 'client', OPTIONS);
+  noWords(argv, line.problems);
+  return askAndPrint(argv, line, { command: 'reload' }, ({ messages }) => messages);
+}

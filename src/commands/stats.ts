@@ -1,0 +1,20 @@
+import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
+import { askAndPrint, JSON_OPTION, noWords } from './ask-daemon.js';
+import type { ClientCommand } from './client-commands.js';
+import { statisticsLines } from './stats-text.js';
+
+const OPTIONS: readonly ExtraOption[] = [JSON_OPTION];
+
+/** `mxallowd stats`: what was counted. */
+export const command: ClientCommand = {
+  text: 'Prints what the daemon has counted.',
+  words: '',
+  options: OPTIONS,
+  run,
+};
+
+function run(argv: ParsedArguments): Promise<number> {
+  const line = collectOptions(argv, 'client', OPTIONS);
+  noWords(argv, line.problems);
+  return askAndPrint(argv, line, { command: 'stats' }, statisticsLines);
+}
