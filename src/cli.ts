@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import yargs from 'yargs';
 import { addOptions, expandGetopt, type ParsedArguments, wordsOf } from './commands/arguments.js';
+import { CHECK_OPTIONS, check } from './commands/check.js';
 import { checkConfig } from './commands/check-config.js';
 import { REPLAY_OPTIONS, replay } from './commands/replay.js';
 import { run } from './commands/run.js';
@@ -9,7 +10,7 @@ import { escapeText } from './packet/escape.js';
 import { Exit } from './service/sysexits.js';
 import { version } from './version.js';
 
-const COMMANDS = ['replay', 'check-config', 'why', 'demo'];
+const COMMANDS = ['replay', 'check', 'check-config', 'why', 'demo'];
 
 /** A command for people ends when the reader of its output has gone (`| head`); the daemon has more to do. */
 let goesOnUnread = false;
@@ -58,6 +59,15 @@ async function main(args: readonly string[]): Promise<number> {
       'read the configuration, and say what is wrong',
       (y) => addOptions(y, 'all').usage('Usage: $0 check-config [OPTION]...'),
       does(checkConfig),
+    )
+    .command(
+      'check',
+      'look at the whole set-up, and say what is wrong with it',
+      (y) =>
+        addOptions(y, 'all', CHECK_OPTIONS).usage(
+          'Looks at addresses, firewall, listeners and DNS; changes nothing.\n\nUsage: $0 check [OPTION]...',
+        ),
+      does(check),
     )
     .command(
       'why',

@@ -8,6 +8,8 @@ import type { Argv } from 'yargs';
 export interface ExtraOption {
   readonly name: string;
   readonly letters?: readonly string[];
+  /** what stands for the value in help texts; absent: a switch without value */
+  readonly value?: string;
   readonly help: string;
 }
 
@@ -31,8 +33,14 @@ export function addOptions(yargs: Argv, which: 'all' | 'replay', extra: readonly
       ...(spec.defaultText === undefined ? {} : { defaultDescription: spec.defaultText }),
     });
   }
-  for (const { name, letters, help } of extra) {
-    yargs.option(name, { alias: [...(letters ?? [])], type: 'boolean', describe: help, group: 'Output:' });
+  for (const { name, letters, value, help } of extra) {
+    yargs.option(name, {
+      alias: [...(letters ?? [])],
+      type: value === undefined ? 'boolean' : 'string',
+      requiresArg: value !== undefined,
+      describe: help,
+      group: 'Output:',
+    });
   }
   return yargs;
 }

@@ -78,10 +78,16 @@ function tablesOf(rule: PfRule): string[] {
   return address.kind === 'table' ? [address.name] : [];
 }
 
-/** A question with its answer for one address that comes in by one interface. */
+/** An address, and the interface by which mail for it comes in. */
+interface Way {
+  readonly address: Address;
+  readonly scene: Scene;
+}
+
+/** A question with its answer for one address. */
 interface Answer {
   readonly question: Question;
-  readonly who: string;
+  readonly way: Way;
   readonly verdict: Verdict;
   readonly isGood: boolean;
   /** whether what is in doubt could make it the other way round */
@@ -97,37 +103,38 @@ function judgeRole(
   isTableWrong: boolean,
 ): Finding[] {
   const answers: Answer[] = [];
-  const well: string[] = [];
-  const doubted = new Map<string, readonly PfRule[]>();
-  for (const scene of scenes) {
-    for (const address of setup[role]) {
-      const by = scenes.length > 1 ? ` by ${escapeText(scene.arrival ?? '', 20)}` : '';
-      const who = `${formatAddress(address)}${by}`;
-      const own = askAll(rules, setup, role, address, scene, who).filter(
-        ({ question }) => !isTableWrong || !question.listed,
-      );
-      answers.push(...own.filter(({ isGood }) => !isGood));
-      if (own.some(({ isGood }) => !isGood)) continue;
-      const doubts = own.filter(({ isSure }) => !isSure).flatMap(({ verdict }) => verdict.doubts);
-      if (doubts.length > 0) doubted.set(who, [...new Set(doubts)]);
-      else if (role === 'fake' || !isTableWrong) well.push(who);
-    }
+  const well: Way[] = [];
+  const doubted = new Map<Way, readonly PfRule[]>();
+  const ways = setup[role].flatMap((address) => scenes.map((scene) => ({ address, scene })));
+  for (const way of ways) {
+    const own = askAll(rules, setup, role, way).filter(({ question }) => !isTableWrong || !question.listed);
+    answers.push(...own.filter(({ isGood }) => !isGood));
+    if (own.some(({ isGood }) => !isGood)) continue;
+    const doubts = own.filter(({ isSure }) => !isSure).flatMap(({ verdict }) => verdict.doubts);
+    if (doubts.length > 0) doubted.set(way, [...new Set(doubts)]);
+    else if (role === 'fake' || !isTableWrong) well.push(way);
   }
+  const who = (some: readonly Way[]): string => `rules, ${role} MX ${listWays(some, scenes.length)}`;
   return [
-    ...describeWell(role, well, setup),
-    ...describeProblems(role, answers, setup),
-    ...describeDoubts(role, doubted),
+    ...describeWell(role, well, setup, who),
+    ...describeProblems(answers, setup, who),
+    ...describeDoubts(role, doubted, who),
   ];
 }
 
-function askAll(
-  rules: readonly PfRule[],
-  setup: RulesSetup,
-  role: 'fake' | 'real',
-  destination: Address,
-  scene: Scene,
-  who: string,
-): Answer[] {
+/** Addresses; with their interface where it is not the same by all. */
+function listWays(ways: readonly Way[], interfaces: number): string {
+  const addresses = [...new Set(ways.map(({ address }) => address))];
+  const texts = addresses.flatMap((address) => {
+    const own = ways.filter((way) => way.address === address);
+    if (own.length === interfaces) return [formatAddress(address)];
+    return own.map(({ scene }) => `${formatAddress(address)} by ${escapeText(scene.arrival ?? '', 20)}`);
+  });
+  return texts.join(', ');
+}
+
+function askAll(rules: readonly PfRule[], setup: RulesSetup, role: 'fake' | 'real', way: Way): Answer[] {
+  const { address: destination, scene } = way;
   const answers: Answer[] = [];
   for (const question of QUESTIONS) {
     const isBlocked = question.after.some((id) =>
@@ -143,7 +150,7 @@ function askAll(
       isLikelyGood ? isGood(outcome) : outcome.action !== 'unknown' && !isGood(outcome),
     );
     const hint = isLikelyGood ? '' : orderHint(rules, packet, scene, verdict.likely, isGood);
-    answers.push({ question, who, verdict, isGood: isLikelyGood, isSure, hint });
+    answers.push({ question, way, verdict, isGood: isLikelyGood, isSure, hint });
   }
   return answers;
 }
@@ -169,17 +176,19 @@ function orderHint(
     : `${quote(good)} comes too late, behind a quick rule: put it first`;
 }
 
-function describeWell(role: 'fake' | 'real', who: readonly string[], setup: RulesSetup): Finding[] {
-  if (who.length === 0) return [];
+type Who = (ways: readonly Way[]) => string;
+
+function describeWell(role: 'fake' | 'real', well: readonly Way[], setup: RulesSetup, who: Who): Finding[] {
+  if (well.length === 0) return [];
   const message =
     role === 'fake'
       ? `attempts are refused, and logged to ${setup.pflogInterface}`
       : 'admitted senders are let in, others dropped, both logged';
-  return [finding('ok', `rules-${role}`, `rules, ${role} MX ${list(who)}: ${message}`)];
+  return [finding('ok', `rules-${role}`, `${who(well)}: ${message}`)];
 }
 
 /** The same problem of several addresses is told once. */
-function describeProblems(role: 'fake' | 'real', answers: readonly Answer[], setup: RulesSetup): Finding[] {
+function describeProblems(answers: readonly Answer[], setup: RulesSetup, who: Who): Finding[] {
   const groups = new Map<string, Answer[]>();
   for (const answer of answers) {
     const { message } = answer.question.problem(answer.verdict.likely, setup.pflogInterface);
@@ -191,23 +200,27 @@ function describeProblems(role: 'fake' | 'real', answers: readonly Answer[], set
     if (first === undefined) return [];
     const { question, verdict, isSure, hint } = first;
     const problem = question.problem(verdict.likely, setup.pflogInterface);
-    const who = list(group.map((answer) => answer.who));
+    const whose = who(group.map(({ way }) => way));
     const unsure = isSure ? '' : `, as far as the rules can be read (not: ${quoteAll(verdict.doubts)})`;
     return [
       finding(
         isSure ? problem.severity : lower(problem.severity),
         question.id,
-        `rules, ${role} MX ${who}: ${problem.message}; ${decider(group)}${unsure}`,
+        `${whose}: ${problem.message}; ${decider(group)}${unsure}`,
         hint === '' ? problem.advice : hint,
       ),
     ];
   });
 }
 
-function describeDoubts(role: 'fake' | 'real', doubted: ReadonlyMap<string, readonly PfRule[]>): Finding[] {
+function describeDoubts(
+  role: 'fake' | 'real',
+  doubted: ReadonlyMap<Way, readonly PfRule[]>,
+  who: Who,
+): Finding[] {
   if (doubted.size === 0) return [];
   const rules = [...new Set([...doubted.values()].flat())];
-  const message = `rules, ${role} MX ${list([...doubted.keys()])}: all is well, unless this says otherwise: `;
+  const message = `${who([...doubted.keys()])}: all is well, unless this says otherwise: `;
   const isAnchor = rules.some(({ kind }) => kind === 'anchor');
   const advice = isAnchor ? 'pfctl -a "*" -sr shows the rules in anchors' : 'it cannot be judged from here';
   return [finding('note', `rules-${role}-doubt`, message + quoteAll(rules), advice)];
@@ -234,8 +247,4 @@ function quote({ text }: PfRule): string {
 function quoteAll(rules: readonly PfRule[]): string {
   const more = rules.length > MOST_QUOTED ? ` and ${rules.length - MOST_QUOTED} more` : '';
   return rules.slice(0, MOST_QUOTED).map(quote).join(', ') + more;
-}
-
-function list(texts: readonly string[]): string {
-  return [...new Set(texts)].join(', ');
 }

@@ -344,6 +344,17 @@ describe('judgeRules: interfaces', () => {
     assert.deepEqual(brief(judgeRules(FREEBSD_RULES, { ...FREEBSD, interfaces })), []);
   });
 
+  it('tells once what is the same by all interfaces of a group', () => {
+    const interfaces = machine([
+      ['em0', ['egress'], true],
+      ['gif0', ['egress'], false],
+    ]);
+    assert.deepEqual(
+      judgeRules(OPENBSD_RULES, { ...SETUP, interfaces }).map(({ message }) => message.split(': ')[0]),
+      ['rules, fake MX 192.0.2.3, 2001:db8::3', 'rules, real MX 192.0.2.4, 2001:db8::4', 'fragments'],
+    );
+  });
+
   it('judges each interface by which mail comes in', () => {
     const text = `${OPENBSD_RULES.replaceAll('on egress', 'on em0')}block return in log quick on em1 inet proto tcp from any to 192.0.2.3 port = 25\n`;
     const findings = judgeRules(text, SETUP);

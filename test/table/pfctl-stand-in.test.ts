@@ -359,3 +359,32 @@ test('it runs with an empty environment and says so', async (t) => {
   assert.deepEqual([call?.rc, call?.env], [0, 0]);
   assert.ok(call !== undefined && Math.abs(Date.now() - call.at) < 60_000);
 });
+
+test('-s rules shows what is in named anchors only with -a *', async (t) => {
+  const standIn = await PfctlStandIn.create({ flavour: 'openbsd' });
+  t.after(() => standIn.dispose());
+  standIn.update((state) => {
+    state.rules = [
+      'anchor "mx" all {',
+      'anchor all {',
+      'pass all',
+      '}',
+      '}',
+      'anchor all {',
+      'block drop all',
+      '}',
+    ];
+  });
+  const short = await standIn.run(['-sr']);
+  assert.deepEqual(short, {
+    stdout: 'anchor "mx" all\nanchor all {\n  block drop all\n}\n',
+    stderr: '',
+    status: 0,
+  });
+  const whole = await standIn.run(['-a', '*', '-s', 'rules']);
+  assert.equal(
+    whole.stdout,
+    'anchor "mx" all {\n  anchor all {\n    pass all\n  }\n}\nanchor all {\n  block drop all\n}\n',
+  );
+  assert.match((await standIn.run(['-si'])).stdout, /^Status: Enabled for 0 days 00:00:00 +Debug: err\n/);
+});
