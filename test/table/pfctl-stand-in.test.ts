@@ -9,7 +9,7 @@
  *
  * | recordings                                | why                                             |
  * | ----------------------------------------- | ----------------------------------------------- |
- * | 142, 182, 195, 196 (-s rules)             | the rules as the kernel holds them              |
+ * | 142, 182, 195, 196 (-s rules)             | what -f loads is not made into rules            |
  * | 189 (-s nat), 191 (-s Anchors)            | the same                                        |
  * | 184 (-s timeouts), 186 (-s labels)        | no timeouts, no labels                          |
  * | 185, 198 (-s states), 211 (-k host)       | no states                                       |
@@ -234,7 +234,7 @@ test('what it does not know it refuses', async (t) => {
   const standIn = await PfctlStandIn.create();
   t.after(() => standIn.dispose());
   const refusals = {
-    '-s rules': ['-q', '-s', 'rules'],
+    '-s nat': ['-q', '-s', 'nat'],
     'option -k': ['-k', '192.0.2.1'],
     '-T load': ['-qt', 'mx-white', '-T', 'load'],
     'the address em0:network': ['-qt', 'mx-white', '-T', 'add', 'em0:network'],
