@@ -172,7 +172,7 @@ function orderHint(
   });
   if (good === undefined || decided.rule === undefined) return '';
   return all.indexOf(good) < all.indexOf(decided.rule)
-    ? `${quote(good)} comes earlier, but the last match decides: make it quick, or put it behind`
+    ? `${quote(good)} comes earlier, but the last match decides: make all of ours quick (pass first), or put them last`
     : `${quote(good)} comes too late, behind a quick rule: put it first`;
 }
 

@@ -154,7 +154,7 @@ describe('judgeRules: rules that are wrong', () => {
         '"pass all flags S/SA" decides',
       advice:
         '"block return in log on egress inet proto tcp from any to 192.0.2.3 port = 25" comes earlier, but the ' +
-        'last match decides: make it quick, or put it behind',
+        'last match decides: make all of ours quick (pass first), or put them last',
     });
   });
 
