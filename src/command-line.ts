@@ -1,5 +1,6 @@
 import yargs from 'yargs';
 import { addOptions, expandGetopt, type ParsedArguments, wordsOf } from './commands/arguments.js';
+import { CHECK_OPTIONS, check } from './commands/check.js';
 import { checkConfig } from './commands/check-config.js';
 import { CLIENT_COMMANDS } from './commands/client-commands.js';
 import { PF_CONF_OPTIONS } from './commands/pf-conf-options.js';
@@ -69,6 +70,15 @@ async function main(args: readonly string[]): Promise<number> {
         return addOptions(y, 'all', WHY_OPTIONS).usage('Usage: $0 why [OPTION]... ADDRESS');
       },
       does(async (argv) => (await import('./commands/why.js')).why(argv)),
+    )
+    .command(
+      'check',
+      'look at the whole set-up, and say what is wrong with it',
+      (y) =>
+        addOptions(y, 'all', CHECK_OPTIONS).usage(
+          'Looks at addresses, firewall, listeners and DNS; changes nothing.\n\nUsage: $0 check [OPTION]...',
+        ),
+      does(check),
     )
     .command(
       'check-config',

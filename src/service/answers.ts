@@ -63,6 +63,7 @@ export class Answers {
       () => engine.inspect(),
       () => engine.config,
       engine.clock.monotonicMs,
+      process.platform,
     );
   }
 

@@ -1,5 +1,7 @@
 import type { Config } from '../config/config.js';
 import type { HealthFinding } from '../control/protocol.js';
+import { parsePfInfo } from '../pf/info.js';
+import { judgeRules } from '../pf/rules.js';
 import type { FirewallTexts } from '../table/table.js';
 
 /** What pf says of itself. */
@@ -9,6 +11,8 @@ export interface PfState {
   readonly rules: readonly HealthFinding[];
 }
 
+/** Whose rules can be judged. */
+const RULED = ['openbsd', 'freebsd'] as const;
 /** pf is asked again after this time at the earliest: two calls of pfctl. */
 const FRESH_MS = 10_000;
 
@@ -23,6 +27,7 @@ export class PfView {
     private readonly inspect: () => Promise<FirewallTexts>,
     private readonly config: () => Config,
     private readonly nowMs: () => number,
+    private readonly platform: NodeJS.Platform,
   ) {}
 
   /** What pf says, at most ten seconds old. */
@@ -37,9 +42,20 @@ export class PfView {
   }
 
   private async refresh(): Promise<void> {
-    const { info } = await this.inspect();
-    const status = info === undefined ? null : /^Status: (Enabled|Disabled)/m.exec(info);
-    this.state = { enabled: status === null ? undefined : status[1] === 'Enabled', rules: [] };
+    const { info, rules } = await this.inspect();
+    const enabled = info === undefined ? undefined : parsePfInfo(info)?.enabled;
+    this.state = { enabled, rules: rules === undefined ? [] : this.judge(rules) };
     this.lookedMs = this.nowMs();
+  }
+
+  private judge(rules: string): HealthFinding[] {
+    const { fakeMailserver, realMailserver, port, table, pflogInterface } = this.config();
+    const os = RULED.find((name) => name === this.platform);
+    const setup = { fake: fakeMailserver, real: realMailserver, port, table, pflogInterface, os };
+    return judgeRules(rules, setup).flatMap(({ severity, id, message, advice }) => {
+      // what cannot be seen from here is for "mxallowd check" to tell
+      if (severity === 'ok' || severity === 'note') return [];
+      return [{ severity, id, message: advice === undefined ? message : `${message}: ${advice}` }];
+    });
   }
 }

@@ -1,7 +1,7 @@
 import { type Config, defaultValue } from '../config/config.js';
 import { StartError } from './firewall.js';
 import { Exit } from './sysexits.js';
-import { findUser, type SystemUser } from './users.js';
+import { findUser, type SystemUser, userAdvice } from './users.js';
 
 /** Whom the daemon is to run as once it has what needs root. */
 export type UserPlan =
@@ -10,13 +10,6 @@ export type UserPlan =
   | { readonly kind: 'become'; readonly user: SystemUser }
   /** root throughout: the configuration says so, or the user is missing */
   | { readonly kind: 'root'; readonly warning: string | undefined };
-
-/** How a user is made, for people. */
-const ADVICE: Partial<Record<NodeJS.Platform, string>> = {
-  openbsd: 'useradd -d /var/empty -s /sbin/nologin',
-  freebsd: 'pw useradd -d /nonexistent -s /usr/sbin/nologin -n',
-};
-const LINUX_ADVICE = 'useradd --system --no-create-home --shell /usr/sbin/nologin';
 
 /**
  * Decides whom to run as.
@@ -33,7 +26,7 @@ export function planUser(
   const user = findUser(name);
   if (user !== undefined)
     return user.uid === 0 ? { kind: 'root', warning: undefined } : { kind: 'become', user };
-  const advice = `${ADVICE[platform] ?? LINUX_ADVICE} ${name}`;
+  const advice = userAdvice(platform, name);
   if (config.user !== undefined) throw new StartError(`there is no user "${name}" (${advice})`, Exit.CONFIG);
   return { kind: 'root', warning: `runs as root, because there is no user "${name}": ${advice}` };
 }

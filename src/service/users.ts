@@ -9,6 +9,18 @@ export interface SystemUser {
   readonly gid: number;
 }
 
+/** How a user for a daemon is made. */
+const ADVICE: Partial<Record<NodeJS.Platform, (name: string) => string>> = {
+  openbsd: (name) => `useradd -d /var/empty -s /sbin/nologin -c mxallowd ${name}`,
+  freebsd: (name) => `pw useradd ${name} -d /nonexistent -s /usr/sbin/nologin -c mxallowd`,
+  linux: (name) => `useradd --system --no-create-home --shell /usr/sbin/nologin ${name}`,
+};
+
+/** The command that makes a user, for people; empty for a system that we do not know. */
+export function userAdvice(platform: NodeJS.Platform, name: string): string {
+  return ADVICE[platform]?.(name) ?? '';
+}
+
 /** A name service that does not answer must not hold us up. */
 const LOOK_UP_MS = 5000;
 

@@ -71,8 +71,11 @@ export class PfctlTable implements Table {
   }
 
   async inspect(): Promise<FirewallTexts> {
-    const anchor = this.settings.anchor === '' ? [] : ['-a', this.settings.anchor];
-    return { info: await this.text(['-s', 'info']), rules: await this.text([...anchor, '-s', 'rules']) };
+    const info = await this.text(['-s', 'info']);
+    const main = await this.text(['-s', 'rules']);
+    // with what is in the anchors, if there are any
+    const isAnchored = main !== undefined && /^\s*anchor /m.test(main);
+    return { info, rules: isAnchored ? ((await this.text(['-a', '*', '-s', 'rules'])) ?? main) : main };
   }
 
   async limits(): Promise<TableLimits | undefined> {

@@ -1,4 +1,5 @@
 import { formatPrefix, type PrefixText } from '../packet/address.js';
+import { MAX_BATCH, roomFor } from './room.js';
 import type { Table, TableEntry, TableFailure, TableReply } from './table.js';
 
 /** What is known of one prefix: whether it should be in the table, and whether it is. */
@@ -61,12 +62,8 @@ export interface WriterSettings {
 /** Delay before the first retry, and the longest one. */
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
-/** Addresses in one command. */
-const MAX_BATCH = 10_000;
 /** Addresses in one delete while additions are waiting. */
 const SHORT_BATCH = 1000;
-/** Part of the firewall's limit that stays free: it counts duplicates of a batch, too. */
-const RESERVE = 0.1;
 
 /**
  * Keeps the firewall's table equal to the set of wanted prefixes. At most one command runs; what is asked for
@@ -367,8 +364,7 @@ export class TableWriter {
     const limits = await this.settings.table.limits();
     if (limits === undefined) return;
     const available = Math.max(0, limits.limit - limits.usedByOthers);
-    this.maxBatch = Math.max(1, Math.min(MAX_BATCH, Math.floor(available * RESERVE)));
-    this.ceiling = Math.max(0, Math.floor(available * (1 - RESERVE)) - this.maxBatch);
+    ({ maxBatch: this.maxBatch, ceiling: this.ceiling } = roomFor(available));
   }
 
   private wakeIdle(): void {

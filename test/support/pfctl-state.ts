@@ -79,6 +79,8 @@ export interface Settings {
   /** How often the rules of each anchor refer to each table. */
   references: Record<string, Record<string, number>>;
   statistics: Statistics;
+  /** The rules as `-a '*' -s rules` prints them, one a line; a named anchor ends in ` {`, and its rules in `}`. */
+  rules: readonly string[];
 }
 
 /** The whole state. */
@@ -123,6 +125,7 @@ export function newState(): PfState {
     hosts: { '127.0.0.1': 'localhost', '::1': 'localhost' },
     references: {},
     statistics: { seconds: 0, states: 0, searches: 0, inserts: 0, removals: 0, matches: 0 },
+    rules: [],
     tables: new Map(),
   };
 }

@@ -684,6 +684,7 @@ function showModifier(run: Run): number {
   if (options.show === 'Tables') return showTables(run);
   if (options.show === 'memory' && state.flavour === 'freebsd') return showMemory(run);
   if (options.show === 'info' && options.verbose === 0) return showInfo(run);
+  if (options.show === 'rules' && options.verbose === 0) return showRules(run);
   return output.notImplemented(`-s ${options.show ?? ''}`);
 }
 
@@ -749,13 +750,10 @@ const IDLE_COUNTERS = [
   ...['proto-cksum', 'state-mismatch', 'state-insert', 'state-limit', 'src-limit', 'synproxy'],
 ];
 
+const DEBUG_LEVEL = { freebsd: 'Urgent', openbsd: 'err' } as const;
+
 function showInfo({ output, state }: Run): number {
   const { seconds, states, searches, inserts, removals, matches } = state.statistics;
-  if (state.flavour === 'openbsd') {
-    // no more than the words that rc.d scripts look for is known
-    output.stdout += `Status: ${state.enabled ? 'Enabled' : 'Disabled'}\n`;
-    return 0;
-  }
   const time = new Date(seconds * 1000).toISOString().slice(11, 19);
   const since = `${Math.floor(seconds / 86_400)} days ${time}`;
   const line = (name: string, value: number, hasRate = seconds > 0): string => {
@@ -763,7 +761,7 @@ function showInfo({ output, state }: Run): number {
     return `  ${name.padEnd(25)} ${String(value).padStart(14)}${rate}\n`;
   };
   output.stdout += [
-    `${`Status: ${state.enabled ? 'Enabled' : 'Disabled'} for ${since}`.padEnd(45)} Debug: Urgent\n\n`,
+    `${`Status: ${state.enabled ? 'Enabled' : 'Disabled'} for ${since}`.padEnd(45)} Debug: ${DEBUG_LEVEL[state.flavour]}\n\n`,
     `State Table                          Total             Rate\n`,
     line('current entries', states, false),
     line('searches', searches),
@@ -773,6 +771,28 @@ function showInfo({ output, state }: Run): number {
     line('match', matches),
     ...IDLE_COUNTERS.map((name) => line(name, 0)),
   ].join('');
+  return 0;
+}
+
+/** With `-a '*'` the rules in named anchors are shown, too; without it only those in anchors without a name. */
+function showRules({ options, output, state }: Run): number {
+  if (options.anchor !== '' && options.anchor !== '*') {
+    output.stderr += `stand-in pfctl: not implemented: -s rules of anchor ${options.anchor}\n`;
+    return EXIT_USAGE;
+  }
+  const isWhole = options.anchor === '*';
+  let depth = 0;
+  let hiddenFrom: number | undefined;
+  for (const rule of state.rules) {
+    if (rule === '}') depth--;
+    const opens = rule.endsWith(' {');
+    const hides = opens && !isWhole && rule.startsWith('anchor "');
+    const text = hides ? rule.slice(0, -2) : rule;
+    if (hiddenFrom === undefined) output.stdout += `${'  '.repeat(depth)}${text}\n`;
+    else if (rule === '}' && depth === hiddenFrom) hiddenFrom = undefined;
+    if (hides) hiddenFrom ??= depth;
+    if (opens) depth++;
+  }
   return 0;
 }
 
@@ -796,6 +816,7 @@ function flushModifier(run: Run): number {
   if (isAll) {
     tell('rules cleared');
     tell('nat cleared');
+    if (options.anchor === '') state.rules = [];
     state.references[options.anchor] = {};
   }
   const keys = [...state.tables].filter(([, { anchor }]) => anchor === options.anchor).map(([key]) => key);

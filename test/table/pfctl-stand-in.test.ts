@@ -9,7 +9,7 @@
  *
  * | recordings                                | why                                             |
  * | ----------------------------------------- | ----------------------------------------------- |
- * | 142, 182, 195, 196 (-s rules)             | the rules as the kernel holds them              |
+ * | 142, 182, 195, 196 (-s rules)             | what -f loads is not made into rules            |
  * | 189 (-s nat), 191 (-s Anchors)            | the same                                        |
  * | 184 (-s timeouts), 186 (-s labels)        | no timeouts, no labels                          |
  * | 185, 198 (-s states), 211 (-k host)       | no states                                       |
@@ -234,7 +234,7 @@ test('what it does not know it refuses', async (t) => {
   const standIn = await PfctlStandIn.create();
   t.after(() => standIn.dispose());
   const refusals = {
-    '-s rules': ['-q', '-s', 'rules'],
+    '-s nat': ['-q', '-s', 'nat'],
     'option -k': ['-k', '192.0.2.1'],
     '-T load': ['-qt', 'mx-white', '-T', 'load'],
     'the address em0:network': ['-qt', 'mx-white', '-T', 'add', 'em0:network'],
@@ -358,4 +358,33 @@ test('it runs with an empty environment and says so', async (t) => {
   const [call] = standIn.calls();
   assert.deepEqual([call?.rc, call?.env], [0, 0]);
   assert.ok(call !== undefined && Math.abs(Date.now() - call.at) < 60_000);
+});
+
+test('-s rules shows what is in named anchors only with -a *', async (t) => {
+  const standIn = await PfctlStandIn.create({ flavour: 'openbsd' });
+  t.after(() => standIn.dispose());
+  standIn.update((state) => {
+    state.rules = [
+      'anchor "mx" all {',
+      'anchor all {',
+      'pass all',
+      '}',
+      '}',
+      'anchor all {',
+      'block drop all',
+      '}',
+    ];
+  });
+  const short = await standIn.run(['-sr']);
+  assert.deepEqual(short, {
+    stdout: 'anchor "mx" all\nanchor all {\n  block drop all\n}\n',
+    stderr: '',
+    status: 0,
+  });
+  const whole = await standIn.run(['-a', '*', '-s', 'rules']);
+  assert.equal(
+    whole.stdout,
+    'anchor "mx" all {\n  anchor all {\n    pass all\n  }\n}\nanchor all {\n  block drop all\n}\n',
+  );
+  assert.match((await standIn.run(['-si'])).stdout, /^Status: Enabled for 0 days 00:00:00 +Debug: err\n/);
 });

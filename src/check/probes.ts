@@ -1,0 +1,24 @@
+import { captureProbe, pflogProbe } from './capture.js';
+import { dnsProbe } from './dns.js';
+import { fakeProbe, realProbe } from './listeners.js';
+import { pfProbe } from './pf.js';
+import type { Probe } from './probe.js';
+import { queueProbe } from './queue.js';
+import { serviceProbe } from './service.js';
+import { addressesProbe, configProbe, privilegesProbe, userProbe } from './setup.js';
+
+/** All that is looked at, in the order in which it is told. */
+export const PROBES: readonly Probe[] = [
+  configProbe,
+  privilegesProbe,
+  userProbe,
+  serviceProbe,
+  addressesProbe,
+  pfProbe,
+  pflogProbe,
+  captureProbe,
+  queueProbe,
+  fakeProbe,
+  realProbe,
+  dnsProbe,
+];

@@ -1,0 +1,126 @@
+import { loadLibc } from '../native/libc.js';
+import { KernelFigures, type QueueRow } from '../netfilter/proc.js';
+import type { QueueRange } from '../netfilter/queue.js';
+import { type Family, familyOf } from '../packet/address.js';
+import { escapeText } from '../packet/escape.js';
+import { type Finding, finding } from '../pf/finding.js';
+import type { CheckContext, Probe } from './probe.js';
+import { findProgram, runProgram } from './program.js';
+import { parseIptablesQueues, parseNftQueues, type QueueRule } from './queue-rules.js';
+
+/** The queue, the rule that fills it, and what it is read with (Linux). */
+export const queueProbe: Probe = {
+  name: 'queue',
+  applies: ({ config }) => config.queueNum !== undefined,
+  run: async (context) => {
+    const { queueNum } = context.config;
+    if (queueNum === undefined) return [];
+    const libc = await loadLibc();
+    const native = libc.ok
+      ? finding('ok', 'queue-native', 'queue: koffi is there')
+      : finding('error', 'queue-native', `queue: ${libc.message}`);
+    const rules = await readRules(context);
+    const fitting = rules?.filter((rule) => isOurs(rule, queueNum, context.config.port));
+    return [
+      native,
+      ...judgeRules(context, queueNum, rules, fitting),
+      ...judgeOwner(queueNum, readKernel(), fitting ?? []),
+    ];
+  },
+};
+
+/** @returns undefined when they cannot be read */
+async function readRules({ machine, times }: CheckContext): Promise<QueueRule[] | undefined> {
+  const read = async (
+    name: string,
+    args: readonly string[],
+    parse: (text: string) => QueueRule[],
+  ): Promise<QueueRule[] | undefined> => {
+    const path = findProgram(name, machine.searchPath);
+    const result = path === undefined ? undefined : await runProgram(path, args, times.childMs);
+    return result?.ok === true ? parse(result.stdout) : undefined;
+  };
+  const all = await Promise.all([
+    read('nft', ['list', 'ruleset'], parseNftQueues),
+    read('iptables', ['-S'], (text) => parseIptablesQueues(text, 4)),
+    read('ip6tables', ['-S'], (text) => parseIptablesQueues(text, 6)),
+  ]);
+  const known = all.filter((rules) => rules !== undefined);
+  return known.length === 0 ? undefined : known.flat();
+}
+
+function isOurs({ first, last, ports }: QueueRule, queue: QueueRange, port: number): boolean {
+  return first >= queue.first && last <= queue.last && (ports.length === 0 || ports.includes(String(port)));
+}
+
+function judgeRules(
+  { config }: CheckContext,
+  queue: QueueRange,
+  all: readonly QueueRule[] | undefined,
+  fitting: readonly QueueRule[] = [],
+): Finding[] {
+  if (all === undefined) {
+    const message = 'queue: rules cannot be read, neither by nft nor by iptables';
+    return [finding('warning', 'queue-rule', message, 'run it as root')];
+  }
+  const wanted = new Set([...config.fakeMailserver, ...config.realMailserver].map(familyOf));
+  const missing = [...wanted].filter((family) => !fitting.some(({ families }) => families.includes(family)));
+  const findings = missing.map((family) =>
+    finding(
+      'error',
+      'queue-rule',
+      `queue: no rule sends IPv${family} connections to port ${config.port} to queue ${rangeText(queue)}` +
+        other(all, family),
+      'nft -f examples/nftables.conf, or iptables (docs/linux.md)',
+    ),
+  );
+  for (const rule of fitting) {
+    const shown = `queue: "${escapeText(rule.text, 200)}"`;
+    findings.push(
+      rule.bypass
+        ? finding('note', 'queue-bypass', `${shown}: while mxallowd does not run, everybody is let in`)
+        : finding('ok', 'queue-rule', shown),
+    );
+  }
+  return findings;
+}
+
+function other(all: readonly QueueRule[], family: Family): string {
+  const [rule] = all.filter(({ families }) => families.includes(family));
+  return rule === undefined ? '' : `; there is "${escapeText(rule.text, 200)}"`;
+}
+
+/** @returns undefined when the kernel does not tell */
+function readKernel(): readonly QueueRow[] | undefined {
+  const figures = KernelFigures.open();
+  if (figures === undefined) return undefined;
+  try {
+    return figures.rows();
+  } finally {
+    figures.close();
+  }
+}
+
+function judgeOwner(
+  queue: QueueRange,
+  rows: readonly QueueRow[] | undefined,
+  rules: readonly QueueRule[],
+): Finding[] {
+  if (rows === undefined) {
+    return [
+      finding('note', 'queue-owner', 'queue: whether it is answered is not known, the kernel does not tell'),
+    ];
+  }
+  const numbers = Array.from({ length: queue.last - queue.first + 1 }, (_, i) => queue.first + i);
+  const alone = numbers.filter((number) => !rows.some((row) => row.queue === number));
+  if (alone.length === 0)
+    return [finding('ok', 'queue-owner', `queue: a program answers queue ${rangeText(queue)}`)];
+  const who = `queue: no program answers queue ${alone.join(', ')}`;
+  if (rules.length === 0) return [finding('note', 'queue-owner', who)];
+  const fate = rules.every(({ bypass }) => bypass) ? 'let in' : 'dropped';
+  return [finding('warning', 'queue-owner', `${who}: new connections are ${fate}`, 'start mxallowd')];
+}
+
+function rangeText({ first, last }: QueueRange): string {
+  return first === last ? String(first) : `${first} to ${last}`;
+}

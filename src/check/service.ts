@@ -1,0 +1,67 @@
+import { lstatSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import { defaultValue } from '../config/config.js';
+import { escapeText } from '../packet/escape.js';
+import { type Finding, finding } from '../pf/finding.js';
+import { findGroup, findUser } from '../service/users.js';
+import type { Probe } from './probe.js';
+
+/** What the daemon keeps, and where it is asked. */
+export const serviceProbe: Probe = {
+  name: 'service',
+  run: async ({ config, times }) => [
+    ...(config.stateFile === '' ? [] : [judgeFolder(config.stateFile, config.user)]),
+    ...(config.controlGroup === undefined ? [] : judgeGroup(config.controlGroup)),
+    ...(config.controlSocket === '' ? [] : [await judgeSocket(config.controlSocket, times.connectMs)]),
+  ],
+};
+
+function judgeFolder(path: string, user: string | undefined): Finding {
+  const folder = dirname(path);
+  const shown = escapeText(folder, 200);
+  const name = user ?? defaultValue('user') ?? '';
+  let found: ReturnType<typeof lstatSync>;
+  try {
+    found = lstatSync(folder);
+  } catch {
+    return finding(
+      'note',
+      'state-folder',
+      `state file: ${shown} is not there; it is made at the start, as root`,
+    );
+  }
+  if (!found.isDirectory()) return finding('warning', 'state-folder', `state file: ${shown} is no folder`);
+  const uid = findUser(name)?.uid;
+  if (uid !== undefined && uid !== 0 && found.uid !== uid) {
+    const message = `state file: ${shown} is not ${name}'s, so a restart may forget everything`;
+    return finding('warning', 'state-folder', message, `chown ${name} ${shown}`);
+  }
+  return finding('ok', 'state-folder', `state file: in ${shown}`);
+}
+
+function judgeGroup(name: string): Finding[] {
+  if (findGroup(name) !== undefined) return [];
+  const message = `control-group: there is no group ${name}, so mxallowd does not start`;
+  return [finding('error', 'control-group', message)];
+}
+
+function judgeSocket(path: string, withinMs: number): Promise<Finding> {
+  const shown = escapeText(path, 200);
+  return new Promise((resolve) => {
+    const socket = connect({ path, timeout: withinMs });
+    const end = (found: Finding): void => {
+      socket.destroy();
+      resolve(found);
+    };
+    socket.once('connect', () => end(finding('ok', 'running', `mxallowd: runs, and answers on ${shown}`)));
+    socket.once('timeout', () => end(finding('warning', 'running', `mxallowd: does not answer on ${shown}`)));
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      const isDenied = error.code === 'EACCES' || error.code === 'EPERM';
+      const message = isDenied
+        ? `mxallowd: only root and the control-group may ask on ${shown}`
+        : 'mxallowd: does not run (or is being started again)';
+      end(finding('note', 'running', message));
+    });
+  });
+}

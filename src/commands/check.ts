@@ -1,0 +1,67 @@
+import { readMachine } from '../check/machine.js';
+import type { CheckTimes } from '../check/probe.js';
+import { runProbes } from '../check/probe.js';
+import { PROBES } from '../check/probes.js';
+import { exitStatusOf, formatFinding, formatSummary } from '../check/report.js';
+import type { Problem } from '../config/problem.js';
+import { formatProblem } from '../config/problem.js';
+import { escapeText } from '../packet/escape.js';
+import { finding } from '../pf/finding.js';
+import { collectOptions, type ExtraOption, type ParsedArguments, wordsOf } from './arguments.js';
+import { loadConfig, printProblems } from './load-config.js';
+
+/** What only this command has. */
+export const CHECK_OPTIONS: readonly ExtraOption[] = [
+  { name: 'domain', value: 'NAME', help: 'domain whose MX records are checked (repeatable)' },
+  { name: 'json', help: 'print NDJSON: an object for each finding' },
+];
+
+const TIMES: CheckTimes = { childMs: 10_000, connectMs: 5000, greetingMs: 10_000 };
+
+/**
+ * `mxallowd check`: tells what is wrong with a set-up, and changes nothing.
+ * @returns 0 when nothing is worse than a note, 1 with a warning, 2 with an error; 64 and 78 as everywhere
+ */
+export async function check(argv: ParsedArguments): Promise<number> {
+  const { given, problems } = collectOptions(argv, 'all', CHECK_OPTIONS);
+  for (const word of wordsOf(argv).slice(1)) {
+    const message = `"${escapeText(word, 60)}" is not an option: a domain is named with --domain`;
+    problems.push({ where: '', kind: 'usage', message });
+  }
+  const domains = readDomains(argv['domain'], problems);
+  const loaded = loadConfig(given, problems);
+  if (!loaded.ok) {
+    printProblems(loaded.problems);
+    return loaded.exitStatus;
+  }
+  const machine = await readMachine(TIMES.childMs);
+  const { config, path: configPath, remarks } = loaded;
+  const context = { config, configPath, domains, machine, times: TIMES };
+  const findings = [
+    ...remarks.map((remark) =>
+      finding('warning', 'config-remark', `configuration: ${formatProblem(remark)}`),
+    ),
+    ...(await runProbes(PROBES, context)),
+  ];
+  const lines =
+    argv['json'] === true
+      ? findings.map((one) => JSON.stringify(one))
+      : [...findings.flatMap(formatFinding), '', formatSummary(findings)];
+  process.stdout.write(`${lines.join('\n')}\n`);
+  return exitStatusOf(findings);
+}
+
+/** A name in DNS (RFC 1035 section 2.3.4), a single label too. */
+const DOMAIN =
+  /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
+
+function readDomains(given: unknown, problems: Problem[]): string[] {
+  const texts = given === undefined ? [] : [given].flat().map(String);
+  const names = texts.map((text) => text.replace(/\.$/, ''));
+  for (const [index, name] of names.entries()) {
+    if (DOMAIN.test(name)) continue;
+    const message = `"${escapeText(texts[index] ?? '', 60)}" is not a domain name`;
+    problems.push({ where: '--domain', kind: 'usage', message });
+  }
+  return names;
+}

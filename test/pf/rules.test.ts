@@ -1,0 +1,371 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Finding } from '../../src/pf/finding.js';
+import type { Interfaces } from '../../src/pf/interfaces.js';
+import { judgeRules } from '../../src/pf/rules.js';
+import {
+  brief,
+  FREEBSD_RULES,
+  OPENBSD_DEFAULT,
+  OPENBSD_RULES,
+  RECORDED_SETUP,
+  recordedRules,
+  SETUP,
+} from '../support/printed-rules.js';
+
+const FREEBSD = { ...SETUP, os: 'freebsd' } as const;
+/** The only thing that is always to be said on OpenBSD. */
+const UNSEEN = 'note rules-fragments';
+
+function of(findings: readonly Finding[], id: string): Finding {
+  const found = findings.filter((one) => one.id === id);
+  assert.equal(found.length, 1, `${id} in ${JSON.stringify(findings)}`);
+  return found[0] ?? assert.fail();
+}
+
+describe('judgeRules: rules that are right', () => {
+  it('finds nothing wrong with the example, on either system', () => {
+    assert.deepEqual(brief(judgeRules(FREEBSD_RULES, FREEBSD), true), [
+      'ok rules-fake',
+      'ok rules-real',
+      'ok rules-fragments',
+    ]);
+    const findings = judgeRules(OPENBSD_RULES, SETUP);
+    assert.deepEqual(brief(findings, true), ['ok rules-fake', 'ok rules-real', UNSEEN]);
+    assert.deepEqual(
+      findings.map(({ message }) => message),
+      [
+        'rules, fake MX 192.0.2.3, 2001:db8::3: attempts are refused, and logged to pflog0',
+        'rules, real MX 192.0.2.4, 2001:db8::4: admitted senders are let in, others dropped, both logged',
+        'fragments: whether they are reassembled is not visible here; OpenBSD does it unless pf.conf says ' +
+          '"set reassemble no"',
+      ],
+    );
+  });
+
+  it("finds nothing wrong with it ahead of OpenBSD's default rules", () => {
+    assert.deepEqual(brief(judgeRules(OPENBSD_RULES + OPENBSD_DEFAULT, SETUP)), [UNSEEN]);
+  });
+
+  it('finds nothing wrong with the form without quick, behind a bare pass', () => {
+    const lines = OPENBSD_RULES.replaceAll(' quick', '').trimEnd().split('\n');
+    const [pass4, pass6, ...blocks] = lines;
+    const text = `${OPENBSD_DEFAULT}${[...blocks, pass4, pass6].join('\n')}\n`;
+    assert.deepEqual(brief(judgeRules(text, SETUP)), [UNSEEN]);
+  });
+
+  it('follows a port and a table of another name', () => {
+    const text = OPENBSD_RULES.replaceAll('port = 25', 'port = 2525').replaceAll('mx-white', 'senders');
+    assert.deepEqual(brief(judgeRules(text, { ...SETUP, port: 2525, table: 'senders' })), [UNSEEN]);
+  });
+
+  it('follows a log interface of its own', () => {
+    const text = OPENBSD_RULES.replaceAll(' log ', ' log (to pflog1) ');
+    assert.deepEqual(brief(judgeRules(text, { ...SETUP, pflogInterface: 'pflog1' })), [UNSEEN]);
+  });
+
+  it('judges the rules in an anchor, when they are shown', () => {
+    const text = `anchor "mxallowd" all {\n${OPENBSD_RULES}}\n${OPENBSD_DEFAULT}`;
+    assert.deepEqual(brief(judgeRules(text, SETUP)), [UNSEEN]);
+  });
+});
+
+describe('judgeRules: rules that are wrong', () => {
+  const wrong: readonly (readonly [string, string, readonly string[]])[] = [
+    ['no rules', '', ['error rules-none']],
+    ['nothing but scrub', 'scrub in all fragment reassemble\n', ['error rules-none']],
+    [
+      'the default rules alone',
+      OPENBSD_DEFAULT,
+      ['error rules-table', 'error rules-fake-log', 'error rules-real-block', UNSEEN],
+    ],
+    [
+      'no log at the fake MX',
+      OPENBSD_RULES.replaceAll('block return in log', 'block return in'),
+      ['error rules-fake-log', UNSEEN],
+    ],
+    [
+      'no log at the real MX',
+      OPENBSD_RULES.replaceAll('block drop in log', 'block drop in'),
+      ['warning rules-real-log', UNSEEN],
+    ],
+    [
+      'no log where they are let in',
+      OPENBSD_RULES.replaceAll('pass in log', 'pass in'),
+      ['warning rules-real-admit-log', UNSEEN],
+    ],
+    [
+      'a log that mxallowd does not read',
+      OPENBSD_RULES.replaceAll(' log ', ' log (to pflog1) '),
+      ['error rules-fake-log', 'warning rules-real-log', 'warning rules-real-admit-log', UNSEEN],
+    ],
+    [
+      'a fake MX that drops',
+      OPENBSD_RULES.replaceAll('block return', 'block drop'),
+      ['note rules-fake-refuse', UNSEEN],
+    ],
+    [
+      'a real MX that refuses',
+      OPENBSD_RULES.replaceAll('block drop', 'block return'),
+      ['note rules-real-drop', UNSEEN],
+    ],
+    [
+      'the pass rules behind the block rules, all quick',
+      OPENBSD_RULES.split('\n').reverse().join('\n'),
+      ['error rules-real-admit', UNSEEN],
+    ],
+    [
+      'a bare pass behind rules that are not quick',
+      `${OPENBSD_RULES.replaceAll(' quick', '')}pass all flags S/SA\n`,
+      ['error rules-fake-log', 'error rules-real-block', UNSEEN],
+    ],
+    ['another table', OPENBSD_RULES.replaceAll('<mx-white>', '<mx_white>'), ['error rules-table', UNSEEN]],
+    [
+      'admitted senders are let in everywhere, first and without log',
+      `pass in quick proto tcp from <mx-white> to any port = 25 flags S/SA\n${OPENBSD_RULES}`,
+      ['warning rules-fake-renew', 'warning rules-real-admit-log', UNSEEN],
+    ],
+    [
+      'the rules with which one goes live',
+      OPENBSD_RULES.replaceAll('block drop in', 'pass in'),
+      ['warning rules-real-block', UNSEEN],
+    ],
+    [
+      'one family only',
+      OPENBSD_RULES.split('\n')
+        .filter((line) => !line.includes('inet6'))
+        .join('\n'),
+      ['error rules-fake-log', 'error rules-real-block', UNSEEN],
+    ],
+  ];
+  for (const [what, text, expected] of wrong) {
+    it(`notices: ${what}`, () => {
+      assert.deepEqual(brief(judgeRules(text, SETUP)), expected);
+    });
+  }
+
+  it('says which rule decides, and what to do', () => {
+    const text = `${OPENBSD_RULES.replaceAll(' quick', '')}pass all flags S/SA\n`;
+    assert.deepEqual(of(judgeRules(text, SETUP), 'rules-fake-log'), {
+      id: 'rules-fake-log',
+      severity: 'error',
+      message:
+        'rules, fake MX 192.0.2.3, 2001:db8::3: attempts are not logged, so nobody is ever admitted; ' +
+        '"pass all flags S/SA" decides',
+      advice:
+        '"block return in log on egress inet proto tcp from any to 192.0.2.3 port = 25" comes earlier, but the ' +
+        'last match decides: make all of ours quick (pass first), or put them last',
+    });
+  });
+
+  it('says so when the right rule comes too late', () => {
+    const text = OPENBSD_RULES.split('\n').reverse().join('\n');
+    const { message, advice } = of(judgeRules(text, SETUP), 'rules-real-admit');
+    assert.match(
+      message,
+      /admitted senders are kept out; "block drop in log quick .*" decides, and the like$/,
+    );
+    assert.match(advice ?? '', /^"pass in log quick .* comes too late, behind a quick rule: put it first$/);
+  });
+
+  it('says which table the rules let in', () => {
+    const text = OPENBSD_RULES.replaceAll('<mx-white>', '<mx_white>');
+    const { message } = of(judgeRules(text, SETUP), 'rules-table');
+    assert.equal(
+      message,
+      'no rule names the table <mx-white>, so nobody is let in by it; they let in <mx_white>',
+    );
+  });
+
+  it('says where the log goes', () => {
+    const { message, advice } = of(
+      judgeRules(OPENBSD_RULES.replaceAll(' log ', ' log (to pflog1) '), SETUP),
+      'rules-fake-log',
+    );
+    assert.match(message, /attempts are logged to pflog1, but mxallowd listens on pflog0;/);
+    assert.equal(advice, 'set pflog-interface pflog1, or write "log (to pflog0)"');
+  });
+
+  it('prints nothing as it came', () => {
+    const findings = judgeRules(`frobnicate \x1b[2J\n${OPENBSD_RULES}`, SETUP);
+    for (const { message } of findings) assert.match(message, /^[\x20-\x7e]*$/);
+  });
+});
+
+describe('judgeRules: the rules of 2008', () => {
+  const text = recordedRules('182-s-rules');
+
+  it('work alone, with a fake MX that drops and without reassembly', () => {
+    assert.deepEqual(brief(judgeRules(text, RECORDED_SETUP), true), [
+      'note rules-fake-refuse',
+      'ok rules-real',
+      'warning rules-fragments',
+    ]);
+  });
+
+  it('open both addresses when a bare pass follows', () => {
+    const findings = judgeRules(`${text}pass all flags S/SA keep state\n`, RECORDED_SETUP);
+    assert.deepEqual(brief(findings), [
+      'error rules-fake-log',
+      'error rules-real-block',
+      'warning rules-fragments',
+    ]);
+    for (const id of ['rules-fake-log', 'rules-real-block']) {
+      assert.match(of(findings, id).message, /; "pass all flags S\/SA keep state" decides$/);
+    }
+  });
+});
+
+describe('judgeRules: fragments', () => {
+  it('of FreeBSD get past rules with a port, when nothing reassembles them', () => {
+    const text = FREEBSD_RULES.replace(/^scrub.*\n/, '');
+    assert.deepEqual(of(judgeRules(text, FREEBSD), 'rules-fragments'), {
+      id: 'rules-fragments',
+      severity: 'warning',
+      message:
+        'fragments: a SYN in fragments, from anybody, gets past the rules to 192.0.2.4, 2001:db8::4, unlogged',
+      advice: 'ahead of the filter rules: scrub in on em0 all fragment reassemble',
+    });
+  });
+
+  it('do not get past a rule that blocks everything', () => {
+    const text = FREEBSD_RULES.replace(/^scrub.*\n/, 'block drop in all\n');
+    assert.deepEqual(brief(judgeRules(text, FREEBSD)), []);
+  });
+
+  it('of one family only are told', () => {
+    const text = FREEBSD_RULES.replace('scrub in on em0 all', 'scrub in on em0 inet all');
+    assert.match(of(judgeRules(text, FREEBSD), 'rules-fragments').message, / to 2001:db8::4, unlogged$/);
+  });
+
+  it('are not judged on a system that is neither', () => {
+    const { severity, message } = of(
+      judgeRules(OPENBSD_RULES, { ...SETUP, os: undefined }),
+      'rules-fragments',
+    );
+    assert.deepEqual(
+      [severity, message],
+      ['note', 'fragments: whether they are reassembled is not visible here'],
+    );
+  });
+});
+
+describe('judgeRules: doubt', () => {
+  it('says what it depends on, when all is well otherwise', () => {
+    const findings = judgeRules(`anchor "ftp-proxy/*" all\n${OPENBSD_RULES}`, SETUP);
+    assert.deepEqual(brief(findings), ['note rules-fake-doubt', 'note rules-real-doubt', UNSEEN]);
+    assert.deepEqual(of(findings, 'rules-real-doubt'), {
+      id: 'rules-real-doubt',
+      severity: 'note',
+      message:
+        'rules, real MX 192.0.2.4, 2001:db8::4: all is well, unless this says otherwise: ' +
+        '"anchor "ftp-proxy/*" all"',
+      advice: 'pfctl -a "*" -sr shows the rules in anchors',
+    });
+  });
+
+  it('does not care for what comes behind a quick rule', () => {
+    assert.deepEqual(brief(judgeRules(`${OPENBSD_RULES}anchor "x" all\nfrobnicate\n`, SETUP)), [UNSEEN]);
+  });
+
+  it('is less sure of what is wrong, too', () => {
+    const findings = judgeRules(`anchor "mxallowd" all\n${OPENBSD_DEFAULT}`, SETUP);
+    assert.deepEqual(brief(findings), [
+      'warning rules-table',
+      'warning rules-fake-log',
+      'warning rules-real-block',
+      UNSEEN,
+    ]);
+    const { message } = of(findings, 'rules-fake-log');
+    assert.match(message, /, as far as the rules can be read \(not: "anchor "mxallowd" all"\)$/);
+  });
+});
+
+describe('judgeRules: interfaces', () => {
+  const addresses = [...SETUP.fake, ...SETUP.real];
+  const machine = (entries: readonly (readonly [string, readonly string[], boolean])[]): Interfaces =>
+    new Map(entries.map(([name, groups, has]) => [name, { groups, addresses: has ? addresses : [] }]));
+
+  it('takes the members of a group', () => {
+    const interfaces = machine([
+      ['lo0', ['lo'], false],
+      ['em0', ['egress'], true],
+      ['em1', [], false],
+    ]);
+    const text = `block drop in quick on em1 all\npass in quick on lo0 all\n${OPENBSD_RULES}`;
+    assert.deepEqual(brief(judgeRules(text, { ...SETUP, interfaces })), [UNSEEN]);
+    const blocked = judgeRules(`block drop in quick on em0 all\n${OPENBSD_RULES}`, { ...SETUP, interfaces });
+    assert.deepEqual(brief(blocked), [
+      'error rules-fake-log',
+      'warning rules-real-log',
+      'error rules-real-admit',
+      UNSEEN,
+    ]);
+  });
+
+  it('notices rules for an interface that is not there, and judges the one that is', () => {
+    const interfaces = machine([['vio0', ['egress'], true]]);
+    const findings = judgeRules(FREEBSD_RULES, { ...FREEBSD, interfaces });
+    assert.deepEqual(brief(findings), [
+      'error rules-interface',
+      'error rules-fake-log',
+      'error rules-real-block',
+      'warning rules-fragments',
+    ]);
+    assert.deepEqual(of(findings, 'rules-interface'), {
+      id: 'rules-interface',
+      severity: 'error',
+      message: 'the rules for the mail servers are for interface em0, which is not there',
+      advice: 'the addresses are on vio0',
+    });
+  });
+
+  it('wonders about rules for another interface than that of the address', () => {
+    const interfaces = machine([
+      ['em0', [], false],
+      ['em1', [], true],
+    ]);
+    const { severity, message } = of(
+      judgeRules(FREEBSD_RULES, { ...FREEBSD, interfaces }),
+      'rules-interface',
+    );
+    assert.equal(severity, 'warning');
+    assert.equal(
+      message,
+      'the rules are for em0, but em1 has 192.0.2.3, 2001:db8::3, 192.0.2.4, 2001:db8::4',
+    );
+  });
+
+  it('does not mind where the address is behind this machine', () => {
+    const interfaces = machine([
+      ['em0', [], false],
+      ['em1', [], false],
+    ]);
+    assert.deepEqual(brief(judgeRules(FREEBSD_RULES, { ...FREEBSD, interfaces })), []);
+  });
+
+  it('tells once what is the same by all interfaces of a group', () => {
+    const interfaces = machine([
+      ['em0', ['egress'], true],
+      ['gif0', ['egress'], false],
+    ]);
+    assert.deepEqual(
+      judgeRules(OPENBSD_RULES, { ...SETUP, interfaces }).map(({ message }) => message.split(': ')[0]),
+      ['rules, fake MX 192.0.2.3, 2001:db8::3', 'rules, real MX 192.0.2.4, 2001:db8::4', 'fragments'],
+    );
+  });
+
+  it('judges each interface by which mail comes in', () => {
+    const text = `${OPENBSD_RULES.replaceAll('on egress', 'on em0')}block return in log quick on em1 inet proto tcp from any to 192.0.2.3 port = 25\n`;
+    const findings = judgeRules(text, SETUP);
+    assert.match(
+      of(findings, 'rules-real-block').message,
+      /^rules, real MX 192\.0\.2\.4 by em1, 2001:db8::4 by em1: /,
+    );
+  });
+
+  it('ignores addresses of rules that are not ours', () => {
+    const other = 'pass in on em7 inet proto tcp from any to 203.0.113.9 port = 25 flags S/SA\n';
+    assert.deepEqual(brief(judgeRules(other + OPENBSD_RULES, SETUP)), [UNSEEN]);
+  });
+});
