@@ -112,18 +112,19 @@ export class ControlServer {
   }
 
   private serve(socket: Socket): void {
-    socket.on('error', () => socket.destroy());
-    if (this.connections.size >= MOST_CONNECTIONS) {
-      socket.end(line({ ok: false, exitStatus: Exit.UNAVAILABLE, message: 'too many connections' }));
-      return;
-    }
     this.connections.add(socket);
     const gone = new AbortController();
+    socket.on('error', () => socket.destroy());
     socket.once('close', () => {
       this.connections.delete(socket);
       gone.abort();
     });
     socket.setTimeout(IDLE_MS, () => socket.destroy());
+    if (this.connections.size > MOST_CONNECTIONS) {
+      socket.resume();
+      socket.end(line({ ok: false, exitStatus: Exit.UNAVAILABLE, message: 'too many connections' }));
+      return;
+    }
     let rest = '';
     let isAnswering = false;
     let hasEnded = false;
