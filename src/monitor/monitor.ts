@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
+import { removeSocket } from '../control/server.js';
 import { type Config, takeOver } from '../config/config.js';
 import { formatProblem, type Problem } from '../config/problem.js';
 import type { Log } from '../log/log.js';
@@ -108,7 +109,12 @@ export class Monitor {
     this.isStopping = true;
     this.cancelRestart?.();
     this.refusals.close();
-    if (this.life === undefined) return;
+    if (this.life !== undefined) await this.endEngine(signal);
+    // the engine may not, in a folder that is root's
+    if (this.hasBeenReady && this.config.controlSocket !== '') removeSocket(this.config.controlSocket);
+  }
+
+  private async endEngine(signal: string): Promise<void> {
     await new Promise<void>((resolve) => {
       this.ended = resolve;
       this.life?.channel.send({ kind: 'stop', signal });

@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { type Config, defaultValue } from '../config/config.js';
 import { formatProblem, type Problem } from '../config/problem.js';
 import type { StateReport } from '../control/protocol.js';
-import { ControlServer, ControlSocketError } from '../control/server.js';
+import { ControlError, ControlServer, ControlSocketError } from '../control/server.js';
 import type { Log } from '../log/log.js';
 import type { Reconfiguration } from '../monitor/messages.js';
 import { CAP_NET_ADMIN } from '../netfilter/problem.js';
@@ -45,6 +45,7 @@ export class Host {
   private readonly state: StateKeeper | undefined;
   private control: ControlServer | undefined;
   private readonly answers: Answers;
+  private isReady = false;
 
   constructor(private readonly parts: HostParts) {
     const { config, log, clock, plan, monitorPid } = parts;
@@ -77,8 +78,9 @@ export class Host {
    */
   async start(): Promise<void> {
     try {
-      await this.engine.prepare();
+      // first, for it finds out whether another one runs
       await this.openControl();
+      await this.engine.prepare();
       const { plan } = this.parts;
       this.state?.prepareFolder(plan.kind === 'become' ? plan.user : undefined);
       await this.giveUpRoot();
@@ -86,6 +88,7 @@ export class Host {
       for (const remark of this.parts.remarks) this.warn(formatProblem(remark), 'config-remark');
       await this.engine.start(this.state?.load());
       await this.state?.begin();
+      this.isReady = true;
       this.engine.sayReady();
     } catch (error) {
       await this.engine.stop(0);
@@ -139,9 +142,10 @@ export class Host {
       throw new StartError(`control-group: there is no group "${controlGroup}"`, Exit.CONFIG);
     }
     try {
-      this.control = await ControlServer.listen({ path: controlSocket, groupId }, (request, answering) =>
-        this.answers.answer(request, answering),
-      );
+      this.control = await ControlServer.listen({ path: controlSocket, groupId }, (request, answering) => {
+        if (!this.isReady) throw new ControlError('mxallowd is being started: try again', Exit.TEMPFAIL);
+        return this.answers.answer(request, answering);
+      });
     } catch (error) {
       if (!(error instanceof ControlSocketError)) throw error;
       if (error.kind === 'running') throw new StartError(error.message, Exit.UNAVAILABLE);

@@ -16,7 +16,7 @@ import { openStage, stageUnavailable } from '../support/stage.js';
 
 const scratch = new Scratch();
 after(() => scratch.remove());
-const EMPTY = scratch.file('empty.conf', '# nothing\n');
+const EMPTY = scratch.file('empty.conf', 'state-file none\ncontrol-socket none\n');
 
 /** Programs that come before the machine's own in PATH. */
 function program(name: string, text: string): void {
@@ -381,7 +381,8 @@ describe('mxallowd check on Linux, with queues', { skip: stageUnavailable() }, (
     const config = join(packageFolder(), 'examples', 'mxallowd.conf');
     const user = stage.world.mode === 'root' ? 'nobody' : 'root';
     const check = async (): Promise<{ status: number | null; findings: string[] }> => {
-      const args = [process.execPath, CLI, 'check', '-c', config, '--user', user, '--json'];
+      const quiet = ['--state-file', 'none', '--control-socket', 'none'];
+      const args = [process.execPath, CLI, 'check', '-c', config, '--user', user, ...quiet, '--json'];
       const { status, stdout } = await stage.world.run('mx', args);
       const all = linesOf(stdout).map((line) => JSON.parse(line) as Finding);
       return { status, findings: all.map(({ severity, message }) => `${severity} ${message}`) };
