@@ -8,8 +8,11 @@ export type HostName = string & { readonly [brand]: 'host' };
 
 declare const brand: unique symbol;
 
-const LABEL = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
-const NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})+$`);
+const LONGEST_NAME = 253;
+const LONGEST_LABEL = 63;
+const HYPHEN = 0x2d;
+const DOT = 0x2e;
+const UNDERSCORE = 0x5f;
 
 /**
  * Checks a name that a stranger may have chosen.
@@ -17,7 +20,29 @@ const NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})+$`);
  */
 export function hostName(text: string): HostName | undefined {
   const name = (text.endsWith('.') ? text.slice(0, -1) : text).toLowerCase();
-  return name.length <= 253 && NAME.test(name) ? (name as HostName) : undefined;
+  return name.length <= LONGEST_NAME && labelsOf(name) >= 2 ? (name as HostName) : undefined;
+}
+
+/** How many labels a name has; 0 when one of them is none. */
+function labelsOf(name: string): number {
+  let labels = 0;
+  let start = 0;
+  for (let at = 0; at <= name.length; at++) {
+    const isEnd = at === name.length || name.charCodeAt(at) === DOT;
+    if (!isEnd && !isNameCharacter(name.charCodeAt(at))) return 0;
+    if (!isEnd) continue;
+    if (at === start || at - start > LONGEST_LABEL) return 0;
+    if (name.charCodeAt(start) === HYPHEN || name.charCodeAt(at - 1) === HYPHEN) return 0;
+    labels++;
+    start = at + 1;
+  }
+  return labels;
+}
+
+function isNameCharacter(code: number): boolean {
+  return (
+    (code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39) || code === HYPHEN || code === UNDERSCORE
+  );
 }
 
 /** The name whose PTR records tell an address's names (RFC 1035 section 3.5, RFC 3596 section 2.5). */

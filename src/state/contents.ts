@@ -24,8 +24,6 @@ class RecordedEntry {
   constructor(
     private readonly clock: FileClock,
     readonly prefix: PrefixText,
-    /** what `prefix` is the text of */
-    readonly network: Prefix,
     readonly origin: Origin,
     private readonly addedMs: number,
     private readonly deadlineMs: number,
@@ -34,6 +32,13 @@ class RecordedEntry {
     readonly admissions: number,
     readonly name: string | undefined,
   ) {}
+
+  /** what `prefix` is the text of; read each time, because keeping a hundred thousand of them takes longer */
+  get network(): Prefix {
+    const parsed = parsePrefix(this.prefix);
+    if (!parsed.ok) throw new Error('unchecked prefix');
+    return parsed.prefix;
+  }
 
   /** how long it still lives; nothing of it is left at 0 and less */
   get remainingMs(): number {
@@ -121,8 +126,7 @@ export class Contents {
 
   private takeEntry(): Reception {
     const { words } = this;
-    const text = words.text();
-    const network = this.network(text);
+    const prefix = words.text();
     const origin = ORIGINS[words.oneOf(ORIGIN_WORDS)];
     const addedMs = words.number();
     const deadlineMs = words.number();
@@ -131,17 +135,14 @@ export class Contents {
     const admissions = words.count();
     // NaN, of any of them, makes the sum NaN
     const areNumbers = !Number.isNaN(addedMs + deadlineMs + lastAttemptMs + attempts + admissions);
-    if (network === undefined || origin === undefined || !areNumbers) return 'invalid';
+    if (!this.isPrefix(prefix) || origin === undefined || !areNumbers) return 'invalid';
     const name = words.done ? undefined : words.text();
     if (!words.done || (name !== undefined && hostName(name) !== name)) return 'invalid';
-    // network() has found it canonical
-    const prefix = text as PrefixText;
     this.entries.set(
       prefix,
       new RecordedEntry(
         this.clock,
         prefix,
-        network,
         origin,
         addedMs,
         deadlineMs,
@@ -156,9 +157,8 @@ export class Contents {
   }
 
   private takeRemoval(): Reception {
-    const text = this.words.text();
-    if (!this.words.done || this.network(text) === undefined) return 'invalid';
-    const prefix = text as PrefixText;
+    const prefix = this.words.text();
+    if (!this.words.done || !this.isPrefix(prefix)) return 'invalid';
     this.entries.delete(prefix);
     this.removed.add(prefix);
     return 'taken';
@@ -185,12 +185,11 @@ export class Contents {
     return 'taken';
   }
 
-  /** The prefix that a text is the canonical form of, if it is one that may be an entry. */
-  private network(text: string): Prefix | undefined {
-    const known = this.entries.get(text as PrefixText);
-    if (known !== undefined) return known.network;
+  /** Whether a text is the canonical one of a prefix that may be an entry. */
+  private isPrefix(text: string): text is PrefixText {
+    if (this.entries.has(text as PrefixText)) return true;
     const parsed = parsePrefix(text);
-    if (!parsed.ok || parsed.prefix.length < WIDEST_ENTRY[familyOf(parsed.prefix.address)]) return undefined;
-    return formatPrefix(parsed.prefix) === text ? parsed.prefix : undefined;
+    if (!parsed.ok || parsed.prefix.length < WIDEST_ENTRY[familyOf(parsed.prefix.address)]) return false;
+    return formatPrefix(parsed.prefix) === text;
   }
 }

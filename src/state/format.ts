@@ -14,7 +14,8 @@ import type { SavedEntry } from './source.js';
  *            an entry: prefix, origin, added, deadline, last attempt, attempts, admissions, name if it has one
  *   CHECKSUM - 192.0.2.7                        no entry any more
  *
- * The last line about a prefix counts. Times of entries are monotonic milliseconds of the one process that has written
+ * A snapshot has one T line before its entries and one behind them, each write to the journal begins with one. The last
+ * line about a prefix counts. Times of entries are monotonic milliseconds of the one process that has written
  * the file; the last T line tells what they mean. CHECKSUM is the CRC-32 (as zlib's) of the first line, without its
  * line feed, and what follows the blank: so a line of an older file, which a crash can leave in a file's last blocks,
  * does not count either.

@@ -42,7 +42,7 @@ export interface LoadedState {
 
 /** Bytes of a file at the most: three times what a million entries take. */
 const MOST_BYTES = 256 * 1024 * 1024;
-const PIECE = 256 * 1024;
+const PIECE = 64 * 1024;
 
 const NOTHING = {
   entries: [],

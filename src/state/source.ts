@@ -30,7 +30,10 @@ export interface StateSource {
   takeChanges(most: number): StateChange[];
   /** number of changes that {@link takeChanges} would return, about */
   readonly changes: number;
-  /** All entries; entries may come and go between two steps. */
+  /**
+   * All entries; entries may come and go between two steps. One that is there from the first step to the last is
+   * returned, as it is when its turn comes; the steps come to an end, however many entries come meanwhile.
+   */
   entries(): Iterable<SavedEntry>;
   readonly size: number;
   counters(): Counters;

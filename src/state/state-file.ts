@@ -92,6 +92,11 @@ export class StateFile {
     if (this.started && !this.isClosed) await this.write(false);
   }
 
+  /** Done when no write is under way. */
+  async idle(): Promise<void> {
+    await this.writing;
+  }
+
   /** Writes what is left, lets go of the file, and does nothing any more. */
   close(): Promise<void> {
     this.closing ??= this.finish();

@@ -66,8 +66,11 @@ export class Entries implements StateSource {
     return this.pending.size;
   }
 
-  entries(): Iterable<SavedEntry> {
-    return this.current.values();
+  *entries(): Generator<SavedEntry> {
+    for (const prefix of [...this.current.keys()]) {
+      const entry = this.current.get(prefix);
+      if (entry !== undefined) yield entry;
+    }
   }
 
   get size(): number {

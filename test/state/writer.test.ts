@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { PrefixText } from '../../src/packet/address.js';
+import { StateParser } from '../../src/state/parser.js';
+import type { SavedEntry } from '../../src/state/source.js';
+import { SLICE, StateWriter } from '../../src/state/writer.js';
+import { HandClock } from '../support/hand-clock.js';
+import { Entries, entry } from '../support/state.js';
+
+let folder: string;
+let path: string;
+let source: Entries;
+let writer: StateWriter;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mxallowd-state-'));
+  path = join(folder, 'state');
+  use(new Entries());
+});
+afterEach(async () => {
+  await writer.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function use<T extends Entries>(entries: T): T {
+  source = entries;
+  writer = new StateWriter(path, entries, new HandClock());
+  return entries;
+}
+
+function prefix(number: number): string {
+  return `10.${number >> 16}.${(number >> 8) & 255}.${number & 255}`;
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+const allIsWell = (): boolean => false;
+
+/** What a file, or the beginning of one, says of each prefix: how many attempts; and that it is in order. */
+function attempts(bytes: Buffer): Map<string, number> {
+  const parser = new StateParser();
+  parser.push(bytes);
+  const { header, damagedLines, unknownLines, contents } = parser.end();
+  assert.deepEqual([header.kind, damagedLines, unknownLines], ['ours', 0, 0]);
+  return new Map([...contents.entries.values()].map((found) => [found.prefix, found.attempts]));
+}
+
+describe('a long journal', () => {
+  it('of more than a megabyte, and more than the entries take, is replaced by a snapshot', async () => {
+    for (let n = 0; n < 100; n++) source.set(entry(prefix(n)));
+    await writer.snapshot(allIsWell);
+    const small = statSync(path).size;
+    let flushes = 0;
+    while (!(await writer.needsSnapshot())) {
+      for (let n = 0; n < 100; n++) source.set(entry(prefix(n), { attempts: ++flushes }));
+      await writer.append(false);
+    }
+    const { size } = statSync(path);
+    assert.ok(size - small > 1024 * 1024 && size < 1024 * 1024 + 2 * small, `${size}`);
+    await writer.snapshot(allIsWell);
+    assert.ok(statSync(path).size < small + 1000);
+    assert.equal(await writer.needsSnapshot(), false);
+  });
+
+  it('is not even begun when most entries have changed', async () => {
+    for (let n = 0; n < 2000; n++) source.set(entry(prefix(n)));
+    await writer.snapshot(allIsWell);
+    for (let n = 0; n < 1000; n++) source.set(entry(prefix(n)));
+    assert.equal(await writer.needsSnapshot(), false);
+    source.set(entry(prefix(1000)));
+    assert.equal(await writer.needsSnapshot(), true);
+  });
+});
+
+/** Counts how many entries are asked for without a pause. */
+class CountedEntries extends Entries {
+  mostAtATime = 0;
+  private atATime = 0;
+
+  override *entries(): Generator<SavedEntry> {
+    for (const entry of super.entries()) {
+      if (this.atATime++ === 0) setImmediate(() => (this.atATime = 0));
+      this.mostAtATime = Math.max(this.mostAtATime, this.atATime);
+      yield entry;
+    }
+  }
+}
+
+describe('100,000 entries', () => {
+  it('are written in slices, between which other things get their turn', async () => {
+    const entries = use(new CountedEntries());
+    for (let n = 0; n < 100_000; n++) entries.set(entry(prefix(n)));
+    let turns = 0;
+    let done = false;
+    const count = (): void => {
+      turns++;
+      if (!done) setImmediate(count);
+    };
+    setImmediate(count);
+    await writer.snapshot(allIsWell);
+    done = true;
+    assert.ok(entries.mostAtATime <= 2 * SLICE, `${entries.mostAtATime} at a time`);
+    assert.ok(turns >= 100_000 / SLICE, `${turns} turns`);
+    assert.equal(attempts(readFileSync(path)).size, 100_000);
+    assert.equal(entries.changes, 0);
+  });
+});
+
+describe('a flood', () => {
+  it('does not keep a write from ending', async () => {
+    for (let n = 0; n < 20_000; n++) source.set(entry(prefix(n)));
+    let next = 20_000;
+    let done = false;
+    const flood = (): void => {
+      // for each entry that comes one goes
+      for (let n = 0; n < 100; n++, next++) {
+        source.set(entry(prefix(next)));
+        source.remove(prefix(next - 20_000));
+      }
+      if (!done) setImmediate(flood);
+    };
+    flood();
+    await writer.snapshot(allIsWell);
+    await writer.append(false);
+    done = true;
+    assert.ok(source.mostTaken <= SLICE);
+    await writer.append(false);
+    await writer.append(false);
+    assert.deepEqual([...attempts(readFileSync(path)).keys()].sort(), [...source.current.keys()].sort());
+  });
+});
+
+/** A generator of numbers that is the same in each run. @returns a number from 0 to below `bound` */
+function randomNumbers(seed: number): (bound: number) => number {
+  let state = seed;
+  return (bound) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * bound);
+  };
+}
+
+/** What each prefix has been, with the moment from which on; no attempts: no entry. */
+class History {
+  private readonly states = new Map<string, { readonly from: number; readonly attempts: number }[]>();
+  now = 0;
+
+  note(prefix: string, attempts: number): void {
+    const states = this.states.get(prefix) ?? [{ from: 0, attempts: 0 }];
+    states.push({ from: ++this.now, attempts });
+    this.states.set(prefix, states);
+  }
+
+  /** What a prefix may have been between two moments. */
+  between(prefix: string, first: number, last: number): number[] {
+    const states = this.states.get(prefix) ?? [{ from: 0, attempts: 0 }];
+    return states
+      .filter(({ from }, index) => from <= last && (states[index + 1]?.from ?? Infinity) > first)
+      .map(({ attempts }) => attempts);
+  }
+
+  prefixes(): Iterable<string> {
+    return this.states.keys();
+  }
+}
+
+const PREFIXES = 1800;
+const WRITES = 30;
+const CUTS = 4;
+
+describe('at any moment', () => {
+  for (const seed of [1, 2, 3, 4]) {
+    it(`the file holds what was true when it was last written, or later (${seed})`, async () => {
+      const random = randomNumbers(seed);
+      const history = new History();
+
+      function change(count: number): void {
+        for (let n = 0; n < count; n++) {
+          const which = prefix(random(PREFIXES));
+          const isGone = random(3) === 0;
+          if (isGone && !source.current.has(which as PrefixText)) continue;
+          if (isGone) source.remove(which);
+          else source.set(entry(which, { attempts: history.now + 1 }));
+          history.note(which, isGone ? 0 : history.now + 1);
+        }
+      }
+
+      /** Writes while others change. @returns the moments of the write's beginning and end */
+      async function write(isSnapshot: boolean): Promise<[number, number]> {
+        const start = history.now;
+        let done = false;
+        const writing = (isSnapshot ? writer.snapshot(allIsWell) : writer.append(false)).then(
+          () => (done = true),
+        );
+        while (!done) {
+          change(random(10));
+          await nextTurn();
+        }
+        await writing;
+        return [start, history.now];
+      }
+
+      function check(bytes: Buffer, first: number, last: number): void {
+        const found = attempts(bytes);
+        for (const which of history.prefixes()) {
+          const possible = history.between(which, first, last);
+          assert.ok(
+            possible.includes(found.get(which) ?? 0),
+            `${which}: ${found.get(which)}, not ${possible.join(' or ')}`,
+          );
+        }
+      }
+
+      change(1500);
+      let [first, last] = await write(true);
+      let size = statSync(path).size;
+      check(readFileSync(path), first, last);
+      for (let count = 0; count < WRITES; count++) {
+        change(random(random(3) === 0 ? 1200 : 20));
+        const isSnapshot = random(5) === 0;
+        const [start, end] = await write(isSnapshot);
+        const bytes = readFileSync(path);
+        // killed while the file grew: what was written by then
+        for (let cut = 0; !isSnapshot && cut < CUTS; cut++) {
+          check(bytes.subarray(0, size + random(bytes.length - size)), first, end);
+        }
+        [first, last, size] = [start, end, bytes.length];
+        check(bytes, first, last);
+      }
+      // and when nothing changes any more, exactly what is true
+      await writer.append(false);
+      await writer.append(false);
+      check(readFileSync(path), history.now, history.now);
+    });
+  }
+});
