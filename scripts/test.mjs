@@ -8,10 +8,13 @@ import { build, hasTool, installPackages, installSystemPackages, root, run, runT
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
 const isStatic = process.argv.includes('--static');
 
-/** What some tests use: a real tcpdump, libpcap's headers for the optional packages, namespaces, rules, mail, DNS. */
+/**
+ * What some tests use: a real tcpdump, libpcap's headers for the optional packages, namespaces, rules, mail, DNS, a
+ * terminal.
+ */
 const PACKAGES = [
   ...['tcpdump', 'libpcap-dev', 'g++', 'make', 'python3'],
-  ...['iproute2', 'iptables', 'nftables', 'util-linux', 'procps', 'postfix', 'nsd', 'systemd'],
+  ...['iproute2', 'iptables', 'nftables', 'util-linux', 'procps', 'postfix', 'nsd', 'systemd', 'tmux'],
 ];
 
 function step(title) {
