@@ -19,9 +19,7 @@ const COLUMNS: readonly Column[] = [
  */
 export function entryTable(entries: readonly ListedEntry[], total: number, width: number): string[] {
   if (entries.length === 0) {
-    return [
-      total === 0 ? 'no entries' : `none of the ${counted(total, 'entry', 'entries')} is what you ask for`,
-    ];
+    return [total === 0 ? 'no entries' : `no entry matches (of ${grouped(total)})`];
   }
   const isAll = entries.length === total;
   const footer = isAll ? '' : `${grouped(entries.length)} of `;

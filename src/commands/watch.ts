@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { ask } from '../control/client.js';
 import type { WatchTick } from '../control/protocol.js';
+import { printable } from '../packet/escape.js';
 import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
 import { DAEMON_ENDED, noWords, printAskProblem, socketOrStatus, wantsJson } from './ask-daemon.js';
 import type { ClientCommand } from './client-commands.js';
@@ -30,7 +31,7 @@ async function run(argv: ParsedArguments): Promise<number> {
   if (wantsJson(argv)) return follow(path, (tick) => JSON.stringify(tick));
   if (hasScreen()) {
     const terminal = new Terminal(process.stdin, process.stdout, (process.env['NO_COLOR'] ?? '') === '');
-    return new LiveScreen(terminal, path, hostname()).run();
+    return new LiveScreen(terminal, path, printable(hostname())).run();
   }
   const model = new WatchModel();
   return follow(path, (tick) => watchLine(model.add(tick)), WATCH_TITLES);

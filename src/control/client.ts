@@ -136,7 +136,8 @@ async function take<C extends ControlCommand>(
   const command: C = request.command;
   if (Object.hasOwn(reply, 'item')) {
     const shape = itemShape(command);
-    const item = shape?.(reply['item']) ?? new Mismatch('', 'no item');
+    if (shape === undefined) return senseless('an item where there is none');
+    const item = shape(reply['item']);
     if (item instanceof Mismatch) return mismatch('item', item);
     await onItem?.(item);
     return undefined;

@@ -277,6 +277,7 @@ export class Answers {
       upMs: this.upMs(),
       entries: engine.tracker.size,
       frames: engine.frames,
+      unjudged: Object.values(engine.unjudged).reduce((sum, count) => sum + count, 0),
       counters: { ...engine.tracker.counters },
       pending: engine.firewallReport().table?.pending ?? 0,
       lastFrameAgoMs: this.ago(engine.lastSeen.frame),

@@ -304,11 +304,11 @@ export class Engine implements Core {
     if (isRemembered) this.remember(line);
   }
 
-  private remember({ message, fields }: Line): void {
+  private remember({ fields, brief }: Line): void {
     const { event, source } = fields;
-    if (typeof source !== 'string') return;
-    if (event === 'no-pool' || event === 'pooled') this.history.notePool(source, message);
-    this.history.note({ atMs: this.clock.wallMs(), kind: event, address: source, text: message });
+    if (typeof source !== 'string' || brief === undefined) return;
+    if (event === 'no-pool' || event === 'pooled') this.history.notePool(source, brief);
+    this.history.note({ atMs: this.clock.wallMs(), kind: event, address: source, text: brief });
   }
 
   private closeLimits(): void {

@@ -15,6 +15,8 @@ export interface Line {
   readonly level: Level;
   readonly message: string;
   readonly fields: Fields;
+  /** the same for a list that has the address in a column of its own; absent: not for such a list */
+  readonly brief?: string;
 }
 
 /** The level of a decision's line: what 1.9 logged is info, the rest debug. */
@@ -35,8 +37,32 @@ export function decisionLine(decision: Decision, observation: Observation, isDry
     target: formatAddress(observation.destination),
     interface: escapeText(observation.interfaceName, 64),
   };
-  return { level: decisionLevel(decision), message: decisionText(decision, source, isDry), fields };
+  const message = decisionText(decision, source, isDry);
+  return {
+    level: decisionLevel(decision),
+    message,
+    fields,
+    brief: BRIEF[decision.kind][decision.reason] ?? '',
+  };
 }
+
+const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>> = {
+  attempt: {
+    'new-entry': 'tried the fake MX: whitelisted',
+    renewed: 'tried the fake MX again: its time begins anew',
+    'always-allowed': 'tried the fake MX: it is allowed at all times',
+  },
+  refusal: {
+    'not-whitelisted': 'has not tried the fake MX',
+    'not-yet-in-table': 'was faster than the table: its next SYN gets in',
+  },
+  admission: {
+    whitelisted: 'reached the real MX',
+    'always-allowed': 'reached the real MX: it is allowed at all times',
+    'passed-by-pf': 'reached the real MX: pf let it in by itself',
+  },
+  unjudged: {},
+};
 
 function decisionText(decision: Decision, source: string, isDry: boolean): string {
   switch (decision.kind) {
@@ -67,6 +93,7 @@ export function resolvedLine(source: Address, name: string): Line {
     level: 'info',
     message: `Resolved ${address} to ${name}`,
     fields: { event: 'resolved', source: address, name },
+    brief: `its name is ${name}`,
   };
 }
 
@@ -74,14 +101,15 @@ export function resolvedLine(source: Address, name: string): Line {
 export function namedLine(entry: Entry, name: string): Line {
   const source = formatPrefix(entry.prefix);
   const message = `Adding ${source} to whitelist: an address of ${name}`;
-  return { level: 'info', message, fields: { event: 'named', source, name } };
+  return { level: 'info', message, fields: { event: 'named', source, name }, brief: `an address of ${name}` };
 }
 
 /** A member of a sender's pool is admitted. */
 export function pooledLine(entry: Entry, name: string, domain: string): Line {
   const source = formatPrefix(entry.prefix);
   const message = `Adding ${source} to whitelist: ${name} belongs to ${domain}, which has tried a fake mailserver`;
-  return { level: 'info', message, fields: { event: 'pooled', source, name, domain } };
+  const brief = `belongs to ${domain}, which has tried the fake MX`;
+  return { level: 'info', message, fields: { event: 'pooled', source, name, domain }, brief };
 }
 
 /** Something of ours is broken: a package is missing, for instance. */
@@ -94,8 +122,9 @@ export function namesFailedLine(error: unknown): Line {
 export function noPoolLine(address: Address, verdict: PoolVerdict & { kind: 'no-pool' }): Line {
   const source = formatAddress(address);
   const { reason, about, spf } = verdict;
-  const message = `${source} is in no pool of a sender: ${noPoolReason(verdict)}`;
-  return { level: 'debug', message, fields: { event: 'no-pool', source, reason, about, spf } };
+  const brief = noPoolReason(verdict);
+  const message = `${source} is in no pool of a sender: ${brief}`;
+  return { level: 'debug', message, fields: { event: 'no-pool', source, reason, about, spf }, brief };
 }
 
 /** Why an address is in no pool, for people. */
@@ -114,23 +143,31 @@ export function noPoolReason({ reason, about, spf }: PoolVerdict & { kind: 'no-p
 export function allowedLine(entry: Entry, seconds: number): Line {
   const source = formatPrefix(entry.prefix);
   const message = `Adding ${source} to whitelist: by hand, for ${seconds} s`;
-  return { level: 'info', message, fields: { event: 'allowed', source, seconds } };
+  const fields = { event: 'allowed', source, seconds };
+  return { level: 'info', message, fields, brief: `let in by hand, for ${seconds} s` };
 }
 
 /** An entry that has gone. */
 export function removalLine(entry: Entry, reason: RemovalReason): Line {
   const prefix = formatPrefix(entry.prefix);
   const { admissions, name = 'none' } = entry;
-  if (reason === 'timeout') {
-    const message = `Cleaning ${prefix} (RDNS: ${name}) from whitelist (timeout)`;
-    return { level: 'info', message, fields: { event: 'expiry', source: prefix, reason, admissions } };
-  }
-  if (reason === 'forgotten') {
-    const message = `Cleaning ${prefix} (RDNS: ${name}) from whitelist (taken out by hand)`;
-    return { level: 'info', message, fields: { event: 'forgotten', source: prefix, reason, admissions } };
-  }
-  const message = `Cleaning ${prefix} (RDNS: ${name}) from whitelist (no room: max-entries is reached)`;
-  return { level: 'warn', message, fields: { event: 'eviction', source: prefix, reason, admissions } };
+  const why = {
+    timeout: 'timeout',
+    forgotten: 'taken out by hand',
+    'no-room': 'no room: max-entries is reached',
+  };
+  const event = { timeout: 'expiry', forgotten: 'forgotten', 'no-room': 'eviction' }[reason];
+  const brief = {
+    timeout: `its time is over, used ${admissions} times`,
+    forgotten: 'taken out by hand',
+    'no-room': 'made room for another one',
+  }[reason];
+  return {
+    level: reason === 'no-room' ? 'warn' : 'info',
+    message: `Cleaning ${prefix} (RDNS: ${name}) from whitelist (${why[reason]})`,
+    fields: { event, source: prefix, reason, admissions },
+    brief,
+  };
 }
 
 /** The statistics in the words of 1.9, with our own counters as fields. */

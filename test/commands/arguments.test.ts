@@ -51,6 +51,14 @@ describe('a command line of getopt', () => {
     it(`a long name may be cut short: ${line}`, () => assert.equal(expanded(line), expected));
   }
 
+  it('leaves an option of a command alone that begins such a name, with that command only', () => {
+    for (const line of ['allow 192.0.2.1 --for 1d', '--for=1d allow 192.0.2.1']) {
+      assert.equal(expanded(line), line);
+    }
+    assert.equal(expanded('--for'), '--foreground');
+    assert.equal(expanded('--for -- allow'), '--foreground -- allow');
+  });
+
   it('keeps every "=" of a value behind a name that was cut short', () => {
     assert.equal(expanded('--pcap=tcp[13]=2'), '--pcap-filter=tcp[13]=2');
   });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { escapeText } from '../../src/packet/escape.js';
+import { escapeText, printable } from '../../src/packet/escape.js';
 
 for (const [text, escaped] of [
   ['em0', 'em0'],
@@ -32,4 +32,11 @@ test('whatever comes in, printable ASCII goes out, and no two short texts look t
     }),
     { numRuns: 2000 },
   );
+});
+
+test('what has been escaped already stays as it is, and what has not is', () => {
+  const escaped = escapeText('a\x1b[2J \\ \u{1f600}');
+  assert.equal(printable(escaped), escaped);
+  assert.equal(printable('\x1b[2J\\x41\x9b\n\u202e'), '\\x1b[2J\\x41\\x9b\\x0a\\u{202e}');
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => assert.match(printable(text), /^[ -~]*$/)));
 });
