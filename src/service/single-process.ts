@@ -6,6 +6,7 @@ import type { Table } from '../table/table.js';
 import { setFlagsFromString } from 'node:v8';
 import { version } from '../version.js';
 import { systemClock } from './clock.js';
+import { compileAgain } from './compiler.js';
 import type { Core, Firewall } from './firewall.js';
 import { Host } from './host.js';
 import { liveSource } from './live-source.js';
@@ -31,6 +32,7 @@ export class SingleProcess {
   private isReady = false;
 
   constructor(private readonly parts: SingleParts) {
+    compileAgain();
     // V8 lets its heap grow while senders come and go in a flood; collecting earlier keeps it at half the size
     setFlagsFromString('--optimize-for-size');
     this.host = new Host({

@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { StateReport } from '../control/protocol.js';
 import { prepareStateFolder } from '../state/folder.js';
 import { loadState } from '../state/load.js';
@@ -33,9 +35,16 @@ export class StateKeeper {
    * @param user - whose it becomes; undefined: of whoever runs this
    */
   prepareFolder(user: SystemUser | undefined): void {
-    const uid = user?.uid ?? process.getuid?.() ?? 0;
-    const gid = user?.gid ?? process.getgid?.() ?? 0;
-    this.problems = prepareStateFolder(this.path, uid, gid);
+    if (process.getuid?.() === 0) {
+      this.problems = prepareStateFolder(this.path, user?.uid ?? 0, user?.gid ?? 0);
+      return;
+    }
+    // whoever started us has seen to it, or writing will say what is wrong
+    try {
+      mkdirSync(dirname(this.path), { mode: 0o700 });
+    } catch {
+      // it is there, or cannot be made
+    }
   }
 
   /** Reads what an earlier run has left. What is wrong with it is logged, and does not hold up the start. */
