@@ -8,11 +8,11 @@ import { build, hasTool, installPackages, installSystemPackages, root, run, runT
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
 const isStatic = process.argv.includes('--static');
 
-/** What some tests use: a real tcpdump, libpcap's headers for the optional packages, namespaces, rules, mail, DNS, shells. */
+/** What some tests use: a real tcpdump, libpcap's headers for the optional packages, namespaces, rules, mail, DNS, shells, manual pages. */
 const PACKAGES = [
   ...['tcpdump', 'libpcap-dev', 'g++', 'make', 'python3'],
   ...['iproute2', 'iptables', 'nftables', 'util-linux', 'procps', 'postfix', 'nsd', 'systemd'],
-  ...['mksh', 'dash', 'shellcheck'],
+  ...['mksh', 'dash', 'shellcheck', 'mandoc'],
 ];
 
 function step(title) {
