@@ -10,12 +10,12 @@ const isStatic = process.argv.includes('--static');
 
 /**
  * What some tests use: a real tcpdump, libpcap's headers for the optional packages, namespaces, rules, mail, DNS,
- * shells, a terminal.
+ * shells, a terminal, manual pages.
  */
 const PACKAGES = [
   ...['tcpdump', 'libpcap-dev', 'g++', 'make', 'python3'],
   ...['iproute2', 'iptables', 'nftables', 'util-linux', 'procps', 'postfix', 'nsd', 'systemd'],
-  ...['mksh', 'dash', 'shellcheck', 'tmux'],
+  ...['mksh', 'dash', 'shellcheck', 'tmux', 'mandoc'],
 ];
 
 function step(title) {

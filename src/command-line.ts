@@ -3,6 +3,7 @@ import { addOptions, expandGetopt, type ParsedArguments, wordsOf } from './comma
 import { CHECK_OPTIONS, check } from './commands/check.js';
 import { checkConfig } from './commands/check-config.js';
 import { CLIENT_COMMANDS } from './commands/client-commands.js';
+import { COMMAND_NAMES } from './commands/command-names.js';
 import { PF_CONF_OPTIONS } from './commands/pf-conf-options.js';
 import { REPLAY_OPTIONS, replay } from './commands/replay.js';
 import { run } from './commands/run.js';
@@ -10,11 +11,6 @@ import { suggestion } from './config/problem.js';
 import { escapeText } from './packet/escape.js';
 import { Exit } from './service/sysexits.js';
 import { version } from './version.js';
-
-const COMMANDS = [
-  ...CLIENT_COMMANDS.map(({ name }) => name),
-  ...['why', 'check', 'check-config', 'pf-conf', 'replay', 'demo'],
-];
 
 /** A command for people ends when the reader of its output has gone (`| head`); the daemon has more to do. */
 let goesOnUnread = false;
@@ -145,7 +141,7 @@ function unlessStray(
       return command(argv);
     }
     process.stderr.write(
-      `mxallowd: unknown command "${escapeText(word, 60)}"${suggestion(word, COMMANDS)}\n`,
+      `mxallowd: unknown command "${escapeText(word, 60)}"${suggestion(word, COMMAND_NAMES)}\n`,
     );
     process.stderr.write('mxallowd: try "mxallowd --help"\n');
     return Promise.resolve(Exit.USAGE);
