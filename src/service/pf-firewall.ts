@@ -26,6 +26,8 @@ export interface PfParts {
 const COMPARE_EVERY_MS = 5 * 60_000;
 /** A refused SYN shows that the table has lost an entry; no sooner than this after the last comparison. */
 const COMPARE_AGAIN_MS = 10_000;
+/** Entries beyond max-entries that the table may have, because they are not taken out yet. The monitor allows more. */
+const ON_THE_WAY = 15_000;
 /** Frames that are kept until the table has been read. */
 const MOST_EARLY = 4096;
 /** An entry older than this should be in the table. */
@@ -59,6 +61,7 @@ export class PfFirewall implements Firewall {
       nowMs: clock.monotonicMs,
       after: clock.after,
       soon: clock.soon,
+      most: () => core.config.maxEntries + core.config.allow.length + this.foreign + ON_THE_WAY,
     });
     this.capture = new Keeper({
       open: async (lost, made) => {

@@ -55,6 +55,11 @@ export interface WriterSettings {
   readonly nowMs: () => number;
   /** runs a callback later; returns what cancels it */
   readonly after: (ms: number, callback: () => void) => () => void;
+  /**
+   * entries that the table may have at the most, with those that are about to be taken out; absent: as many as the
+   * firewall has room for
+   */
+  readonly most?: () => number;
   /** runs a callback when the events at hand have been handled, so that one batch takes what they brought */
   readonly soon: (callback: () => void) => void;
 }
@@ -62,7 +67,7 @@ export interface WriterSettings {
 /** Delay before the first retry, and the longest one. */
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
-/** Addresses in one delete while additions are waiting. */
+/** Addresses in one delete, as long as there is room for additions. */
 const SHORT_BATCH = 1000;
 
 /**
@@ -236,11 +241,13 @@ export class TableWriter {
 
   /** One add or one delete; undefined when there was nothing to do. Takes turns when both are waiting. */
   private async writeBatch(): Promise<TableReply | undefined> {
-    const room = Math.max(0, this.ceiling - this.tableSize);
+    const most = Math.min(this.ceiling, this.settings.most?.() ?? this.ceiling);
+    const room = Math.max(0, most - this.tableSize);
     const canAdd = this.toAdd.size > 0 && room > 0;
     const deletes = this.toDelete.size > 0 && (this.deleteNext || !canAdd);
     this.deleteNext = !deletes;
-    if (deletes) return this.write('delete', first(this.toDelete, canAdd ? SHORT_BATCH : MAX_BATCH));
+    if (deletes)
+      return this.write('delete', first(this.toDelete, room > this.maxBatch ? SHORT_BATCH : MAX_BATCH));
     if (canAdd) return this.write('add', first(this.toAdd, Math.min(this.maxBatch, room)));
     if (this.toAdd.size === 0) return undefined;
     this.settings.report({

@@ -33,7 +33,11 @@ export class WriterBench {
 
   constructor(
     standIn: PfctlStandIn,
-    options: { judge?: (entry: TableEntry, writer: TableWriter) => Verdict; timeoutMs?: number } = {},
+    options: {
+      judge?: (entry: TableEntry, writer: TableWriter) => Verdict;
+      timeoutMs?: number;
+      most?: number;
+    } = {},
   ) {
     this.table = new PfctlTable({
       path: standIn.path,
@@ -61,6 +65,7 @@ export class WriterBench {
         return () => clearTimeout(timer);
       },
       soon: (callback) => void setImmediate(callback),
+      ...(options.most === undefined ? {} : { most: () => options.most ?? 0 }),
     });
   }
 

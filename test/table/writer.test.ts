@@ -258,6 +258,26 @@ describe('the table writer', () => {
     );
   });
 
+  it('takes entries out before it goes beyond what it may have, and is done when all has changed', async () => {
+    const { writer, events } = new WriterBench(pfctl, { most: 300 });
+    const sizes: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      for (const one of addresses(200, round * 200)) writer.want(one);
+      for (const one of addresses(200, (round - 1) * 200)) writer.unwant(one);
+      sizes.push(writer.tableSize);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await writer.idle();
+    assert.ok(Math.max(...sizes) <= 300);
+    assert.deepEqual(await pfctl.addresses(), addresses(200, 800));
+    assert.equal(events.filter(failed).length, 0);
+    let held = 0;
+    for (const event of events) {
+      if (event.kind === 'written') held += event.verb === 'add' ? event.count : -event.count;
+      assert.ok(held <= 300, `${held} in the table`);
+    }
+  });
+
   it('works with the words of OpenBSD 7.8', async () => {
     const openbsd = await PfctlStandIn.create({ flavour: 'openbsd' });
     after(() => openbsd.dispose());
