@@ -79,11 +79,11 @@ async function startDaemon(
   const service = isSplit
     ? makeMonitor(loaded, plan, log, readAgain)
     : await makeHost(loaded, plan, log, readAgain);
-  const daemon = new Daemon(config, log, service);
-  const status = await daemon.start(inBackground);
-  if (status === Exit.OK) return daemon;
+  const daemon = new Daemon(config, log, service, isSplit ? lockPath(config) : undefined);
+  const failure = await daemon.start(inBackground);
+  if (failure === undefined) return daemon;
   await log.close();
-  return status;
+  return failure;
 }
 
 function makeMonitor(
@@ -124,9 +124,15 @@ function pfctlTable({ pfctl, table, anchor }: Config): PfctlTable {
   return new PfctlTable({ path: pfctl, table, anchor, timeoutMs: PFCTL_TIMEOUT_MS });
 }
 
+/** A socket is answered by one engine after the other: in between the lock says that it is taken. */
+function lockPath({ controlSocket }: Config): string | undefined {
+  return controlSocket === '' ? undefined : `${controlSocket}.lock`;
+}
+
 /** A service, its signals and its PID file. */
 class Daemon {
   private pidFile: string | undefined;
+  private isLocked = false;
   private stopped: ((status: number) => void) | undefined;
   private stopRequested: string | undefined;
   private isReady = false;
@@ -136,10 +142,12 @@ class Daemon {
     private readonly config: Config,
     private readonly log: Log,
     private readonly service: Service,
+    /** tells others that we run, as the PID file does */
+    private readonly lockFile: string | undefined,
   ) {}
 
-  /** @returns EX_OK when the daemon is ready, else the exit status; the reason has been told */
-  async start(inBackground: boolean): Promise<number> {
+  /** @returns undefined when the daemon is ready, else the exit status; the reason has been told */
+  async start(inBackground: boolean): Promise<number | undefined> {
     // before anything else: until it is handled, SIGUSR1 makes Node open its debugger
     process.on('SIGUSR1', () => this.service.logStatistics());
     process.on('SIGHUP', () => this.reload());
@@ -152,6 +160,12 @@ class Daemon {
         return this.fail(written.message, written.reason === 'running' ? Exit.UNAVAILABLE : Exit.CANTCREAT);
       this.pidFile = pidFile;
     }
+    const lock = this.lockFile === undefined ? undefined : writePidFile(this.lockFile, process.pid);
+    if (lock?.ok === false && lock.reason === 'running') {
+      this.removePidFile();
+      return this.fail(lock.message, Exit.UNAVAILABLE);
+    }
+    this.isLocked = lock?.ok === true;
     try {
       await this.service.start();
     } catch (error) {
@@ -161,7 +175,7 @@ class Daemon {
     }
     this.isReady = true;
     if (this.reloadRequested) this.reload();
-    return Exit.OK;
+    return undefined;
   }
 
   /** @returns exit status */
@@ -207,6 +221,8 @@ class Daemon {
   }
 
   private removePidFile(): void {
+    if (this.isLocked && this.lockFile !== undefined) removePidFile(this.lockFile, process.pid);
+    this.isLocked = false;
     if (this.pidFile === undefined) return;
     try {
       removePidFile(this.pidFile, process.pid);

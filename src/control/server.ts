@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { lchownSync, lstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { Exit } from '../service/sysexits.js';
@@ -56,9 +56,13 @@ export class ControlSocketError extends Error {
 const MOST_CONNECTIONS = 16;
 /** Nothing said and nothing taken for so long: the connection is closed. */
 const IDLE_MS = 60_000;
+/** How long who is turned away may take to read why. */
+const TURNED_AWAY_MS = 1000;
 /** Bytes that may wait for a slow reader. */
 const MOST_WAITING = 1 << 16;
 const PROBE_MS = 2000;
+/** sun_path of struct sockaddr_un has 104 bytes on the BSDs (sys/un.h), 108 on Linux; Node cuts what is longer. */
+const MOST_PATH = 103;
 /** rw for the owner and the group */
 const SOCKET_UMASK = 0o117;
 
@@ -81,8 +85,14 @@ export class ControlServer {
    * @throws ControlSocketError
    */
   static async listen(place: ControlPlace, handler: ControlHandler): Promise<ControlServer> {
+    if (Buffer.byteLength(place.path) > MOST_PATH) {
+      const message = `control-socket ${place.path} cannot be made: longer than ${MOST_PATH} bytes`;
+      throw new ControlSocketError(message, 'not-writable');
+    }
+    requireSafeFolder(place.path);
     await makeWay(place.path);
     const server = createServer({ allowHalfOpen: true });
+    server.maxConnections = 2 * MOST_CONNECTIONS;
     const control = new ControlServer(server, place, handler);
     const before = process.umask(SOCKET_UMASK);
     try {
@@ -93,8 +103,8 @@ export class ControlServer {
           resolve();
         });
       });
-      if (place.groupId !== undefined) chownSync(place.path, process.getuid?.() ?? 0, place.groupId);
-      chmodSync(place.path, 0o660);
+      // whatever has been put in its place meanwhile: a link is not followed
+      if (place.groupId !== undefined) lchownSync(place.path, process.getuid?.() ?? 0, place.groupId);
     } catch (error) {
       server.close();
       throw notWritable(place.path, error);
@@ -121,8 +131,7 @@ export class ControlServer {
     });
     socket.setTimeout(IDLE_MS, () => socket.destroy());
     if (this.connections.size > MOST_CONNECTIONS) {
-      socket.resume();
-      socket.end(line({ ok: false, exitStatus: Exit.UNAVAILABLE, message: 'too many connections' }));
+      this.turnAway(socket, Exit.UNAVAILABLE, 'too many connections');
       return;
     }
     let rest = '';
@@ -130,8 +139,9 @@ export class ControlServer {
     let hasEnded = false;
     const next = (): void => {
       const end = rest.indexOf('\n');
-      if (rest.length > MOST_QUESTION) this.refuse(socket, 'the question is too long');
-      else if (!isAnswering && end >= 0) {
+      if (end < 0 ? rest.length > MOST_QUESTION : end > MOST_QUESTION) {
+        this.turnAway(socket, Exit.USAGE, 'the question is too long');
+      } else if (!isAnswering && end >= 0) {
         isAnswering = true;
         const question = rest.slice(0, end);
         rest = rest.slice(end + 1);
@@ -140,6 +150,9 @@ export class ControlServer {
           if (!socket.destroyed) next();
         });
       } else if (!isAnswering && hasEnded) socket.end();
+      // what more is asked waits in the kernel
+      if (isAnswering && rest.length > MOST_QUESTION) socket.pause();
+      else socket.resume();
     };
     socket.setEncoding('utf8');
     socket.on('data', (text: string) => {
@@ -153,25 +166,29 @@ export class ControlServer {
     });
   }
 
-  private refuse(socket: Socket, message: string): void {
-    socket.removeAllListeners('data').resume();
-    socket.end(line({ ok: false, exitStatus: Exit.USAGE, message }));
+  /** Says why, and hears no more: a client that goes on does not hold its place. */
+  private turnAway(socket: Socket, exitStatus: number, message: string): void {
+    socket.removeAllListeners('data').removeAllListeners('end').pause();
+    socket.end(line({ ok: false, exitStatus, message }));
+    const cancel = setTimeout(() => socket.destroy(), TURNED_AWAY_MS);
+    socket.once('close', () => clearTimeout(cancel));
+    socket.resume();
   }
 
   private async answer(socket: Socket, question: string, signal: AbortSignal): Promise<void> {
     const request = parseRequest(question);
     if (!request.ok) {
-      socket.write(line({ ok: false, exitStatus: Exit.USAGE, message: request.message }));
+      await send(socket, signal, { ok: false, exitStatus: Exit.USAGE, message: request.message });
       return;
     }
+    let reply: ControlReply;
     try {
-      const result = await this.handler(request.value, new SocketAnswer(socket, signal));
-      if (!signal.aborted) socket.write(line({ ok: true, result }));
+      reply = { ok: true, result: await this.handler(request.value, new SocketAnswer(socket, signal)) };
     } catch (error) {
-      if (signal.aborted) return;
       if (!(error instanceof ControlError)) throw error;
-      socket.write(line({ ok: false, exitStatus: error.exitStatus, message: error.message }));
+      reply = { ok: false, exitStatus: error.exitStatus, message: error.message };
     }
+    await send(socket, signal, reply);
   }
 }
 
@@ -185,19 +202,23 @@ class SocketAnswer implements Answering {
     return this.socket.writableLength > MOST_WAITING;
   }
 
-  async item(value: unknown): Promise<void> {
-    const { socket, signal } = this;
-    if (signal.aborted || socket.write(line({ item: value }))) return;
-    await new Promise<void>((resolve) => {
-      const go = (): void => {
-        socket.off('drain', go);
-        socket.off('close', go);
-        resolve();
-      };
-      socket.once('drain', go);
-      socket.once('close', go);
-    });
+  item(value: unknown): Promise<void> {
+    return send(this.socket, this.signal, { item: value });
   }
+}
+
+/** Resolves when there is room for more, or nobody listens any more. */
+async function send(socket: Socket, signal: AbortSignal, reply: ControlReply): Promise<void> {
+  if (signal.aborted || socket.write(line(reply))) return;
+  await new Promise<void>((resolve) => {
+    const go = (): void => {
+      socket.off('drain', go);
+      socket.off('close', go);
+      resolve();
+    };
+    socket.once('drain', go);
+    socket.once('close', go);
+  });
 }
 
 function line(reply: ControlReply): string {
@@ -223,6 +244,18 @@ async function makeWay(path: string): Promise<void> {
   } catch (error) {
     throw notWritable(path, error);
   }
+}
+
+/** Root makes nothing in a folder where somebody else can exchange it. */
+function requireSafeFolder(path: string): void {
+  if (process.getuid?.() !== 0) return;
+  const folder = dirname(path);
+  const stat = statSync(folder, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  const isOpen = (stat.mode & 0o022) !== 0 && (stat.mode & 0o1000) === 0;
+  if (stat.uid === 0 && !isOpen) return;
+  const message = `control-socket ${path}: the folder ${folder} must be root's, and written by root only`;
+  throw new ControlSocketError(message, 'not-writable');
 }
 
 function kindOf(path: string): 'nothing' | 'folder-missing' | 'socket' | 'other' {

@@ -11,11 +11,16 @@ export interface ChannelListener {
   closed(): void;
 }
 
+/** Bytes that may wait for the other side to read. */
+const MOST_WAITING = 1 << 18;
+
 /** Messages over a socket: a line of JSON each, of a bounded length. Nothing that comes in can make it grow. */
 export class Channel {
   private readonly decoder = new StringDecoder('utf8');
   private rest = '';
   private skipping = false;
+  /** the other side does not read what we have sent, so we do not read what it sends */
+  private isDeaf = false;
   private isOpen = true;
 
   /** @param mostCharacters - of a message that comes in */
@@ -29,9 +34,22 @@ export class Channel {
     socket.on('close', () => this.end());
   }
 
-  /** Sends a message; after the other side has gone, into nothing. */
+  /**
+   * Sends a message; after the other side has gone, into nothing. Whoever does not read is not heard any more until it
+   * does: what waits for it is bounded by what one message can ask for.
+   */
   send(value: unknown): void {
-    if (this.isOpen) this.socket.write(`${JSON.stringify(value)}\n`);
+    if (!this.isOpen) return;
+    const { socket } = this;
+    socket.write(`${JSON.stringify(value)}\n`);
+    if (socket.writableLength <= MOST_WAITING || this.isDeaf) return;
+    this.isDeaf = true;
+    socket.pause();
+    socket.once('drain', () => {
+      this.isDeaf = false;
+      this.push('');
+      if (!this.isDeaf) socket.resume();
+    });
   }
 
   /** Hands over what was sent, and closes. */
@@ -45,14 +63,16 @@ export class Channel {
   }
 
   private push(text: string): void {
+    const all = this.rest + text;
     let from = 0;
-    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', from)) {
-      this.line(this.rest + text.slice(from, at));
-      this.rest = '';
+    // while we are deaf, what has come already waits as it is
+    for (let at = all.indexOf('\n'); at >= 0 && !this.isDeaf; at = all.indexOf('\n', from)) {
+      this.line(all.slice(from, at));
       from = at + 1;
     }
-    if (this.skipping) return;
-    this.rest += text.slice(from);
+    this.rest = all.slice(from);
+    if (this.isDeaf) return;
+    if (this.skipping) this.rest = '';
     if (this.rest.length <= this.mostCharacters) return;
     this.rest = '';
     this.skipping = true;

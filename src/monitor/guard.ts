@@ -28,6 +28,8 @@ const LINES_AT_A_TIME = 500;
 const ON_THE_WAY = 2 * MOST_PREFIXES;
 /** Part of pf's limit that is never used: what it means to reach it is in docs/pf.md. */
 const USABLE = 0.95;
+/** What other tables hold may change: pf is asked again after this time. */
+const LIMITS_FRESH_MS = 10 * 60_000;
 /** A line of the list that is an entry, not a detail of one. */
 const ENTRY_LINE = /^ {2}[ !]\S/;
 
@@ -43,17 +45,22 @@ export class TableGuard {
   private held = 0;
   private foreign = 0;
   private room = Number.POSITIVE_INFINITY;
+  /** whether {@link held} is what the table really has, and since when {@link room} is known */
+  private isCounted = false;
+  private limitsAtMs = Number.NEGATIVE_INFINITY;
   private running: Promise<void> | undefined;
   private inspecting: Promise<FirewallTexts> | undefined;
 
   /**
    * @param send - to the engine
    * @param refused - is told of every request that was not carried out, in words, escaped
+   * @param nowMs - monotonic milliseconds
    */
   constructor(
     private readonly table: GuardedTable,
     private readonly send: (message: MonitorMessage) => void,
     private readonly refused: (why: string) => void,
+    private readonly nowMs: () => number,
   ) {}
 
   /** Takes over the configuration, which says what may be in the table. */
@@ -77,10 +84,15 @@ export class TableGuard {
       this.refuse(id, why);
       return;
     }
-    this.running =
-      'prefixes' in request ? this.change(id, request.request, request.prefixes) : this.read(request);
+    this.running = this.carryOut(request);
     await this.running;
     this.running = undefined;
+  }
+
+  /** Another engine has begun; nobody knows what happened to the table in between. */
+  begin(): void {
+    this.isCounted = false;
+    this.limitsAtMs = Number.NEGATIVE_INFINITY;
   }
 
   /** Resolves when nothing is under way: what an engine has asked for must not answer the next one. */
@@ -88,11 +100,24 @@ export class TableGuard {
     await Promise.all([this.running, this.inspecting]);
   }
 
-  private read({ id, request }: EngineRequest): Promise<void> {
-    return request === 'show' ? this.show(id) : this.limits(id);
+  /** Never rejects: what goes wrong here must not be the end of the monitor. */
+  private async carryOut(request: EngineRequest): Promise<void> {
+    const { id } = request;
+    try {
+      if ('prefixes' in request) await this.change(id, request.request, request.prefixes);
+      else if (request.request === 'show') await this.show(id);
+      else await this.limits(id);
+    } catch (error) {
+      this.refuse(id, `it failed: ${escapeText(String(error))}`);
+    }
   }
 
   private async change(id: number, verb: 'add' | 'delete', prefixes: readonly PrefixText[]): Promise<void> {
+    const why = verb === 'add' ? await this.roomProblem(prefixes.length) : undefined;
+    if (why !== undefined) {
+      this.refuse(id, why);
+      return;
+    }
     const reply = await this.table[verb](prefixes);
     this.count(verb, prefixes.length, reply);
     this.send({ kind: 'reply', id, reply });
@@ -106,13 +131,19 @@ export class TableGuard {
       const why = this.prefixProblem(verb, prefix);
       if (why !== undefined) return why;
     }
-    if (verb === 'delete') return undefined;
+    return undefined;
+  }
+
+  /** Why so many more entries are not added; undefined when they may be. The monitor counts by itself. */
+  private async roomProblem(count: number): Promise<string | undefined> {
+    if (!this.isCounted && !(await this.list(() => undefined)).ok) return 'the table cannot be read';
+    if (this.nowMs() - this.limitsAtMs > LIMITS_FRESH_MS) await this.readLimits();
     const most = Math.min(
       (this.config?.maxEntries ?? 0) + this.allowed.size + this.foreign + ON_THE_WAY,
       this.room,
     );
-    if (this.held + prefixes.length <= most) return undefined;
-    return `more than ${most} entries: the table has ${this.held}, and ${prefixes.length} were to be added`;
+    if (this.held + count <= most) return undefined;
+    return `more than ${most} entries: the table has ${this.held}, and ${count} were to be added`;
   }
 
   private prefixProblem(verb: 'add' | 'delete', text: PrefixText): string | undefined {
@@ -144,33 +175,46 @@ export class TableGuard {
 
   private async show(id: number): Promise<void> {
     let lines: string[] = [];
-    let entries = 0;
-    let foreign = 0;
     const flush = (): void => {
       if (lines.length > 0) this.send({ kind: 'lines', id, lines });
       lines = [];
     };
-    const reply = await this.table.showLines((line) => {
-      if (ENTRY_LINE.test(line)) {
-        entries++;
-        if (this.prefixProblem('delete', line.slice(3) as PrefixText) !== undefined) foreign++;
-      }
+    const reply = await this.list((line) => {
       lines.push(line);
       if (lines.length >= LINES_AT_A_TIME) flush();
     });
     flush();
-    if (reply.ok) {
-      this.held = entries;
-      this.foreign = foreign;
-    }
     this.send({ kind: 'reply', id, reply });
   }
 
+  /** Lists the table, and counts it. */
+  private async list(line: (text: string) => void): Promise<TableReply> {
+    let entries = 0;
+    let foreign = 0;
+    const reply = await this.table.showLines((text) => {
+      if (ENTRY_LINE.test(text)) {
+        entries++;
+        if (this.prefixProblem('delete', text.slice(3) as PrefixText) !== undefined) foreign++;
+      }
+      line(text);
+    });
+    if (!reply.ok) return reply;
+    this.held = entries;
+    this.foreign = foreign;
+    this.isCounted = true;
+    return reply;
+  }
+
   private async limits(id: number): Promise<void> {
+    this.send({ kind: 'limits', id, limits: await this.readLimits() });
+  }
+
+  private async readLimits(): Promise<TableLimits | undefined> {
     const limits = await this.table.limits();
+    this.limitsAtMs = this.nowMs();
     if (limits !== undefined)
       this.room = Math.floor(Math.max(0, limits.limit - limits.usedByOthers) * USABLE);
-    this.send({ kind: 'limits', id, limits });
+    return limits;
   }
 
   private async inspect(id: number): Promise<void> {
@@ -200,10 +244,11 @@ export function parseEngineRequest(value: unknown): ParsedMessage<EngineRequest>
   if (typeof value !== 'object' || value === null) return { ok: false, why: 'a message that is no object' };
   const { id, request, prefixes } = value as Record<string, unknown>;
   if (!Number.isSafeInteger(id)) return { ok: false, why: 'a request without a number' };
-  const known = ['show', 'limits', 'inspect', 'reload'].includes(String(request));
+  if (typeof request !== 'string') return { ok: false, why: 'a request that is no text' };
+  const known = ['show', 'limits', 'inspect', 'reload'].includes(request);
   if (known) return { ok: true, value: { id, request } as EngineRequest };
   if (request !== 'add' && request !== 'delete') {
-    return { ok: false, why: `an unknown request ${escapeText(JSON.stringify(request) ?? 'nothing', 60)}` };
+    return { ok: false, why: `an unknown request "${escapeText(request, 60)}"` };
   }
   const isList = Array.isArray(prefixes) && prefixes.every((prefix) => typeof prefix === 'string');
   if (!isList) return { ok: false, why: `${request} without a list of prefixes` };

@@ -35,6 +35,14 @@ const MAX_RESTART_MS = 30_000;
 const LONG_LIFE_MS = 60_000;
 /** Lines about what the engine must not ask for, in a second. */
 const REFUSALS_PER_SECOND = 5;
+/** Times that the engine may have the configuration read again, in a second. */
+const RELOADS_PER_SECOND = 1;
+const TOO_OFTEN: Reconfiguration = {
+  ok: false,
+  problems: [{ where: '', kind: 'config', message: 'read again a moment ago: wait a second' }],
+};
+/** What is left of a process group has so long to end. */
+const GROUP_MS = 1000;
 
 /** One life of the engine. */
 interface Life {
@@ -52,6 +60,7 @@ interface Life {
 export class Monitor {
   private readonly guard: TableGuard;
   private readonly refusals: RateLimit;
+  private readonly reloads: RateLimit;
   private config: Config;
   private life: Life | undefined;
   private starts = 0;
@@ -69,12 +78,14 @@ export class Monitor {
       parts.table,
       (message) => this.life?.channel.send(message),
       (why) => this.refused(why),
+      parts.clock.monotonicMs,
     );
     this.guard.configure(parts.config);
     this.refusals = new RateLimit(REFUSALS_PER_SECOND, parts.clock, (suppressed) => {
       const message = `${suppressed} more requests of the engine were refused within a second`;
       parts.log.write('error', message, { event: 'requests-refused', suppressed });
     });
+    this.reloads = new RateLimit(RELOADS_PER_SECOND, parts.clock, () => undefined);
   }
 
   /**
@@ -109,7 +120,9 @@ export class Monitor {
     this.isStopping = true;
     this.cancelRestart?.();
     this.refusals.close();
-    if (this.life !== undefined) await this.endEngine(signal);
+    this.reloads.close();
+    if (this.life === undefined) return;
+    await this.endEngine(signal);
     // the engine may not, in a folder that is root's
     if (this.hasBeenReady && this.config.controlSocket !== '') removeSocket(this.config.controlSocket);
   }
@@ -167,6 +180,7 @@ export class Monitor {
       this.endGroup(child.pid);
       this.engineEnded(life, how, code ?? Exit.SOFTWARE);
     });
+    this.guard.begin();
     const start = { config: this.config, remarks, plan, restarts: this.starts, monitorPid: process.pid };
     this.starts++;
     life.channel.send({ kind: 'start', start } satisfies MonitorMessage);
@@ -174,12 +188,9 @@ export class Monitor {
 
   /** What the engine has started, a tcpdump with other rights than its own for instance, ends with it. */
   private endGroup(pid: number | undefined): void {
-    if (pid === undefined) return;
-    try {
-      process.kill(-pid, 'SIGTERM');
-    } catch {
-      // nobody is left
-    }
+    if (pid === undefined || !signalGroup(pid, 'SIGTERM')) return;
+    // as long as one of them is left, nobody else can have the number
+    this.parts.clock.after(GROUP_MS, () => void signalGroup(pid, 'SIGKILL'));
   }
 
   private take(life: Life, value: unknown): void {
@@ -199,7 +210,10 @@ export class Monitor {
     }
     const { id, request } = parsed.value;
     if (request !== 'reload') void this.guard.handle(parsed.value);
-    else life.channel.send({ kind: 'reloaded', id, configuration: this.readAgain() });
+    // each time root reads a file
+    else if (this.reloads.allows())
+      life.channel.send({ kind: 'reloaded', id, configuration: this.readAgain() });
+    else life.channel.send({ kind: 'reloaded', id, configuration: TOO_OFTEN });
   }
 
   private becameReady(life: Life): void {
@@ -217,8 +231,8 @@ export class Monitor {
   /** Only the words of an engine that has not given up root yet are needed; later ones are bounded and escaped, too. */
   private noteFailure(life: Life, value: unknown): void {
     const { message, exitStatus } = value as { message?: unknown; exitStatus?: unknown };
-    const status = Number.isInteger(exitStatus) ? Number(exitStatus) : Exit.SOFTWARE;
-    life.failure = { message: escapeText(String(message), 1000), exitStatus: status };
+    const words = typeof message === 'string' ? escapeText(message, 1000) : 'the engine has failed';
+    life.failure = { message: words, exitStatus: failureStatus(exitStatus) };
   }
 
   private engineEnded(life: Life | undefined, how: string, exitStatus: number): void {
@@ -230,7 +244,7 @@ export class Monitor {
     }
     const message = life?.failure?.message ?? `the engine ${how}`;
     if (this.settle !== undefined) {
-      this.settle.failed(new StartError(message, life?.failure?.exitStatus ?? exitStatus));
+      this.settle.failed(new StartError(message, life?.failure?.exitStatus ?? failureStatus(exitStatus)));
       this.settle = undefined;
       return;
     }
@@ -267,4 +281,20 @@ export class Monitor {
     const message = `the engine has asked for what it must not, and was refused: ${why}`;
     this.parts.log.write('error', message, { event: 'request-refused' });
   }
+}
+
+/** @returns whether there was anybody in the group */
+function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(-pid, signal);
+  } catch {
+    return false;
+  }
+}
+
+/** An engine that was to start and has ended has failed, whatever it says. */
+function failureStatus(status: unknown): number {
+  return Number.isInteger(status) && Number(status) > 0 && Number(status) < 126
+    ? Number(status)
+    : Exit.SOFTWARE;
 }

@@ -15,9 +15,11 @@ import { type Answering, ControlError } from '../control/server.js';
 import {
   type Address,
   ADDRESS_BITS,
+  addressWords,
   familyOf,
   formatAddress,
   formatPrefix,
+  isPossibleSource,
   parseAddress,
   parsePrefix,
   type Prefix,
@@ -172,8 +174,12 @@ export class Answers {
   private allow(text: string, forSeconds: number | undefined): ControlResults['allow'] {
     const { engine } = this;
     const prefix = this.entryPrefix(text);
-    if (engine.tracker.roleOf(prefix.address) !== undefined) {
-      throw new ControlError(`${formatAddress(prefix.address)} is a mail server of ours`, Exit.USAGE);
+    const asked = parseAddressOrPrefix(text).address;
+    if (engine.tracker.roleOf(asked) !== undefined) {
+      throw new ControlError(`${formatAddress(asked)} is a mail server of ours`, Exit.USAGE);
+    }
+    if (!isPossibleSource(familyOf(asked), ...addressWords(asked))) {
+      throw new ControlError(`${formatAddress(asked)} cannot be the address of a sender`, Exit.USAGE);
     }
     const nowMs = engine.clock.monotonicMs();
     const lifeMs = (forSeconds ?? engine.config.whitelistTime) * 1000;
@@ -246,6 +252,8 @@ export class Answers {
   private async watch(answering: Answering): Promise<Record<string, never>> {
     const { clock, history } = this.engine;
     let position = Math.max(0, history.position - FIRST_EVENTS);
+    let wake = (): void => undefined;
+    answering.signal.addEventListener('abort', () => wake(), { once: true });
     while (!answering.signal.aborted) {
       if (!answering.isBehind) {
         const tick = await this.tick(position);
@@ -255,14 +263,10 @@ export class Answers {
       }
       await new Promise<void>((resolve) => {
         const cancel = clock.after(TICK_MS, resolve);
-        answering.signal.addEventListener(
-          'abort',
-          () => {
-            cancel();
-            resolve();
-          },
-          { once: true },
-        );
+        wake = () => {
+          cancel();
+          resolve();
+        };
       });
     }
     return {};

@@ -25,9 +25,14 @@ export function isBackgroundChild(environment: NodeJS.ProcessEnv): boolean {
 /** Waits for the options of the command line. */
 export async function receiveOptions(): Promise<readonly Given[]> {
   return new Promise((resolve) => {
-    process.once('message', (message) => resolve((message as Order).given));
-    // whoever started us has gone before it could tell
-    process.once('disconnect', () => process.exit(Exit.UNAVAILABLE));
+    // whoever started us may go before it can tell, or later, which does not matter any more
+    const gone = (): void => process.exit(Exit.UNAVAILABLE);
+    process.once('disconnect', gone);
+    process.once('message', (message) => {
+      process.off('disconnect', gone);
+      process.on('disconnect', () => undefined);
+      resolve((message as Order).given);
+    });
   });
 }
 

@@ -150,7 +150,7 @@ export class EngineProcess {
       await this.host?.stop(WRITE_OUT_MS);
     } else await this.host?.abandon();
     await this.log?.close();
-    process.exit(Exit.OK);
+    process.exit(this.isReady ? Exit.OK : Exit.UNAVAILABLE);
   }
 
   /** Something is wrong with what surrounds us; the state file has what the next engine needs. */
@@ -158,6 +158,7 @@ export class EngineProcess {
     if (this.isEnding) return;
     this.isEnding = true;
     this.log?.write('error', why, { event: 'engine-ends' });
+    if (!this.isReady) this.send({ event: 'failed', message: why, exitStatus });
     if (this.isReady) await this.host?.stop(ORPHAN_MS);
     else await this.host?.abandon();
     await this.log?.close();

@@ -17,7 +17,7 @@ export function stateOf(tracker: Tracker): StateSource {
     get changes() {
       return tracker.changeCount;
     },
-    entries: () => saved(tracker.entries()),
+    entries: () => saved(tracker.tellAll()),
     get size() {
       return tracker.size;
     },

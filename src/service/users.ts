@@ -51,7 +51,12 @@ export function findGroup(name: string): number | undefined {
 }
 
 function run(program: string, args: readonly string[]): string | undefined {
-  const { status, stdout, error } = spawnSync(program, args, { encoding: 'latin1', timeout: LOOK_UP_MS });
+  const env = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin' };
+  const { status, stdout, error } = spawnSync(program, args, {
+    encoding: 'latin1',
+    timeout: LOOK_UP_MS,
+    env,
+  });
   if (error !== undefined) {
     throw new StartError(`${program}(1), which knows users and groups: ${error.message}`, Exit.OSERR);
   }

@@ -14,6 +14,8 @@ const QUEUED = 4;
  */
 export class Changes {
   private begun = false;
+  /** entries are being told apart from their changes, new ones among them */
+  private isTold = false;
   private marks = new Uint8Array(FIRST_CAPACITY);
   private queue: number[] = [];
   private readonly gone = new Set<PrefixText>();
@@ -28,6 +30,11 @@ export class Changes {
     this.begun = true;
   }
 
+  /** Somebody begins to read all entries. Until all changes are taken again he may have seen those that are new, too. */
+  tellAll(): void {
+    this.isTold = true;
+  }
+
   added(id: number): void {
     if (this.begun) this.mark(id, NEW);
   }
@@ -40,7 +47,7 @@ export class Changes {
   removed(id: number, prefix: () => PrefixText): void {
     if (!this.begun) return;
     const mark = this.marks[id] ?? 0;
-    if ((mark & NEW) === 0) this.gone.add(prefix());
+    if ((mark & NEW) === 0 || this.isTold) this.gone.add(prefix());
     if (mark !== 0) this.marks[id] = mark & QUEUED;
   }
 
@@ -63,6 +70,7 @@ export class Changes {
       if (((this.marks[id] ?? 0) & STATE) !== 0) taken.push(id);
       this.marks[id] = 0;
     }
+    if (this.size === 0) this.isTold = false;
     return taken;
   }
 

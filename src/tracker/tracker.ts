@@ -328,6 +328,11 @@ export class Tracker {
     this.whitelist.keepChanges();
   }
 
+  /** All entries, in no particular order, for somebody who takes their changes, too. */
+  tellAll(): Iterable<Entry> {
+    return this.whitelist.tellAll();
+  }
+
   /** number of changes that wait to be taken, about */
   get changeCount(): number {
     return this.whitelist.changeCount;

@@ -232,6 +232,12 @@ export class Whitelist {
     this.changes.begin();
   }
 
+  /** All entries, for somebody who takes their changes, too. */
+  tellAll(): Iterable<Entry> {
+    this.changes.tellAll();
+    return this.values();
+  }
+
   /** number of changes that wait to be taken, about */
   get changeCount(): number {
     return this.changes.size;

@@ -150,6 +150,42 @@ describe('the control socket', () => {
     await until('it watches no more', () => state.watching === 0);
   });
 
+  it('does not answer the next question before the last answer was taken', async () => {
+    await listen(2000);
+    const socket = await open();
+    socket.pause();
+    for (let i = 0; i < 100; i++) socket.write('{"command":"list"}\n');
+    let lines = 0;
+    for await (const chunk of socket.setEncoding('utf8')) {
+      lines += String(chunk).split('"ok":true').length - 1;
+      if (lines === 100) break;
+    }
+    assert.equal(lines, 100);
+  });
+
+  it('turns away at once, and does not keep, who comes when all places are taken', async () => {
+    await listen();
+    for (let i = 0; i < 16; i++) await open();
+    const late = await open();
+    const closed = once(late, 'close');
+    late.resume();
+    const drip = setInterval(() => late.write('x'), 20);
+    await closed;
+    clearInterval(drip);
+  });
+
+  it(
+    "makes nothing, as root, in a folder that is not root's",
+    { skip: process.getuid?.() !== 0 },
+    async () => {
+      const { chownSync, mkdirSync } = await import('node:fs');
+      mkdirSync(scratch.path('theirs'));
+      chownSync(scratch.path('theirs'), 65_534, 65_534);
+      path = scratch.path('theirs/mxallowd.sock');
+      await assert.rejects(listen(), /the folder .*theirs must be root's, and written by root only/);
+    },
+  );
+
   it('talks with sixteen at a time, and tells the next one so', async () => {
     await listen();
     for (let i = 0; i < 16; i++) await open();
@@ -197,7 +233,7 @@ describe('the control socket', () => {
     path = scratch.path('a/b/c.sock');
     await assert.rejects(listen(), /control-socket .*c\.sock cannot be made: ENOENT/);
     path = scratch.path(`${'long'.repeat(40)}.sock`);
-    await assert.rejects(listen(), /control-socket .* cannot be made: /);
+    await assert.rejects(listen(), /control-socket .* cannot be made: longer than 103 bytes/);
   });
 
   it('makes the folder of its default place', async () => {

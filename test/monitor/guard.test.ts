@@ -37,6 +37,7 @@ describe('the guard of the table', () => {
       new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000 }),
       (message) => sent.push(message),
       (why) => refused.push(why),
+      () => performance.now(),
     );
     guard.configure(config(['allow', '198.51.100.0/24'], ['maxEntries', '100']));
   });
@@ -105,7 +106,7 @@ describe('the guard of the table', () => {
       assert.ok(answer?.kind === 'reply' && !answer.reply.ok);
       assert.match(answer.reply.message, /^the monitor refuses: /);
       assert.equal(refused.length, 1);
-      assert.deepEqual(pfctl.calls(), []);
+      assert.deepEqual(pfctl.calls(), [], 'pfctl was called');
     });
   }
 
@@ -126,10 +127,29 @@ describe('the guard of the table', () => {
     assert.equal((await pfctl.addresses()).length, most);
   });
 
-  it("stays below pf's own limit, once that is known", async () => {
+  it('counts what the table has before it adds anything, though nobody has asked for that', async () => {
+    pfctl.putEntries(
+      Array.from({ length: 20_000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`),
+      1_700_000_000,
+    );
+    await ask({ request: 'add', prefixes: Array.from({ length: 102 }, (_, i) => `192.0.2.${i}`) });
+    assert.deepEqual(refused, ['more than 20101 entries: the table has 20000, and 102 were to be added']);
+    // another engine, and somebody else has emptied the table meanwhile
+    pfctl.emptyTable();
+    guard.begin();
+    await ask({ request: 'add', prefixes: ['192.0.2.9'] });
+    assert.deepEqual(await pfctl.addresses(), ['192.0.2.9']);
+  });
+
+  it('adds nothing to a table that it cannot read', async () => {
+    pfctl.setFault({ mode: 'fail', only: 'show' });
+    await ask({ request: 'add', prefixes: ['192.0.2.9'] });
+    assert.deepEqual(refused, ['the table cannot be read']);
+  });
+
+  it("stays below pf's own limit, which it asks for by itself", async () => {
     guard.configure(config(['maxEntries', '100000']));
     pfctl.update((state) => (state.limit = 40));
-    await ask({ request: 'limits' });
     const prefixes = Array.from({ length: 39 }, (_, i) => `192.0.2.${i + 1}`);
     await ask({ request: 'add', prefixes });
     assert.deepEqual(refused, ['more than 38 entries: the table has 0, and 39 were to be added']);
@@ -176,7 +196,8 @@ describe('a request of the engine', () => {
     assert.equal(why({ request: 'show' }), 'a request without a number');
     assert.equal(why({ id: 1.5, request: 'show' }), 'a request without a number');
     assert.equal(why({ id: 1, request: 'flush' }), 'an unknown request "flush"');
-    assert.equal(why({ id: 1, request: ['add'] }), 'an unknown request ["add"]');
+    assert.equal(why({ id: 1, request: ['show'] }), 'a request that is no text');
+    assert.equal(why({ id: 1, request: { toString: 1, valueOf: 1 } }), 'a request that is no text');
     assert.equal(why({ id: 1, request: 'show', prefixes: 'x' }), undefined);
   });
 

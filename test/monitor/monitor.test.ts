@@ -5,6 +5,7 @@ import { type Config, type Given, resolveConfig } from '../../src/config/config.
 import type { Log } from '../../src/log/log.js';
 import { Monitor } from '../../src/monitor/monitor.js';
 import { systemClock } from '../../src/service/clock.js';
+import type { StartError } from '../../src/service/firewall.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { until } from '../support/daemon.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
@@ -77,6 +78,12 @@ describe('the monitor', () => {
     ['another command', '{"id":1,"request":"-F all"}', /an unknown request "-F all"/],
     ['no JSON', '{"id":1,', /something that is not JSON/],
     [
+      'what cannot be made text',
+      '{"id":1,"request":{"toString":1,"valueOf":1}}',
+      /a request that is no text/,
+    ],
+    ['a deep tower', 'TOWER', /a request that is no text|not JSON/],
+    [
       'a path to run',
       '{"id":1,"request":"show","path":"/bin/sh","prefixes":["-f","/etc/passwd"],"__proto__":{"x":1}} nonsense',
       /something that is not JSON/,
@@ -89,9 +96,65 @@ describe('the monitor', () => {
       await said(why);
       await until('the proper request is carried out', async () => (await pfctl.addresses()).length === 1);
       assert.deepEqual(await pfctl.addresses(), ['192.0.2.77']);
-      assert.equal(pfctl.calls().length, 1);
+      const adds = await pfctl.waitForCalls(1, ({ argv }) => argv.includes('add'));
+      assert.deepEqual(
+        adds.map(({ stdin }) => stdin),
+        [['192.0.2.77']],
+      );
     });
   }
+
+  it('goes on when the engine says nonsense about a failure', async () => {
+    await forge(
+      '{"event":"failed","message":{"toString":1},"exitStatus":{"valueOf":1}}',
+      '{"event":"ready"}',
+    );
+    await monitor?.stop('test');
+    assert.deepEqual(lines, []);
+  });
+
+  it('takes an engine that ends at the start for a failure, whatever status it gives', async () => {
+    const failing = make([process.execPath, FORGER, 'FAIL']).start();
+    await assert.rejects(
+      failing,
+      (error: StartError) => error.exitStatus === 70 && error.message === 'because',
+    );
+    await assert.rejects(
+      make(['/bin/sh', '-c', 'exit 0']).start(),
+      (error: StartError) => error.exitStatus === 70,
+    );
+  });
+
+  it('does not hear an engine that does not read', async () => {
+    await forge('DEAF', 'FLOOD');
+    const before = process.memoryUsage().rss;
+    await said(/more requests of the engine were refused/);
+    assert.ok(process.memoryUsage().rss - before < 100 << 20);
+  });
+
+  it('reads the configuration for an engine once a second at the most', async () => {
+    let reads = 0;
+    monitor = new Monitor({
+      config: config(),
+      remarks: [],
+      plan: { kind: 'as-is' },
+      log,
+      clock: systemClock,
+      table: new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000 }),
+      engine: [
+        process.execPath,
+        FORGER,
+        ...Array.from({ length: 500 }, (_, id) => `{"id":${id},"request":"reload"}`),
+      ],
+      readAgain: () => {
+        reads++;
+        return { ok: false, problems: [] };
+      },
+    });
+    await monitor.start();
+    await until('the requests have been read', () => reads > 0);
+    assert.ok(reads < 10, `${reads} reads`);
+  });
 
   it('is not drowned in forged requests: a few lines a second', async () => {
     const bad = Array.from({ length: 2000 }, (_, id) => `{"id":${id},"request":"add","prefixes":["0/0"]}`);

@@ -65,6 +65,19 @@ describe('changes', () => {
     assert.ok(changes.size <= 100);
   });
 
+  it('tell of what came and went while all entries were read: the reader may have seen it', () => {
+    const changes = new Changes();
+    changes.begin();
+    changes.tellAll();
+    changes.added(5);
+    changes.removed(5, prefix('a'));
+    assert.deepEqual([changes.takeGone(10), changes.takeChanged(10)], [['a'], []]);
+    // all is taken: from now on it is as before
+    changes.added(6);
+    changes.removed(6, prefix('b'));
+    assert.deepEqual([changes.takeGone(10), changes.takeChanged(10)], [[], []]);
+  });
+
   it('are taken in pieces', () => {
     const changes = new Changes();
     changes.begin();
