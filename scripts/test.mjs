@@ -2,6 +2,7 @@
 //   npm test -- NAME...    only the test files whose path contains a NAME
 //   npm run check          format, lint and types only
 import { readdirSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { build, hasTool, installPackages, installSystemPackages, root, run, runTool } from './run.mjs';
 
@@ -44,4 +45,6 @@ const files = readdirSync(join(root, 'build', 'test'), { recursive: true })
   )
   .sort()
   .map((name) => join('build', 'test', name));
-run(process.execPath, ['--test', '--test-reporter=spec', '--test-timeout=180000', ...files]);
+// most of the time a test waits for a process that it has started
+const concurrency = [`--test-concurrency=${availableParallelism()}`];
+run(process.execPath, ['--test', '--test-reporter=spec', '--test-timeout=300000', ...concurrency, ...files]);

@@ -148,13 +148,13 @@ describe('rc.d/freebsd/mxallowd', { skip: rcUnavailable(SH[0]) }, () => {
     for (const action of ['configtest', 'reload', 'restart']) {
       const { status, stderr } = await machine.rc(action);
       assert.notEqual(status, 0, action);
-      assert.match(stderr, /mxallowd\.conf:9: whitelist-time: "soon" is not/);
+      assert.match(stderr, /mxallowd\.conf:\d+: whitelist-time: "soon" is not/);
     }
     assert.ok(argvOf(pid).length > 0);
     assert.equal((await machine.rc('stop')).status, 0);
     const start = await machine.rc('start');
     assert.equal(start.status, 1);
-    assert.match(start.stderr, /mxallowd\.conf:9: .*\n.*failed precmd routine/);
+    assert.match(start.stderr, /mxallowd\.conf:\d+: .*\n.*failed precmd routine/);
     assert.equal(machine.pid, undefined);
   });
 
