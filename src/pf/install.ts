@@ -39,12 +39,14 @@ export async function carryOut(change: Change, ruleset: Ruleset): Promise<Outcom
   } catch (error) {
     return systemFailure(error);
   }
+  const installation = new Installation(change, ruleset);
   try {
-    return await new Installation(change, ruleset).run();
+    return await installation.run();
   } catch (error) {
     return systemFailure(error);
   } finally {
-    const leftovers = [main, rules].flatMap((path) => WORK_NAMES.map((name) => path + name));
+    const names = WORK_NAMES.filter((name) => name !== KEPT || !installation.keepsOld);
+    const leftovers = [main, rules].flatMap((path) => names.map((name) => path + name));
     for (const path of [...leftovers, lock]) rmSync(path, { force: true });
   }
 }
@@ -57,6 +59,8 @@ const WORK_NAMES = [CHECKED, FRESH, KEPT];
 class Installation {
   private readonly undo: (() => void)[] = [];
   private backup: string | undefined;
+  /** the old files could not be put back: what is left of them is all that there is */
+  keepsOld = false;
 
   constructor(
     private readonly change: Change,
@@ -128,7 +132,8 @@ class Installation {
     try {
       for (const step of this.undo) step();
     } catch (error) {
-      const where = this.backup === undefined ? '' : ` (${main} as it was: ${this.backup})`;
+      this.keepsOld = true;
+      const where = ` (as they were: ${[this.backup, `*${KEPT}`].filter((name) => name !== undefined).join(', ')})`;
       return {
         status,
         lines: [...told, `and the old files could not be put back${where}: ${messageOf(error)}`],
