@@ -43,7 +43,7 @@ async function main(args: readonly string[]): Promise<number> {
       'parse-positional-numbers': false,
       'strip-aliased': true,
     })
-    .usage('Lets those who tried the fake MX reach the real one.\n\nUsage: $0 [OPTION]...')
+    .usage('Lets those who tried the fake MX reach the real one.\n\nUsage: $0 [COMMAND] [OPTION]...')
     .command('$0', 'run the daemon', (y) => addOptions(y, 'all'), does(unlessStray(run)));
   for (const { name, help, load } of CLIENT_COMMANDS) {
     parser.command(

@@ -67,7 +67,11 @@ export function onePrefix(argv: ParsedArguments, problems: Problem[]): Prefix | 
   const [command = '', ...words] = wordsOf(argv);
   if (words.length !== 1) {
     const shown = escapeText(words.join(' '), 60);
-    problems.push({ where: '', kind: 'usage', message: `${command} needs one address, not "${shown}"` });
+    const message =
+      words.length === 0
+        ? `${command} needs an address: mxallowd ${command} ADDRESS`
+        : `${command} needs one address, not "${shown}"`;
+    problems.push({ where: '', kind: 'usage', message });
   }
   return prefixes[0];
 }

@@ -3,7 +3,7 @@ import { formatProblem } from '../config/problem.js';
 import type { QueueRange } from '../netfilter/queue.js';
 import { formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
-import { findUser } from '../service/users.js';
+import { findGroup, findUser, userAdvice } from '../service/users.js';
 import { Exit } from '../service/sysexits.js';
 import { collectOptions, type ParsedArguments, wordsOf } from './arguments.js';
 import { loadConfig, printProblems } from './load-config.js';
@@ -22,6 +22,11 @@ export function checkConfig(argv: ParsedArguments): number {
   }
   for (const remark of loaded.remarks) process.stderr.write(`mxallowd: warning: ${formatProblem(remark)}\n`);
   const { config } = loaded;
+  const missing = missingNames(config);
+  if (missing.length > 0) {
+    for (const message of missing) process.stderr.write(`mxallowd: ${message}\n`);
+    return Exit.CONFIG;
+  }
   const rows: [string, string][] = [
     ['fake MX', config.fakeMailserver.map(formatAddress).join(' ')],
     ['real MX', config.realMailserver.map(formatAddress).join(' ')],
@@ -30,6 +35,9 @@ export function checkConfig(argv: ParsedArguments): number {
     ['whitelist time', `${config.whitelistTime} s after the last attempt`],
     ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
     ...(config.queueNum === undefined ? pfRows(config) : queueRows(config, config.queueNum)),
+    ['user', userRow(config.user)],
+    ['state file', config.stateFile || 'none: a restart forgets everything'],
+    ['control socket', controlRow(config)],
     ['log', `${config.stdout ? 'standard output' : 'syslog'}, ${config.quiet ? 'error' : config.logLevel}`],
   ];
   for (const [name, value] of rows) process.stdout.write(`${`${name}:`.padEnd(22)}${value}\n`);
@@ -53,12 +61,27 @@ function queueRows(config: Config, { first, last }: QueueRange): [string, string
     ['NFQUEUE', first === last ? String(first) : `${first} to ${last}`],
     ['queue length', `${config.queueLength}; what finds it full is ${full}`],
     ['at the end', `what is left in the queue: ${config.queueExit}`],
-    ['user', userRow(config.user)],
   ];
+}
+
+/** What the daemon would not start with. */
+function missingNames({ user, controlGroup }: Config): string[] {
+  const missing: string[] = [];
+  if (user !== undefined && findUser(user) === undefined) {
+    missing.push(`user: there is no user "${user}" (${userAdvice(process.platform, user)})`);
+  }
+  if (controlGroup !== undefined && findGroup(controlGroup) === undefined) {
+    missing.push(`control-group: there is no group "${controlGroup}"`);
+  }
+  return missing;
+}
+
+function controlRow({ controlSocket, controlGroup }: Config): string {
+  if (controlSocket === '') return 'none: nobody can ask';
+  return `${controlSocket}, for root${controlGroup === undefined ? '' : ` and group ${controlGroup}`}`;
 }
 
 function userRow(given: string | undefined): string {
   const name = given ?? defaultValue('user') ?? '';
-  if (findUser(name) !== undefined) return name;
-  return given === undefined ? `root, for there is no user ${name}` : `${name}, WHICH DOES NOT EXIST here`;
+  return findUser(name) === undefined ? `root, for there is no user ${name}` : name;
 }

@@ -33,7 +33,10 @@ export async function why(argv: ParsedArguments): Promise<number> {
     problems.push({
       where: '',
       kind: 'usage',
-      message: `why needs one address, not "${escapeText(shown, 60)}"`,
+      message:
+        shown === ''
+          ? 'why needs an address: mxallowd why ADDRESS'
+          : `why needs one address, not "${escapeText(shown, 60)}"`,
     });
   }
   const loaded = loadConfig(given, problems);

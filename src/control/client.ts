@@ -211,10 +211,7 @@ function notThere(path: string): AskProblem {
 function nobodyListens(path: string): AskProblem {
   if (!isSocket(path)) return problem(Exit.CONFIG, `control-socket ${path}: is not a socket`);
   const detail = `${path}: nobody listens`;
-  return problem(
-    Exit.UNAVAILABLE,
-    `mxallowd is being started again by its monitor, or was killed (${detail})`,
-  );
+  return problem(Exit.UNAVAILABLE, `mxallowd does not run, or is being started again (${detail})`);
 }
 
 function notAllowed(path: string): AskProblem {

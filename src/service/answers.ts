@@ -44,7 +44,15 @@ export interface Surroundings {
   readonly restarts: number;
   readonly state: () => StateReport | undefined;
   /** Reads the configuration again; resolves with what there is to say. */
-  readonly reload: () => Promise<readonly string[]>;
+  readonly reload: () => Promise<ReloadResult>;
+  /** What there is to say of the configuration that is in use. */
+  readonly configuration: () => readonly HealthFinding[];
+}
+
+/** What came of reading the configuration again. */
+export interface ReloadResult {
+  readonly ok: boolean;
+  readonly messages: readonly string[];
 }
 
 /** The first tick of a watcher brings so many events. */
@@ -88,7 +96,7 @@ export class Answers {
       case 'why':
         return this.why(request.address);
       case 'reload':
-        return { messages: await this.surroundings.reload() };
+        return this.reload();
       case 'watch':
         return this.watch(answering);
     }
@@ -138,6 +146,7 @@ export class Answers {
       firewall: engine.firewallReport(),
       pfEnabled: enabled,
       rules,
+      configuration: surroundings.configuration(),
       stateError: surroundings.state()?.error,
       isRoot: surroundings.isRoot,
     });
@@ -169,6 +178,12 @@ export class Answers {
       await answering.item(this.listed(entry));
     }
     return { count };
+  }
+
+  private async reload(): Promise<ControlResults['reload']> {
+    const { ok, messages } = await this.surroundings.reload();
+    if (!ok) throw new ControlError(messages.join('\n'), Exit.CONFIG);
+    return { messages };
   }
 
   private allow(text: string, forSeconds: number | undefined): ControlResults['allow'] {

@@ -14,6 +14,8 @@ export interface HealthFacts {
   readonly pfEnabled: boolean | undefined;
   /** what pf's rules lack */
   readonly rules: readonly HealthFinding[];
+  /** what there is to say of the configuration */
+  readonly configuration: readonly HealthFinding[];
   /** what went wrong with the state file; undefined: nothing */
   readonly stateError: string | undefined;
   readonly isRoot: boolean;
@@ -34,6 +36,7 @@ export function judgeHealth(facts: HealthFacts): HealthFinding[] {
     ...(firewall.table === undefined ? [] : tableFindings(firewall.table, facts)),
     ...(firewall.queue === undefined ? [] : queueFindings(facts)),
     ...silence(facts),
+    ...facts.configuration,
     facts.stateError !== undefined && {
       severity: 'warning',
       id: 'state-not-written',

@@ -1,12 +1,12 @@
 import { accessSync, constants } from 'node:fs';
-import { type Config, defaultValue } from '../config/config.js';
+import { type Config, defaultValue, needsRestart } from '../config/config.js';
 import { formatProblem, type Problem } from '../config/problem.js';
-import type { StateReport } from '../control/protocol.js';
+import type { HealthFinding, StateReport } from '../control/protocol.js';
 import { ControlError, ControlServer, ControlSocketError } from '../control/server.js';
 import type { Log } from '../log/log.js';
 import type { Reconfiguration } from '../monitor/messages.js';
 import { CAP_NET_ADMIN } from '../netfilter/problem.js';
-import { Answers } from './answers.js';
+import { Answers, type ReloadResult } from './answers.js';
 import type { Clock } from './clock.js';
 import { Engine } from './engine.js';
 import { type Core, type Firewall, StartError } from './firewall.js';
@@ -46,6 +46,9 @@ export class Host {
   private control: ControlServer | undefined;
   private readonly answers: Answers;
   private isReady = false;
+  /** what is wrong with the configuration that was read last */
+  private refusedConfiguration: string | undefined;
+  private restartFor: readonly string[] = [];
 
   constructor(private readonly parts: HostParts) {
     const { config, log, clock, plan, monitorPid } = parts;
@@ -69,6 +72,7 @@ export class Host {
       restarts: parts.restarts,
       state: (): StateReport | undefined => this.state?.report(),
       reload: () => this.reload(),
+      configuration: () => this.configurationFindings(),
     });
   }
 
@@ -98,22 +102,44 @@ export class Host {
   }
 
   /** Reads the configuration again and takes it over; resolves with what there is to say about it. */
-  async reload(): Promise<string[]> {
+  async reload(): Promise<ReloadResult> {
     return this.reconfigure(await this.parts.readAgain());
   }
 
+  /** What an administrator should know of the configuration that is in use. */
+  configurationFindings(): HealthFinding[] {
+    const { config } = this.engine;
+    const findings: HealthFinding[] = [];
+    if (this.refusedConfiguration !== undefined) {
+      const message = `the configuration that was read last has mistakes, so the one before is in use: ${this.refusedConfiguration}`;
+      findings.push({ severity: 'warning', id: 'config-refused', message });
+    }
+    if (this.restartFor.length > 0) {
+      const message = `a restart is needed for the change of ${this.restartFor.join(', ')}`;
+      findings.push({ severity: 'warning', id: 'restart-needed', message });
+    }
+    if (config.dryRun) {
+      const message = 'dry-run: everything is accepted, and nothing is dropped';
+      findings.push({ severity: 'note', id: 'dry-run', message });
+    }
+    return findings;
+  }
+
   /** Takes over a configuration, or says what is wrong with it. */
-  reconfigure(configuration: Reconfiguration): string[] {
+  reconfigure(configuration: Reconfiguration): ReloadResult {
     if (configuration.ok) {
+      this.refusedConfiguration = undefined;
+      this.restartFor = needsRestart(this.engine.config, configuration.config);
       for (const remark of configuration.remarks) this.warn(formatProblem(remark), 'config-remark');
       const said = this.engine.reload(configuration.config);
-      return [...configuration.remarks.map(formatProblem), ...said];
+      return { ok: true, messages: [...configuration.remarks.map(formatProblem), ...said] };
     }
     const problems = configuration.problems.map(formatProblem);
     const failed = 'the configuration was not taken over; the old one stays';
     for (const problem of problems) this.error(problem, 'config-problem');
     this.error(failed, 'reload-failed');
-    return [...problems, failed];
+    this.refusedConfiguration = problems[0] ?? 'it cannot be read';
+    return { ok: false, messages: [...problems, failed] };
   }
 
   logStatistics(): void {

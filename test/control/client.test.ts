@@ -243,7 +243,7 @@ describe('a daemon that cannot be asked', () => {
     const left = scratch.path('killed.sock');
     linkSync(path, left);
     await server.stop();
-    const message = `mxallowd is being started again by its monitor, or was killed (${left}: nobody listens)`;
+    const message = `mxallowd does not run, or is being started again (${left}: nobody listens)`;
     assert.deepEqual(await askAt(left), [69, message]);
   });
 

@@ -26,6 +26,7 @@ const WELL: HealthFacts = {
   },
   pfEnabled: true,
   rules: [],
+  configuration: [],
   stateError: undefined,
   isRoot: false,
 };

@@ -169,10 +169,20 @@ describe('the daemon in two processes', { skip: reason }, () => {
   it('says what is wrong with the configuration to whoever has it read again', async () => {
     await place.ready();
     place.writeConfig(['whitelist-time soon'], SERVERS);
-    const { result } = await ask(place.controlSocket, { command: 'reload' });
-    const [problem, ...rest] = (result as { messages: string[] }).messages;
-    assert.match(problem ?? '', /mxallowd\.conf:\d+: whitelist-time: "soon" is not seconds/);
-    assert.deepEqual(rest, ['the configuration was not taken over; the old one stays']);
+    await assert.rejects(ask(place.controlSocket, { command: 'reload' }), (error: Error) => {
+      const [problem = '', ...rest] = error.message.split('\n');
+      assert.match(problem, /mxallowd\.conf:\d+: whitelist-time: "soon" is not seconds/);
+      assert.deepEqual(rest, ['the configuration was not taken over; the old one stays']);
+      return true;
+    });
+    assert.deepEqual(
+      (await report()).findings.map(({ id }) => id).filter((id) => id.startsWith('config')),
+      ['config-refused'],
+    );
+    const { result } = await ask(place.controlSocket, { command: 'reload' }).catch(() => ({
+      result: undefined,
+    }));
+    assert.equal(result, undefined);
   });
 
   it('does not run twice', async () => {

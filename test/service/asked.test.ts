@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { frames } from '../../bench/support.js';
+import { type CliResult, linesOf, runCli } from '../support/cli.js';
+import { until, Workplace } from '../support/daemon.js';
+
+const RULES = [
+  'pass in log quick on egress inet proto tcp from <mx-white> to 192.168.1.4 port = 25 flags S/SA',
+  'pass in log quick on egress inet6 proto tcp from <mx-white> to 2001:dead:beef::1 port = 25 flags S/SA',
+  'block return in log quick on egress inet proto tcp from any to 192.168.1.3 port = 25',
+  'block return in log quick on egress inet6 proto tcp from any to 2001:dead:beef::2 port = 25',
+  'block drop in log quick on egress inet proto tcp from any to 192.168.1.4 port = 25',
+  'block drop in log quick on egress inet6 proto tcp from any to 2001:dead:beef::1 port = 25',
+];
+
+describe('a running daemon', () => {
+  let place: Workplace;
+  beforeEach(async () => {
+    place = await Workplace.create(process.getuid?.() === 0 ? 'nobody' : 'root');
+    place.pfctl.update((state) => (state.rules = RULES));
+  });
+  afterEach(() => place.dispose());
+
+  const ask = (...args: string[]): Promise<CliResult> =>
+    runCli([...args, '--control-socket', place.controlSocket]);
+  const findings = async (): Promise<string[]> => {
+    const { stdout } = await ask('status', '--json');
+    const report = JSON.parse(stdout) as { findings: { severity: string; id: string }[] };
+    return report.findings.map(({ severity, id }) => `${severity} ${id}`);
+  };
+
+  it('is well when all is well', async () => {
+    await place.ready();
+    const { status, stdout } = await ask('status');
+    assert.match(stdout, /^health: +ok\n/);
+    assert.match(stdout, /^entries: +0 of at most 100,000/m);
+    assert.equal(status, 0);
+  });
+
+  it('tells that pf is disabled', async () => {
+    place.pfctl.update((state) => (state.enabled = false));
+    await place.ready();
+    const { status, stdout } = await ask('status');
+    assert.match(stdout, /^error: +pf is disabled: nothing is filtered and nothing is logged/);
+    assert.equal(status, 2);
+  });
+
+  it('tells of rules that do not log', async () => {
+    place.pfctl.update(
+      (state) => (state.rules = RULES.map((rule) => rule.replace('block return in log', 'block return in'))),
+    );
+    await place.ready();
+    assert.deepEqual(await findings(), ['error rules-fake-log']);
+  });
+
+  it('tells of rules that log to another interface', async () => {
+    place.pfctl.update(
+      (state) => (state.rules = RULES.map((rule) => rule.replace(' log ', ' log (to pflog1) '))),
+    );
+    await place.ready();
+    assert.ok((await findings()).includes('error rules-fake-log'));
+  });
+
+  it('tells of a table that somebody has emptied, until it is full again', async () => {
+    const daemon = await place.ready();
+    place.log(frames(4, 3, 'fake', 1));
+    await until('they are in the table', async () => (await place.pfctl.addresses()).length === 3);
+    place.pfctl.emptyTable();
+    // what the table has is seen when it is compared
+    const { stdout } = await ask('reload');
+    assert.match(stdout, /configuration read again/);
+    await daemon.line(/had lost 3 entries/);
+    await until('they are back', async () => (await place.pfctl.addresses()).length === 3);
+    assert.deepEqual(await findings(), []);
+  });
+
+  it('tells of a pfctl that fails, or has gone', async () => {
+    const daemon = await place.ready();
+    place.pfctl.setFault({ mode: 'fail', only: 'add' });
+    place.log(frames(4, 1, 'fake', 1));
+    await daemon.line(/cannot be written/);
+    await until('it is told', async () => (await findings()).some((id) => id.endsWith('table-failing')));
+    place.pfctl.setFault(null);
+    await until('it is over', async () => (await findings()).length === 0);
+  });
+
+  it('lists, lets in, takes out and explains', async () => {
+    await place.ready();
+    place.log([...frames(4, 1, 'fake', 1), ...frames(4, 1, 'real', 9)]);
+    await until('it is in the table', async () => (await place.pfctl.addresses()).length === 1);
+    assert.equal(
+      (await ask('allow', '198.51.100.7', '--for', '1d')).stdout,
+      '198.51.100.7 is whitelisted for 1d\n',
+    );
+    const [head = '', first = '', second = '', foot = ''] = linesOf((await ask('list')).stdout);
+    assert.match(head, /^PREFIX +ORIGIN +AGE +LEFT +TRIES +USED +NAME$/);
+    assert.match(first, /^10\.0\.0\.1 +attempt +\S+ +(1h|59m\d\ds) +1 +0$/);
+    assert.match(second, /^198\.51\.100\.7 +manual +\S+ +(1d|23h59m) +0 +0$/);
+    assert.equal(foot, '2 entries');
+    assert.match((await ask('why', '10.0.0.9', '--no-dns')).stdout, /^now: +it is refused at the real MX/m);
+    assert.match(
+      (await ask('why', '10.0.0.1', '--no-dns')).stdout,
+      /^events: .* attempt: tried the fake MX/m,
+    );
+    assert.equal((await ask('forget', '10.0.0.1')).status, 0);
+    await until('it is out', async () => (await place.pfctl.addresses()).join() === '198.51.100.7');
+    const stats = JSON.parse((await ask('stats', '--json')).stdout) as {
+      counters: { refusals: number };
+      frames: number;
+    };
+    assert.deepEqual([stats.counters.refusals, stats.frames], [1, 2]);
+  });
+
+  const REFUSED: [string, RegExp][] = [
+    ['192.168.1.3', /192\.168\.1\.3 is a mail server of ours/],
+    ['2001:dead:beef::2', /2001:dead:beef::2 is a mail server of ours/],
+    ['127.0.0.1', /127\.0\.0\.1 cannot be the address of a sender/],
+    ['::ffff:192.0.2.1', /cannot be the address of a sender/],
+    ['10.0.0.0/8', /10\.0\.0\.0\/8 is wider than what is stored of a sender/],
+  ];
+  for (const [address, why] of REFUSED) {
+    it(`does not let ${address} in by hand`, async () => {
+      await place.ready();
+      const { status, stderr } = await ask('allow', address);
+      assert.match(stderr.replace(/\nmxallowd: /g, ' '), why);
+      assert.equal(status, 64);
+      assert.deepEqual(await place.pfctl.addresses(), []);
+    });
+  }
+
+  it('goes on when its state file cannot be written, and says so', async () => {
+    place.writeConfig(['state-file /proc/mxallowd/state']);
+    const daemon = await place.ready();
+    await daemon.line(/state file/);
+    place.log(frames(4, 1, 'fake', 1));
+    await until('it works', async () => (await place.pfctl.addresses()).length === 1);
+    assert.ok((await findings()).includes('warning state-not-written'));
+  });
+});
