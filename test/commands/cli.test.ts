@@ -21,6 +21,11 @@ const USER_ROW =
   spawnSync('id', ['_mxallowd']).status === 0
     ? 'user:                 _mxallowd'
     : 'user:                 root, for there is no user _mxallowd';
+const SERVICE_ROWS = [
+  USER_ROW,
+  `state file:           ${process.platform === 'linux' ? '/var/lib' : '/var/db'}/mxallowd/state`,
+  `control socket:       ${process.platform === 'linux' ? '/run/mxallowd' : '/var/run'}/mxallowd.sock, for root`,
+];
 /** On Linux pf decides only when its pfctl is named. */
 const PF = ['--pfctl', '/sbin/pfctl'];
 /** Good options for a daemon that could not start: no test may leave one behind. */
@@ -264,6 +269,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'entries:              at most 100000; IPv4 /32, IPv6 /64',
       'capture:              auto on pflog0, filter "port 25"',
       'table:                <mx-white>, by /sbin/pfctl',
+      ...SERVICE_ROWS,
       'log:                  syslog, info',
       `${GOOD}: ok`,
     ]);
@@ -288,8 +294,18 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'at the end:           what is left in the queue: accept',
       'user:                 nobody',
     ]);
-    const { stdout: wrong } = await runCli(['check-config', '-c', GOOD, '-u', 'no-such-user']);
-    assert.match(wrong, /^user: +no-such-user, WHICH DOES NOT EXIST here$/m);
+    const wrong = await runCli([
+      'check-config',
+      '-c',
+      GOOD,
+      '-u',
+      'no-such-user',
+      '--control-group',
+      'none-such',
+    ]);
+    assert.match(wrong.stderr, /^mxallowd: user: there is no user "no-such-user" \(.*\)$/m);
+    assert.match(wrong.stderr, /^mxallowd: control-group: there is no group "none-such"$/m);
+    assert.deepEqual([wrong.status, wrong.stdout], [78, '']);
     assert.equal(status, 0);
   });
 
@@ -315,6 +331,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'entries:              at most 100000; IPv4 /32, IPv6 /64',
       'capture:              auto on pflog0, filter "port 2525"',
       'table:                <mx-white> of anchor "mx", by /sbin/pfctl',
+      ...SERVICE_ROWS,
       'log:                  standard output, error',
       `${GOOD}: ok`,
     ]);
@@ -367,7 +384,6 @@ describe('what was installed for 1.9', { concurrency: true }, () => {
           `NFQUEUE:              ${queue}`,
           'queue length:         8192; what finds it full is dropped',
           'at the end:           what is left in the queue: drop',
-          USER_ROW,
         ]
       : [
           'capture:              auto on pflog1, filter "port 25"',
@@ -385,6 +401,7 @@ describe('what was installed for 1.9', { concurrency: true }, () => {
     'whitelist time:       60 s after the last attempt',
     'entries:              at most 100000; IPv4 /32, IPv6 /64',
     ...firewall(queue),
+    ...SERVICE_ROWS,
     'log:                  standard output, error',
     `${OLD_FILE}: ok`,
   ];

@@ -10,7 +10,7 @@ const AT = ['-c', scratch.file('mxallowd.conf', `control-socket ${scratch.path('
 
 describe('a wrong command line for the daemon', { concurrency: true }, () => {
   const cases: readonly (readonly [string, readonly string[], readonly string[]])[] = [
-    ['no address to allow', ['allow'], ['allow needs one address, not ""']],
+    ['no address to allow', ['allow'], ['allow needs an address: mxallowd allow ADDRESS']],
     [
       'two addresses to forget',
       ['forget', '192.0.2.1', '192.0.2.2'],

@@ -232,7 +232,7 @@ describe('mxallowd why without an answer', () => {
 
 describe('mxallowd why with a wrong command line', () => {
   const wrong: readonly (readonly [string, readonly string[], string])[] = [
-    ['no address', [], 'why needs one address, not ""'],
+    ['no address', [], 'why needs an address: mxallowd why ADDRESS'],
     ['a name', ['mail.example.com'], 'why needs one address, not "mail.example.com"'],
     ['a network', ['192.0.2.0/24'], 'why needs one address, not "192.0.2.0/24"'],
     ['two addresses', ['192.0.2.1', '192.0.2.2'], 'why needs one address, not "192.0.2.1 192.0.2.2"'],
