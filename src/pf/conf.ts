@@ -121,21 +121,9 @@ function heading({ command, system, anchor }: RulesSpec): string[] {
   return [
     GENERATED,
     `# To write it anew, for ${name}:`,
-    ...commentOf(command.map(shellWord)),
+    `#   ${command.map(shellWord).join(' ')}`,
     ...(anchor === '' ? [] : anchorHint(anchor)),
   ];
-}
-
-/** A command line as comments of 80 columns; a word that is longer has a line of its own. */
-function commentOf(words: readonly string[]): string[] {
-  const lines: string[] = [];
-  for (const word of words) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= MAX_WIDTH - 2)
-      lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(`#   ${last === undefined ? '' : '    '}${word}`);
-  }
-  return lines.map((line, i) => (i < lines.length - 1 ? `${line} \\` : line));
 }
 
 /** A word as a shell takes it; the text stays on its line, in any case. */
