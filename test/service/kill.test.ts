@@ -12,7 +12,7 @@ const AT_A_TIME = 4;
 /** An entry is kept at the latest so long after it was made. On a machine that does other things it takes longer. */
 const KEPT_MS = process.env['MXALLOWD_KILLS'] === undefined ? 2000 : 1000;
 /** Long enough for a few lives; at the end all must be gone after it. */
-const WHITELIST_SECONDS = 30;
+const WHITELIST_SECONDS = 20;
 const TICK_MS = 50;
 
 const isRoot = process.getuid?.() === 0;
