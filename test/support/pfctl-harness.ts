@@ -315,7 +315,7 @@ export class PfctlStandIn {
   }
 
   /** Kills the calls that still hang and removes the directory. */
-  dispose(): Promise<void> {
+  async dispose(): Promise<void> {
     for (const pid of this.#waiting()) {
       if (!this.#isOurs(pid)) continue;
       try {
@@ -324,8 +324,16 @@ export class PfctlStandIn {
         if (errorCode(error) !== 'ESRCH') throw error;
       }
     }
-    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
-    return Promise.resolve();
+    // a call whose daemon was killed may still be writing
+    for (let tries = 0; ; tries++) {
+      try {
+        rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
+        return;
+      } catch (error) {
+        if (errorCode(error) !== 'ENOTEMPTY' || tries >= 100) throw error;
+        await delay(POLL_MS * 10);
+      }
+    }
   }
 
   /** The process ids of calls that hang or are slow. */
