@@ -91,7 +91,8 @@ export class Host {
       // not before: what is logged starts children
       for (const remark of this.parts.remarks) this.warn(formatProblem(remark), 'config-remark');
       await this.engine.start(this.state?.load());
-      await this.state?.begin();
+      // it serves from here on: the first snapshot is written beside
+      void this.state?.begin();
       this.isReady = true;
       this.engine.sayReady();
     } catch (error) {
