@@ -61,6 +61,7 @@ describe('the daemon in two processes', { skip: reason }, () => {
     await place.ready();
     const folder = statSync(dirname(place.stateFile));
     assert.deepEqual([String(folder.uid), folder.mode & 0o777], [nobody().uid, 0o700]);
+    await until('the file is there', () => existsSync(place.stateFile));
     const file = statSync(place.stateFile);
     assert.deepEqual([String(file.uid), file.mode & 0o777], [nobody().uid, 0o600]);
     const socket = statSync(place.controlSocket);
