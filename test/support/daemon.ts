@@ -44,7 +44,7 @@ export class Workplace {
   private constructor(readonly pfctl: PfctlStandIn) {
     // an engine that is not root any more must get to its state file
     chmodSync(this.folder, 0o755);
-    execFileSync('mkfifo', [this.fifo]);
+    this.makeFifo();
     writeFileSync(this.tcpdump, `#!/bin/sh\nexec cat '${this.fifo}'\n`, { mode: 0o755 });
     this.writeConfig([]);
     this.openPflog();
@@ -92,10 +92,19 @@ export class Workplace {
     writeSync(this.pflog, Buffer.concat(frames.map(record)));
   }
 
-  /** tcpdump sees the end of its input and ends. */
+  /**
+   * tcpdump sees the end of its input and ends. The next one reads from another FIFO: one that outlives its daemon for
+   * a moment does not take away what is written for the next one.
+   */
   closePflog(): void {
+    rmSync(this.fifo, { force: true });
+    this.makeFifo();
     if (this.pflog !== undefined) closeSync(this.pflog);
     this.pflog = undefined;
+  }
+
+  private makeFifo(): void {
+    execFileSync('mkfifo', [this.fifo]);
   }
 
   /** Starts `mxallowd -c CONFIG ARGS...`. */
@@ -172,9 +181,11 @@ export class Daemon {
 
   /** Waits until what it has said (since `from`) matches. */
   async line(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
-    return waitFor(`${pattern.source}\n--- said:\n${this.stdout}${this.stderr}`, this.waiters, () => {
-      return pattern.exec(this.stdout.slice(from)) ?? pattern.exec(this.stderr) ?? undefined;
-    });
+    return waitFor(
+      () => `${pattern.source}\n--- said:\n${this.stdout}${this.stderr}`,
+      this.waiters,
+      () => pattern.exec(this.stdout.slice(from)) ?? pattern.exec(this.stderr) ?? undefined,
+    );
   }
 
   private wake(): void {
@@ -183,11 +194,11 @@ export class Daemon {
 }
 
 /** Waits until `look` finds something; it looks again whenever one of `wakers` is called. */
-function waitFor<T>(what: string, wakers: Set<() => void>, look: () => T | undefined): Promise<T> {
+function waitFor<T>(what: () => string, wakers: Set<() => void>, look: () => T | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       wakers.delete(check);
-      reject(new Error(`waited in vain for ${what}`));
+      reject(new Error(`waited in vain for ${what()}`));
     }, DEADLINE_MS);
     const check = (): void => {
       const found = look();
