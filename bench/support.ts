@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,8 @@ import { parseAddress, type Address } from '../src/packet/address.js';
 import type { Frame } from '../src/packet/frame.js';
 import type { TrackerConfig } from '../src/tracker/tracker.js';
 import { packageFolder } from '../src/version.js';
+import { ask } from '../test/support/control.js';
+import type { Workplace } from '../test/support/daemon.js';
 
 /** The machine in a line. */
 export function machine(): string {
@@ -107,3 +110,17 @@ export const quietLog: Log = {
   setLevel: () => undefined,
   close: () => Promise.resolve(),
 };
+
+/** Whom the daemon becomes: root has a monitor and an engine, others one process. */
+export const DAEMON_USER = process.getuid?.() === 0 ? 'nobody' : 'root';
+
+/** Resident set of a process in MB. */
+export function residentMb(pid: number): number {
+  return Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })) / 1024;
+}
+
+/** The process that judges. */
+export async function engineOf(place: Workplace): Promise<number> {
+  const { enginePid, pid } = (await ask(place.controlSocket, { command: 'status' })).result;
+  return enginePid ?? pid;
+}

@@ -1,11 +1,6 @@
 import yargs from 'yargs';
 import { addOptions, expandGetopt, type ParsedArguments, wordsOf } from './commands/arguments.js';
-import { CHECK_OPTIONS, check } from './commands/check.js';
-import { checkConfig } from './commands/check-config.js';
-import { CLIENT_COMMANDS } from './commands/client-commands.js';
-import { COMMAND_NAMES } from './commands/command-names.js';
-import { PF_CONF_OPTIONS } from './commands/pf-conf-options.js';
-import { REPLAY_OPTIONS, replay } from './commands/replay.js';
+import { COMMAND_NAMES, COMMANDS } from './commands/commands.js';
 import { run } from './commands/run.js';
 import { suggestion } from './config/problem.js';
 import { escapeText } from './packet/escape.js';
@@ -45,73 +40,19 @@ async function main(args: readonly string[]): Promise<number> {
     })
     .usage('Lets those who tried the fake MX reach the real one.\n\nUsage: $0 [COMMAND] [OPTION]...')
     .command('$0', 'run the daemon', (y) => addOptions(y, 'all'), does(unlessStray(run)));
-  for (const { name, help, load } of CLIENT_COMMANDS) {
+  for (const { name, help, load } of COMMANDS) {
     parser.command(
       name,
       help,
       async (y) => {
-        const { text, words, options } = await load();
-        const usage = `${text}\n\nUsage: $0 ${name} [OPTION]...${words === '' ? '' : ` ${words}`}`;
-        return addOptions(y, 'client', options).usage(usage);
+        const { text, words, optionSet, options } = await load();
+        const usage = optionSet === 'none' ? `$0 ${name}` : `$0 ${name} [OPTION]... ${words}`.trimEnd();
+        return addOptions(y, optionSet, options).usage(`${text}\n\nUsage: ${usage}`);
       },
       does(async (argv) => (await load()).run(argv)),
     );
   }
   parser
-    .command(
-      'why',
-      'what is known of an address, and what follows',
-      async (y) => {
-        const { WHY_OPTIONS } = await import('./commands/why.js');
-        return addOptions(y, 'all', WHY_OPTIONS).usage('Usage: $0 why [OPTION]... ADDRESS');
-      },
-      does(async (argv) => (await import('./commands/why.js')).why(argv)),
-    )
-    .command(
-      'check',
-      'look at the whole set-up, and say what is wrong with it',
-      (y) =>
-        addOptions(y, 'all', CHECK_OPTIONS).usage(
-          'Looks at addresses, firewall, listeners and DNS; changes nothing.\n\nUsage: $0 check [OPTION]...',
-        ),
-      does(check),
-    )
-    .command(
-      'check-config',
-      'read the configuration, and say what is wrong',
-      (y) => addOptions(y, 'all').usage('Usage: $0 check-config [OPTION]...'),
-      does(checkConfig),
-    )
-    .command(
-      'replay',
-      'judge recordings of pflog (FILE...), and say why',
-      (y) =>
-        addOptions(y, 'replay', REPLAY_OPTIONS).usage(
-          'Judges recordings of pflog (pcap, pcapng, .gz, or - for standard input)\nin their own time.\n\nUsage: $0 replay [OPTION]... FILE...',
-        ),
-      does(replay),
-    )
-    .command(
-      'pf-conf',
-      "print or install pf's rules (OpenBSD, FreeBSD)",
-      (y) =>
-        // the group is named first, so that it stands first
-        addOptions(
-          y.group(
-            PF_CONF_OPTIONS.map(({ name }) => name),
-            'Rules:',
-          ),
-          'all',
-          PF_CONF_OPTIONS,
-        ).usage('Usage: $0 pf-conf [OPTION]...'),
-      does(async (argv) => (await import('./commands/pf-conf.js')).pfConf(argv)),
-    )
-    .command(
-      'demo',
-      'show it at work, in network namespaces of its own (Linux)',
-      (y) => y.usage('Usage: $0 demo'),
-      does(async (argv) => (await import('./commands/demo.js')).demo(argv)),
-    )
     .epilogue('Signals: HUP reads the file again, USR1 logs statistics, TERM ends.')
     .help('help')
     .alias('help', 'h')
@@ -122,11 +63,15 @@ async function main(args: readonly string[]): Promise<number> {
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
       if (error !== undefined && message === null) throw error;
-      process.stderr.write(`mxallowd: ${escapeText(usageMessage(message ?? ''))}\n`);
-      process.stderr.write('mxallowd: try "mxallowd --help"\n');
-      status = Exit.USAGE;
+      status = refuse(message ?? '');
     });
-  await parser.parseAsync(expandGetopt(args));
+  try {
+    await parser.parseAsync(expandGetopt(args));
+  } catch (error) {
+    // what is wrong with the options of a command that is loaded only now comes here, not to fail()
+    if (!(error instanceof Error) || error.name !== 'YError') throw error;
+    status = refuse(error.message);
+  }
   return status;
 }
 
@@ -140,12 +85,17 @@ function unlessStray(
       goesOnUnread = true;
       return command(argv);
     }
-    process.stderr.write(
-      `mxallowd: unknown command "${escapeText(word, 60)}"${suggestion(word, COMMAND_NAMES)}\n`,
+    return Promise.resolve(
+      refuse(`unknown command "${word.slice(0, 60)}"${suggestion(word, COMMAND_NAMES)}`),
     );
-    process.stderr.write('mxallowd: try "mxallowd --help"\n');
-    return Promise.resolve(Exit.USAGE);
   };
+}
+
+/** Says what is wrong with the command line. */
+function refuse(message: string): number {
+  process.stderr.write(`mxallowd: ${escapeText(usageMessage(message))}\n`);
+  process.stderr.write('mxallowd: try "mxallowd --help"\n');
+  return Exit.USAGE;
 }
 
 function usageMessage(message: string): string {

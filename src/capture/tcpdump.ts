@@ -136,7 +136,7 @@ export class TcpdumpSource implements FrameSource {
         this.received++;
         sink.frame(frame);
       });
-      child.stdout.on('data', (chunk: Buffer) => {
+      const take = (chunk: Buffer): void => {
         if (failed || this.closing) return;
         try {
           parser.push(chunk);
@@ -145,7 +145,8 @@ export class TcpdumpSource implements FrameSource {
           if (!(error instanceof CaptureError)) throw error;
           fail(error);
         }
-      });
+      };
+      readByTurns(child.stdout, take);
       readLines(child.stderr, (line) => this.note(line, sink));
       this.exited = new Promise((done) => {
         child.on('error', (error: NodeJS.ErrnoException) => {
@@ -205,6 +206,35 @@ export class TcpdumpSource implements FrameSource {
       : 'died';
     return new CaptureError(`${this.path} ${how}${words === '' ? '' : `: ${words}`}`, kind);
   }
+}
+
+/** Bytes that are taken at once: some 150 frames. */
+const PIECE = 16 * 1024;
+/** After so long the rest waits for the next turn of the event loop. */
+const TURN_MS = 1;
+
+/**
+ * Calls back with what a stream brings, for a millisecond in each turn of the event loop. With `data` events libuv
+ * reads up to 2 MB before anything else gets its turn: in a flood whoever asks the daemon would wait for 20,000 frames.
+ */
+function readByTurns(stream: Readable, take: (piece: Buffer) => void): void {
+  let isDue = false;
+  const turn = (): void => {
+    const start = performance.now();
+    isDue = false;
+    do {
+      // the rest without its length: a stream that has ended says so only then
+      const piece = (stream.readableLength > PIECE ? stream.read(PIECE) : stream.read()) as Buffer | null;
+      if (piece === null) return;
+      take(piece);
+    } while (performance.now() - start < TURN_MS);
+    isDue = true;
+    setImmediate(turn);
+  };
+  stream.on('readable', () => {
+    if (!isDue) setImmediate(turn);
+    isDue = true;
+  });
 }
 
 /** Calls back with each line of a stream, cut to a sane length. */

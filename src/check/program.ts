@@ -52,8 +52,8 @@ export async function runProgram(
     environment: { TZ: 'UTC', LC_ALL: 'C', PATH: USUAL.join(':') },
     stdin: '',
     timeoutMs,
-    stdoutLine: (line) => {
-      if (stdout.length < MAX_OUTPUT) stdout += `${line}\n`;
+    stdout: (lines) => {
+      if (stdout.length < MAX_OUTPUT) stdout += lines;
     },
   }).ended;
   const shown = escapeText(path, 100);

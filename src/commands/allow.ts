@@ -3,7 +3,7 @@ import type { ControlResults } from '../control/protocol.js';
 import { formatPrefix } from '../packet/address.js';
 import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
 import { askAndPrint, extraValue, JSON_OPTION, onePrefix } from './ask-daemon.js';
-import type { ClientCommand } from './client-commands.js';
+import type { Command } from './commands.js';
 import { duration } from './human.js';
 
 const OPTIONS: readonly ExtraOption[] = [
@@ -12,9 +12,10 @@ const OPTIONS: readonly ExtraOption[] = [
 ];
 
 /** `mxallowd allow ADDRESS [--for 1d]`: whitelists an address for some time. */
-export const command: ClientCommand = {
+export const command: Command = {
   text: 'Whitelists an address, or a network no wider than what is stored of a sender.',
   words: 'ADDRESS',
+  optionSet: 'client',
   options: OPTIONS,
   run,
 };

@@ -12,12 +12,13 @@ export interface ExtraOption {
   readonly value?: string;
   readonly defaultText?: string;
   readonly help: string;
-  /** heading in the help; default: Output */
-  readonly group?: string;
 }
 
-/** Whose options: the daemon's, those for judging a recording, or those for asking a running daemon. */
-export type OptionSet = 'all' | 'replay' | 'client';
+/**
+ * Whose options of the table: the daemon's, those for judging a recording, those for asking a running daemon, or none
+ * at all.
+ */
+export type OptionSet = 'all' | 'replay' | 'client' | 'none';
 
 /** What yargs found on the command line. */
 export type ParsedArguments = Readonly<Record<string, unknown>>;
@@ -27,8 +28,21 @@ export function wordsOf(argv: ParsedArguments): string[] {
   return [argv['_'] ?? []].flat().map(String);
 }
 
-/** Adds the options of the option table (those of a set) and extra ones. */
+/** Adds the options of a command alone, which stand first in its help, and those of a set of the option table. */
 export function addOptions(yargs: Argv, which: OptionSet, extra: readonly ExtraOption[] = []): Argv {
+  for (const { name, letters, value, defaultText, help } of extra) {
+    yargs.option(name, {
+      alias: [...(letters ?? [])],
+      type: value === undefined ? 'boolean' : 'string',
+      requiresArg: value !== undefined,
+      describe: help,
+      ...(defaultText === undefined ? {} : { defaultDescription: defaultText }),
+    });
+  }
+  yargs.group(
+    extra.map(({ name }) => name),
+    'Options:',
+  );
   for (const spec of specs(which)) {
     yargs.option(spec.name, {
       ...(spec.letters === undefined ? {} : { alias: [...spec.letters] }),
@@ -37,16 +51,6 @@ export function addOptions(yargs: Argv, which: OptionSet, extra: readonly ExtraO
       describe: spec.help,
       group: `${spec.group}:`,
       ...defaultDescription(spec),
-    });
-  }
-  for (const { name, letters, value, defaultText, help, group = 'Output' } of extra) {
-    yargs.option(name, {
-      alias: [...(letters ?? [])],
-      type: value === undefined ? 'boolean' : 'string',
-      requiresArg: value !== undefined,
-      describe: help,
-      group: `${group}:`,
-      ...(defaultText === undefined ? {} : { defaultDescription: defaultText }),
     });
   }
   return yargs;
@@ -109,7 +113,16 @@ function specs(which: OptionSet): OptionSpec[] {
 }
 
 function belongs(spec: OptionSpec, which: OptionSet): boolean {
-  return which === 'all' || (which === 'replay' ? spec.forReplay : spec.forClient) === true;
+  switch (which) {
+    case 'all':
+      return true;
+    case 'replay':
+      return spec.forReplay === true;
+    case 'client':
+      return spec.forClient === true;
+    case 'none':
+      return false;
+  }
 }
 
 /** The long options of 1.9, which getopt_long let people shorten. */

@@ -6,10 +6,19 @@ import { escapeText } from '../packet/escape.js';
 import { findGroup, findUser, userAdvice } from '../service/users.js';
 import { Exit } from '../service/sysexits.js';
 import { collectOptions, type ParsedArguments, wordsOf } from './arguments.js';
+import type { Command } from './commands.js';
 import { loadConfig, printProblems } from './load-config.js';
 
 /** `mxallowd check-config`: reads the configuration as the daemon would, and says what it means or what is wrong. */
-export function checkConfig(argv: ParsedArguments): number {
+export const command: Command = {
+  text: 'Reads the configuration as the daemon would, and says what it means.',
+  words: '',
+  optionSet: 'all',
+  options: [],
+  run,
+};
+
+function run(argv: ParsedArguments): number {
   const { given, problems } = collectOptions(argv, 'all');
   for (const word of wordsOf(argv).slice(1)) {
     const message = `"${escapeText(word, 60)}" is not an option: the file is named with --config`;

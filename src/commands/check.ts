@@ -8,22 +8,27 @@ import { formatProblem } from '../config/problem.js';
 import { escapeText } from '../packet/escape.js';
 import { finding } from '../pf/finding.js';
 import { collectOptions, type ExtraOption, type ParsedArguments, wordsOf } from './arguments.js';
+import type { Command } from './commands.js';
 import { loadConfig, printProblems } from './load-config.js';
 
-/** What only this command has. */
-export const CHECK_OPTIONS: readonly ExtraOption[] = [
+const OPTIONS: readonly ExtraOption[] = [
   { name: 'domain', value: 'NAME', help: 'domain whose MX records are checked (repeatable)' },
   { name: 'json', help: 'print NDJSON: an object for each finding' },
 ];
 
 const TIMES: CheckTimes = { childMs: 10_000, connectMs: 5000, greetingMs: 10_000 };
 
-/**
- * `mxallowd check`: tells what is wrong with a set-up, and changes nothing.
- * @returns 0 when nothing is worse than a note, 1 with a warning, 2 with an error; 64 and 78 as everywhere
- */
-export async function check(argv: ParsedArguments): Promise<number> {
-  const { given, problems } = collectOptions(argv, 'all', CHECK_OPTIONS);
+/** `mxallowd check`: tells what is wrong with a set-up, and changes nothing. */
+export const command: Command = {
+  text: 'Looks at addresses, firewall, listeners and DNS; changes nothing.\nExit status: 0 fine, 1 warnings, 2 errors.',
+  words: '',
+  optionSet: 'all',
+  options: OPTIONS,
+  run,
+};
+
+async function run(argv: ParsedArguments): Promise<number> {
+  const { given, problems } = collectOptions(argv, 'all', OPTIONS);
   for (const word of wordsOf(argv).slice(1)) {
     const message = `"${escapeText(word, 60)}" is not an option: a domain is named with --domain`;
     problems.push({ where: '', kind: 'usage', message });

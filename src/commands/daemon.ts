@@ -1,8 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Config, Given } from '../config/config.js';
 import { OPTIONS } from '../config/options.js';
-import type { Log, LogSettings } from '../log/log.js';
-import { openSmallLog } from '../log/small-log.js';
+import { type Log, openLog } from '../log/log.js';
 import type { Reconfiguration } from '../monitor/messages.js';
 import { Monitor } from '../monitor/monitor.js';
 import { reportStart } from '../service/background.js';
@@ -13,6 +12,7 @@ import { nodePath } from '../service/node-path.js';
 import { removePidFile, writePidFile } from '../service/pid-file.js';
 import { Exit } from '../service/sysexits.js';
 import { planUser, type UserPlan } from '../service/user-plan.js';
+import { staySmall } from '../service/v8.js';
 import { PfctlTable } from '../table/pfctl.js';
 import { loadConfig, type LoadedConfig, printProblems } from './load-config.js';
 
@@ -67,14 +67,13 @@ async function startDaemon(
     process.stderr.write(`mxallowd: ${error.message}\n`);
     return error.exitStatus;
   }
-  const settings: LogSettings = {
+  const log = openLog({
     destination: config.stdout ? 'stdout' : 'syslog',
     format: config.logFormat,
     level: config.quiet ? 'error' : config.logLevel,
     trouble: (message) => void process.stderr.write(`mxallowd: ${message}\n`),
-  };
+  });
   const isSplit = config.queueNum === undefined && plan.kind === 'become';
-  const log = isSplit ? openSmallLog(settings) : await openFullLog(settings);
   endOnBug(log);
   const service = isSplit
     ? makeMonitor(loaded, plan, log, readAgain)
@@ -92,6 +91,7 @@ function makeMonitor(
   log: Log,
   readAgain: () => Reconfiguration,
 ): Service {
+  staySmall();
   const engine = fileURLToPath(new URL('../engine.js', import.meta.url));
   return new Monitor({
     config,
@@ -114,10 +114,6 @@ async function makeHost(
 ): Promise<Service> {
   const { SingleProcess } = await import('../service/single-process.js');
   return new SingleProcess({ ...loaded, plan, log, readAgain, table: pfctlTable(loaded.config) });
-}
-
-async function openFullLog(settings: LogSettings): Promise<Log> {
-  return (await import('../log/log.js')).openLog(settings);
 }
 
 function pfctlTable({ pfctl, table, anchor }: Config): PfctlTable {

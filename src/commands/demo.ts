@@ -8,6 +8,7 @@ import { Exit } from '../service/sysexits.js';
 import { packageFolder } from '../version.js';
 import { escapeText } from '../packet/escape.js';
 import { type ParsedArguments, wordsOf } from './arguments.js';
+import type { Command } from './commands.js';
 import { replay } from './replay.js';
 
 /** How a signal ends a process that does not handle it. */
@@ -19,9 +20,17 @@ const DISAGREES = 1;
 /**
  * `mxallowd demo`: shows the whole idea on a kernel of flesh and blood, in network namespaces of its own; where they
  * cannot be had, on the recordings that come with the package.
- * @returns 0 only if all that was seen is what was expected
  */
-export async function demo(argv: ParsedArguments): Promise<number> {
+export const command: Command = {
+  text: 'Shows it at work, with real packets in network namespaces of its own (Linux),\nor with the recordings of a real pf.',
+  words: '',
+  optionSet: 'none',
+  options: [],
+  run,
+};
+
+/** @returns 0 only if all that was seen is what was expected */
+async function run(argv: ParsedArguments): Promise<number> {
   const stray = [...wordsOf(argv).slice(1), ...Object.keys(argv).filter((key) => !['_', '$0'].includes(key))];
   if (stray.length > 0) {
     process.stderr.write(`mxallowd: demo takes no arguments, not "${escapeText(stray.join(' '), 60)}"\n`);

@@ -1,14 +1,15 @@
 import { formatPrefix } from '../packet/address.js';
 import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
 import { askAndPrint, JSON_OPTION, onePrefix } from './ask-daemon.js';
-import type { ClientCommand } from './client-commands.js';
+import type { Command } from './commands.js';
 
 const OPTIONS: readonly ExtraOption[] = [JSON_OPTION];
 
 /** `mxallowd forget ADDRESS`: takes an address out of the whitelist. */
-export const command: ClientCommand = {
+export const command: Command = {
   text: 'Takes an address or a network out of the whitelist, and out of the table.',
   words: 'ADDRESS',
+  optionSet: 'client',
   options: OPTIONS,
   run,
 };

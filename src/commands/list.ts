@@ -14,7 +14,7 @@ import {
   socketOrStatus,
   wantsJson,
 } from './ask-daemon.js';
-import type { ClientCommand } from './client-commands.js';
+import type { Command } from './commands.js';
 import { inOrder, isSelected, type OrderName, ORDERS, type Selection } from './list-select.js';
 import { entryTable } from './list-table.js';
 import { LineOutput } from './output.js';
@@ -33,9 +33,10 @@ const OPTIONS: readonly ExtraOption[] = [
 ];
 
 /** `mxallowd list [ADDRESS|NETWORK...]`: the whitelist. */
-export const command: ClientCommand = {
+export const command: Command = {
   text: 'Lists the whitelist: all, or what lies in a network or around an address.',
   words: '[ADDRESS|NETWORK]...',
+  optionSet: 'client',
   options: OPTIONS,
   run,
 };

@@ -21,7 +21,7 @@ export const PF_CONF_OPTIONS: readonly ExtraOption[] = [
   { name: 'yes', help: 'install or uninstall without asking' },
   { name: 'rules', value: 'PATH', help: 'file for the rules', defaultText: '/etc/pf.mxallowd.conf' },
   { name: 'pf-conf', value: 'PATH', help: 'the main file of pf', defaultText: '/etc/pf.conf' },
-].map((option) => ({ ...option, group: 'Rules' }));
+];
 
 /** What a command line of `mxallowd pf-conf` asks for. */
 export interface Wish {

@@ -17,12 +17,21 @@ import { type Change, systemFailure } from '../pf/install.js';
 import { type Files, type Plan, planInstall, planUninstall } from '../pf/plan.js';
 import { Exit } from '../service/sysexits.js';
 import type { ParsedArguments } from './arguments.js';
+import type { Command } from './commands.js';
 import { loadConfig, printProblems } from './load-config.js';
-import { readWish, type Wish } from './pf-conf-options.js';
+import { PF_CONF_OPTIONS, readWish, type Wish } from './pf-conf-options.js';
 import { changeFiles, say } from './pf-conf-change.js';
 
 /** `mxallowd pf-conf`: prints pf's rules for the configuration, or installs them, or takes them out again. */
-export async function pfConf(argv: ParsedArguments): Promise<number> {
+export const command: Command = {
+  text: "Prints pf's rules for the configuration, or installs them, or takes them out.",
+  words: '',
+  optionSet: 'all',
+  options: PF_CONF_OPTIONS,
+  run,
+};
+
+async function run(argv: ParsedArguments): Promise<number> {
   const { wish, given, problems } = readWish(argv, process.platform);
   if (wish === undefined || problems.length > 0) {
     printProblems(problems);

@@ -1,13 +1,14 @@
 import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
 import { askAndPrint, JSON_OPTION, noWords } from './ask-daemon.js';
-import type { ClientCommand } from './client-commands.js';
+import type { Command } from './commands.js';
 
 const OPTIONS: readonly ExtraOption[] = [JSON_OPTION];
 
 /** `mxallowd reload`: has the daemon read its configuration again, and prints what it says about that. */
-export const command: ClientCommand = {
+export const command: Command = {
   text: 'Has the daemon read its configuration again, as SIGHUP does, and says what came\nof it.',
   words: '',
+  optionSet: 'client',
   options: OPTIONS,
   run,
 };

@@ -1,4 +1,4 @@
-import { formatAddress, formatPrefix } from '../packet/address.js';
+import { formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Frame } from '../packet/frame.js';
 import { readPflogHeader } from '../packet/pflog.js';
@@ -34,7 +34,7 @@ export class JsonReport {
     if (this.verbosity === 'summary') return;
     const event = reason === 'timeout' ? 'expiry' : 'eviction';
     const { attempts, admissions } = entry;
-    const source = formatPrefix(entry.prefix);
+    const source = entry.text;
     this.print({ event, at: isoTime(atMs), source, target: null, reason, attempts, admissions });
   }
 

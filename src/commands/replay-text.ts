@@ -1,4 +1,4 @@
-import { formatAddress, formatPrefix } from '../packet/address.js';
+import { formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Frame } from '../packet/frame.js';
 import { readPflogHeader } from '../packet/pflog.js';
@@ -48,7 +48,7 @@ export class TextReport {
     const { admissions } = entry;
     const used =
       admissions === 0 ? ', never used' : `, ${admissions} admission${admissions === 1 ? '' : 's'}`;
-    this.line(atMs, kind, `${formatPrefix(entry.prefix)}: `, reason, used);
+    this.line(atMs, kind, `${entry.text}: `, reason, used);
   }
 
   /** What is in the table at the end, and since when. */

@@ -2,20 +2,19 @@ import { stat } from 'node:fs/promises';
 import { SavefileSource } from '../capture/savefile.js';
 import { CaptureError } from '../capture/source.js';
 import { formatProblem } from '../config/problem.js';
-import { formatPrefix } from '../packet/address.js';
 import type { Frame } from '../packet/frame.js';
 import { Exit } from '../service/sysexits.js';
 import { randomHashKey } from '../service/hash-key.js';
 import { Judge, trackerConfig } from '../service/judge.js';
 import { MemoryTable } from '../table/memory.js';
 import { collectOptions, type ExtraOption, type ParsedArguments, wordsOf } from './arguments.js';
+import type { Command } from './commands.js';
 import { loadConfig, printProblems } from './load-config.js';
 import { JsonReport } from './replay-json.js';
 import { ReplayStatistics } from './replay-statistics.js';
 import { TextReport } from './replay-text.js';
 
-/** Switches of `mxallowd replay`. */
-export const REPLAY_OPTIONS: readonly ExtraOption[] = [
+const OPTIONS: readonly ExtraOption[] = [
   { name: 'json', help: 'print NDJSON: an object for each event, the summary last' },
   { name: 'verbose', letters: ['v'], help: 'print frames that cannot be judged, too' },
   { name: 'summary', help: 'print the summary only' },
@@ -23,8 +22,17 @@ export const REPLAY_OPTIONS: readonly ExtraOption[] = [
 ];
 
 /** `mxallowd replay FILE...`: judges recordings in their own time, and says what would have been let in and why. */
+export const command: Command = {
+  text: 'Judges recordings of pflog (pcap, pcapng, .gz, or - for standard input)\nin their own time.',
+  words: 'FILE...',
+  optionSet: 'replay',
+  options: OPTIONS,
+  run: replay,
+};
+
+/** Judges the recordings that a command line names. @returns exit status */
 export async function replay(argv: ParsedArguments): Promise<number> {
-  const { given, problems } = collectOptions(argv, 'replay', REPLAY_OPTIONS);
+  const { given, problems } = collectOptions(argv, 'replay', OPTIONS);
   const names = wordsOf(argv).slice(1);
   if (names.length === 0) {
     const message = 'replay needs a FILE, or - for standard input';
@@ -48,11 +56,11 @@ export async function replay(argv: ParsedArguments): Promise<number> {
   const judge = new Judge(
     trackerConfig(loaded.config, 'whitelist'),
     {
-      added: (entry) => void table.add([formatPrefix(entry.prefix)]),
+      added: (entry) => void table.add([entry.text]),
       removed: (entry, reason) => {
         const atMs = reason === 'timeout' ? entry.deadlineMs : nowMs;
         statistics.removed(entry);
-        void table.delete([formatPrefix(entry.prefix)]);
+        void table.delete([entry.text]);
         report.removed(atMs, entry, reason);
       },
     },
@@ -76,7 +84,7 @@ export async function replay(argv: ParsedArguments): Promise<number> {
     status = problem.kind === 'data' ? Exit.DATAERR : Exit.NOINPUT;
   }
   if (argv['entries'] === true) {
-    await table.show(({ prefix, clearedAtMs }) => report.entry(formatPrefix(prefix), clearedAtMs ?? 0));
+    await table.show((entry) => report.entry(entry.text, entry.read()?.clearedAtMs ?? 0));
   }
   report.summary(statistics.summary(judge));
   await out.settle();

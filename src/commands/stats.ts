@@ -1,14 +1,15 @@
 import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
 import { askAndPrint, JSON_OPTION, noWords } from './ask-daemon.js';
-import type { ClientCommand } from './client-commands.js';
+import type { Command } from './commands.js';
 import { statisticsLines } from './stats-text.js';
 
 const OPTIONS: readonly ExtraOption[] = [JSON_OPTION];
 
 /** `mxallowd stats`: what was counted. */
-export const command: ClientCommand = {
+export const command: Command = {
   text: 'Prints what the daemon has counted.',
   words: '',
+  optionSet: 'client',
   options: OPTIONS,
   run,
 };

@@ -1,7 +1,7 @@
 import type { Severity } from '../control/protocol.js';
 import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
 import { askAndPrint, JSON_OPTION, noWords } from './ask-daemon.js';
-import type { ClientCommand } from './client-commands.js';
+import type { Command } from './commands.js';
 import { statusLines } from './status-text.js';
 
 const OPTIONS: readonly ExtraOption[] = [JSON_OPTION];
@@ -10,9 +10,10 @@ const OPTIONS: readonly ExtraOption[] = [JSON_OPTION];
 const STATUS: Readonly<Record<Severity, number>> = { note: 0, warning: 1, error: 2 };
 
 /** `mxallowd status`: whether it works. */
-export const command: ClientCommand = {
+export const command: Command = {
   text: 'Says whether the daemon works. Exit status: 0 fine, 1 warnings, 2 errors,\n69 it does not run.',
   words: '',
+  optionSet: 'client',
   options: OPTIONS,
   run,
 };

@@ -4,7 +4,7 @@ import type { WatchTick } from '../control/protocol.js';
 import { printable } from '../packet/escape.js';
 import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
 import { DAEMON_ENDED, noWords, printAskProblem, socketOrStatus, wantsJson } from './ask-daemon.js';
-import type { ClientCommand } from './client-commands.js';
+import type { Command } from './commands.js';
 import { LiveScreen } from './live-screen.js';
 import { LineOutput } from './output.js';
 import { Terminal } from './terminal.js';
@@ -16,9 +16,10 @@ const OPTIONS: readonly ExtraOption[] = [
 ];
 
 /** `mxallowd watch`: what happens, second by second. */
-export const command: ClientCommand = {
+export const command: Command = {
   text: 'Shows what happens, second by second: rates, who is refused most, newest events.\nq ends it. Where there is no terminal it prints a line each second.',
   words: '',
+  optionSet: 'client',
   options: OPTIONS,
   run,
 };

@@ -6,26 +6,31 @@ import { escapeText } from '../packet/escape.js';
 import { Exit } from '../service/sysexits.js';
 import { collectOptions, type ExtraOption, type ParsedArguments, wordsOf } from './arguments.js';
 import { JSON_OPTION, printLines, wantsJson } from './ask-daemon.js';
+import type { Command } from './commands.js';
 import { loadConfig, type LoadedConfig, printProblems } from './load-config.js';
 import { locateSocket } from './locate-socket.js';
 import { formatRows, type Row } from './table-text.js';
 import { whyRows } from './why-daemon.js';
 import { type Finding, findingRows, findOut } from './why-dns.js';
 
-/** Options of `mxallowd why`. */
-export const WHY_OPTIONS: readonly ExtraOption[] = [
-  { name: 'no-dns', help: 'only what the daemon knows' },
-  JSON_OPTION,
-];
-
-const TITLE_WIDTH = 26;
+const OPTIONS: readonly ExtraOption[] = [{ name: 'no-dns', help: 'only what the daemon knows' }, JSON_OPTION];
 
 /**
  * `mxallowd why ADDRESS`: what the daemon knows of an address, then what DNS says about it, step by step, and what the
  * daemon would make of it.
  */
-export async function why(argv: ParsedArguments): Promise<number> {
-  const { given, problems } = collectOptions(argv, 'all', WHY_OPTIONS);
+export const command: Command = {
+  text: 'Says what the daemon knows of an address, what DNS says, and what follows.',
+  words: 'ADDRESS',
+  optionSet: 'all',
+  options: OPTIONS,
+  run,
+};
+
+const TITLE_WIDTH = 26;
+
+async function run(argv: ParsedArguments): Promise<number> {
+  const { given, problems } = collectOptions(argv, 'all', OPTIONS);
   const [text, ...more] = wordsOf(argv).slice(1);
   const address = text === undefined ? undefined : parseAddress(text);
   if (address === undefined || more.length > 0) {

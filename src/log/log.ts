@@ -1,7 +1,6 @@
-import { createLogger, format, type Logger } from 'winston';
-import { StdoutTransport } from './stdout.js';
 import { formatLine, isWithin } from './line.js';
-import { SyslogTransport } from './syslog-transport.js';
+import { StdoutLines } from './stdout.js';
+import { Syslog } from './syslog.js';
 
 /** Severities, most severe first. */
 export type Level = 'error' | 'warn' | 'info' | 'debug';
@@ -32,38 +31,27 @@ export interface LogSettings {
   readonly trouble: (message: string) => void;
 }
 
-/** Makes the log: winston, with syslog or standard output behind it. */
+/** Who takes finished lines. */
+interface Destination {
+  write(level: Level, line: string): void;
+  /** Waits until everything is handed over, a second at the most. */
+  drain(): Promise<void>;
+}
+
+/** Makes the log, to syslog or to standard output. */
 export function openLog(settings: LogSettings): Log {
-  const syslog =
+  const destination: Destination =
     settings.destination === 'syslog'
-      ? new SyslogTransport(settings.trouble, settings.loggerPath)
-      : undefined;
-  const logger = createLogger({
-    levels: { error: 0, warn: 1, info: 2, debug: 3 },
-    level: settings.level,
-    format: lineFormat(settings),
-    transports: [syslog ?? new StdoutTransport(process.stdout)],
-    exitOnError: false,
-  });
-  logger.on('error', (error: Error) => settings.trouble(`log: ${error.message}`));
+      ? new Syslog(settings.trouble, settings.loggerPath)
+      : new StdoutLines(process.stdout);
+  let { level: most } = settings;
   return {
-    write: (level, message, fields) => void logger.log(level, message, fields),
-    isEnabled: (level) => isWithin(level, logger.level as Level),
-    setLevel: (level) => void (logger.level = level),
-    close: () => endLogger(logger, syslog),
+    write: (level, message, fields) => {
+      if (!isWithin(level, most)) return;
+      destination.write(level, formatLine(settings, level, message, fields, new Date()));
+    },
+    isEnabled: (level) => isWithin(level, most),
+    setLevel: (level) => (most = level),
+    close: () => destination.drain(),
   };
-}
-
-function lineFormat(settings: LogSettings): ReturnType<typeof format.printf> {
-  return format.printf(({ level, message, ...fields }) =>
-    formatLine(settings, level, String(message), fields, new Date()),
-  );
-}
-
-async function endLogger(logger: Logger, syslog: SyslogTransport | undefined): Promise<void> {
-  await new Promise<void>((resolve) => {
-    logger.once('finish', () => resolve());
-    logger.end();
-  });
-  await syslog?.drain();
 }

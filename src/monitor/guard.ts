@@ -3,7 +3,7 @@ import {
   type Family,
   familyOf,
   formatPrefix,
-  parsePrefix,
+  parseCanonical,
   type Prefix,
   type PrefixText,
   WIDEST_ENTRY,
@@ -16,14 +16,12 @@ import { type EngineRequest, MOST_PREFIXES, type MonitorMessage } from './messag
 export interface GuardedTable {
   add(prefixes: readonly PrefixText[]): Promise<TableReply>;
   delete(prefixes: readonly PrefixText[]): Promise<TableReply>;
-  showLines(line: (text: string) => void): Promise<TableReply>;
+  showText(take: (lines: string) => void): Promise<TableReply>;
   limits(): Promise<TableLimits | undefined>;
   inspect(): Promise<FirewallTexts>;
   abort(): void;
 }
 
-/** Lines of the table's list in one message. */
-const LINES_AT_A_TIME = 500;
 /** What the table may have beyond max-entries: what is taken out next is still there. */
 const ON_THE_WAY = 2 * MOST_PREFIXES;
 /** Part of pf's limit that is never used: what it means to reach it is in docs/pf.md. */
@@ -31,7 +29,9 @@ const USABLE = 0.95;
 /** What other tables hold may change: pf is asked again after this time. */
 const LIMITS_FRESH_MS = 10 * 60_000;
 /** A line of the list that is an entry, not a detail of one. */
-const ENTRY_LINE = /^ {2}[ !]\S/;
+const ENTRY_LINE = /^ {2}[ !]\S.*$/gm;
+/** One that may not be a sender's: an exception, or a network of 47 bits and less; the others need no closer look. */
+const WIDE_LINE = /^ {2}(?:!.*| [^/\n]+\/(?:\d|[1-3]\d|4[0-7]))$/gm;
 
 /**
  * Carries out what the engine asks for, after looking at it as if the engine were an enemy: only prefixes that could
@@ -147,10 +147,10 @@ export class TableGuard {
   }
 
   private prefixProblem(verb: 'add' | 'delete', text: PrefixText): string | undefined {
-    const parsed = parsePrefix(text);
-    if (!parsed.ok || formatPrefix(parsed.prefix) !== text) return `"${escapeText(text, 60)}" is no prefix`;
+    const prefix = parseCanonical(text);
+    if (prefix === undefined) return `"${escapeText(text, 60)}" is no prefix`;
     const known = verb === 'add' ? this.allowed : this.everAllowed;
-    if (known.has(text) || parsed.prefix.length >= this.widest(verb, parsed.prefix)) return undefined;
+    if (known.has(text) || prefix.length >= this.widest(verb, prefix)) return undefined;
     return `${verb} ${text}: wider than a sender's prefix, and not allowed by the configuration`;
   }
 
@@ -174,29 +174,20 @@ export class TableGuard {
   }
 
   private async show(id: number): Promise<void> {
-    let lines: string[] = [];
-    const flush = (): void => {
-      if (lines.length > 0) this.send({ kind: 'lines', id, lines });
-      lines = [];
-    };
-    const reply = await this.list((line) => {
-      lines.push(line);
-      if (lines.length >= LINES_AT_A_TIME) flush();
-    });
-    flush();
+    const reply = await this.list((lines) => this.send({ kind: 'lines', id, lines }));
     this.send({ kind: 'reply', id, reply });
   }
 
   /** Lists the table, and counts it. */
-  private async list(line: (text: string) => void): Promise<TableReply> {
+  private async list(take: (lines: string) => void): Promise<TableReply> {
     let entries = 0;
     let foreign = 0;
-    const reply = await this.table.showLines((text) => {
-      if (ENTRY_LINE.test(text)) {
-        entries++;
-        if (this.prefixProblem('delete', text.slice(3) as PrefixText) !== undefined) foreign++;
-      }
-      line(text);
+    const isForeign = (line: string): boolean =>
+      line[2] === '!' || this.prefixProblem('delete', line.slice(3) as PrefixText) !== undefined;
+    const reply = await this.table.showText((lines) => {
+      entries += lines.match(ENTRY_LINE)?.length ?? 0;
+      foreign += lines.match(WIDE_LINE)?.filter(isForeign).length ?? 0;
+      take(lines);
     });
     if (!reply.ok) return reply;
     this.held = entries;

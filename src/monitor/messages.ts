@@ -51,8 +51,8 @@ export type MonitorMessage =
   | { readonly kind: 'reload'; readonly configuration: Reconfiguration }
   | { readonly kind: 'stop'; readonly signal: string }
   | { readonly kind: 'statistics' }
-  /** lines of `pfctl -v -T show`, before the reply */
-  | { readonly kind: 'lines'; readonly id: number; readonly lines: readonly string[] }
+  /** whole lines of `pfctl -v -T show`, before the reply */
+  | { readonly kind: 'lines'; readonly id: number; readonly lines: string }
   | { readonly kind: 'reply'; readonly id: number; readonly reply: TableReply }
   | { readonly kind: 'limits'; readonly id: number; readonly limits: TableLimits | undefined }
   | { readonly kind: 'texts'; readonly id: number; readonly texts: FirewallTexts }

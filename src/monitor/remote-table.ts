@@ -1,6 +1,6 @@
 import type { PrefixText } from '../packet/address.js';
 import { ShowParser } from '../table/pfctl-output.js';
-import type { FirewallTexts, Table, TableEntry, TableLimits, TableReply } from '../table/table.js';
+import type { FirewallTexts, ShownEntry, Table, TableLimits, TableReply } from '../table/table.js';
 import type { EngineEvent, EngineRequest, MonitorMessage, Reconfiguration } from './messages.js';
 
 type Answer = Extract<MonitorMessage, { id: number }>;
@@ -14,6 +14,8 @@ const LOST: TableReply = { ok: false, failure: 'killed', message: 'the monitor h
 export class RemoteTable implements Table {
   private readonly waiting = new Map<number, (answer: Answer | undefined) => void>();
   private lastId = 0;
+  /** the list that was asked for beforehand */
+  private fetched: { readonly lines: string[]; readonly reply: Promise<TableReply> } | undefined;
 
   /**
    * @param description - of the table, for people
@@ -32,11 +34,18 @@ export class RemoteTable implements Table {
     return this.reply({ request: 'delete', prefixes });
   }
 
-  async show(entry: (entry: TableEntry) => void): Promise<TableReply> {
-    const parser = new ShowParser(entry, () => undefined);
-    const reply = await this.reply({ request: 'show' }, (lines) => {
-      for (const line of lines) parser.line(line);
-    });
+  fetch(): void {
+    const lines: string[] = [];
+    this.fetched = { lines, reply: this.reply({ request: 'show' }, (text) => lines.push(text)) };
+  }
+
+  async show(entry: (entry: ShownEntry) => void): Promise<TableReply> {
+    const parser = new ShowParser(entry);
+    if (this.fetched === undefined) this.fetch();
+    const { lines, reply: coming } = this.fetched as NonNullable<typeof this.fetched>;
+    this.fetched = undefined;
+    const reply = await coming;
+    for (const text of lines) parser.push(text);
     if (reply.ok) parser.finish();
     return reply;
   }
@@ -76,12 +85,12 @@ export class RemoteTable implements Table {
     }
   }
 
-  private async reply(question: Question, lines?: (lines: readonly string[]) => void): Promise<TableReply> {
+  private async reply(question: Question, lines?: (lines: string) => void): Promise<TableReply> {
     const answer = await this.ask(question, lines);
     return answer?.kind === 'reply' ? answer.reply : LOST;
   }
 
-  private ask(question: Question, lines?: (lines: readonly string[]) => void): Promise<Answer | undefined> {
+  private ask(question: Question, lines?: (lines: string) => void): Promise<Answer | undefined> {
     const id = ++this.lastId;
     this.send({ ...question, id });
     return new Promise((resolve) => {

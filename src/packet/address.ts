@@ -149,6 +149,17 @@ export function parsePrefix(
   return { ok: true, prefix: { address, length } };
 }
 
+/** The prefix that a text is the canonical one of, as {@link formatPrefix} makes it. */
+export function parseCanonical(text: string): Prefix | undefined {
+  const parsed = parsePrefix(text);
+  if (!parsed.ok) return undefined;
+  const { prefix } = parsed;
+  // there is one way to write an IPv4 address, but for the length that goes without saying
+  const isPlain = typeof prefix.address === 'number' && prefix.length < ADDRESS_BITS[4];
+  const isWhole = typeof prefix.address === 'number' && !text.includes('/');
+  return isPlain || isWhole || formatPrefix(prefix) === text ? prefix : undefined;
+}
+
 /** Canonical text of a prefix, as pfctl prints it: no `/32`, no `/128`. */
 export function formatPrefix(prefix: Prefix): PrefixText {
   const full = prefix.length === ADDRESS_BITS[familyOf(prefix.address)];

@@ -46,7 +46,7 @@ export class Ruleset {
       environment: {},
       stdin: '',
       timeoutMs: TIMEOUT_MS,
-      stdoutLine: (line) => (stdout += `${line}\n`),
+      stdout: (lines) => (stdout += lines),
     });
     return { reply: reply(this.pfctl, await ended), stdout };
   }

@@ -218,7 +218,7 @@ export class Answers {
       throw new ControlError(`${formatPrefix(prefix)} ${why}`, Exit.DATAERR);
     }
     tracker.forget(entry);
-    return { prefix: formatPrefix(entry.prefix) };
+    return { prefix: entry.text };
   }
 
   private why(text: string): WhyReport {
@@ -229,7 +229,7 @@ export class Answers {
     const name = formatAddress(address);
     const entry = engine.tracker.find(address);
     const remembered = engine.history.of(name);
-    const stored = entry === undefined ? undefined : engine.history.of(formatPrefix(entry.prefix));
+    const stored = entry === undefined ? undefined : engine.history.of(entry.text);
     const wallMs = engine.clock.wallMs();
     const events = [...new Set([...(remembered?.events ?? []), ...(stored?.events ?? [])])];
     const hasRefusals = remembered !== undefined && remembered.refusals > 0;
@@ -260,7 +260,7 @@ export class Answers {
       return { now: 'refused', text: 'it is refused at the real MX: it is not in the whitelist' };
     }
     const seconds = Math.max(0, Math.round((entry.deadlineMs - engine.clock.monotonicMs()) / 1000));
-    const text = `it is let in for another ${seconds} s, as ${formatPrefix(entry.prefix)} (${entry.origin})`;
+    const text = `it is let in for another ${seconds} s, as ${entry.text} (${entry.origin})`;
     return { now: 'whitelisted', text };
   }
 
@@ -320,7 +320,7 @@ export class Answers {
       lastAttemptAgoMs: attempts > 0 ? Math.round(nowMs - lastAttemptMs) : undefined,
       admissions,
       name: name === undefined ? undefined : escapeText(name, 255),
-      parent: parent && formatPrefix(parent.prefix),
+      parent: parent && parent.text,
     };
   }
 

@@ -1,5 +1,4 @@
 import { Socket } from 'node:net';
-import { setFlagsFromString } from 'node:v8';
 import { openLog } from '../log/log.js';
 import { Channel } from '../monitor/channel.js';
 import {
@@ -24,6 +23,7 @@ import { liveSource } from './live-source.js';
 import { PfFirewall } from './pf-firewall.js';
 import { Exit } from './sysexits.js';
 import { WRITE_OUT_MS } from './stop.js';
+import { becomeQuick } from './v8.js';
 
 /** Without the monitor nothing can be written any more. */
 const ORPHAN_MS = 0;
@@ -86,8 +86,7 @@ export class EngineProcess {
 
   private async start(start: EngineStart): Promise<void> {
     const { config, remarks, plan, restarts, monitorPid } = start;
-    // V8 lets its heap grow while senders come and go in a flood; collecting earlier keeps it at half the size
-    setFlagsFromString('--optimize-for-size');
+    becomeQuick();
     const log = openLog({
       destination: config.stdout ? 'stdout' : 'syslog',
       format: config.logFormat,

@@ -17,6 +17,7 @@ import { Exit } from './sysexits.js';
 import type { UserPlan } from './user-plan.js';
 import { findGroup } from './users.js';
 import { StateKeeper } from './state-keeper.js';
+import { collectEarly } from './v8.js';
 
 /** What a host works with. */
 export interface HostParts {
@@ -95,6 +96,7 @@ export class Host {
       void this.state?.begin();
       this.isReady = true;
       this.engine.sayReady();
+      collectEarly();
     } catch (error) {
       await this.engine.stop(0);
       await this.control?.close();

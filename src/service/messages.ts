@@ -3,7 +3,7 @@ import type { Fields, Level } from '../log/log.js';
 import type { ResolverCounters } from '../names/resolver.js';
 import type { QueueStatistics } from '../netfilter/queue.js';
 import type { PoolVerdict } from '../names/pool.js';
-import { type Address, formatAddress, formatPrefix } from '../packet/address.js';
+import { type Address, formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Observation } from '../packet/observation.js';
 import type { WriterEvent } from '../table/writer.js';
@@ -99,14 +99,14 @@ export function resolvedLine(source: Address, name: string): Line {
 
 /** Another address of a sender's name is admitted. */
 export function namedLine(entry: Entry, name: string): Line {
-  const source = formatPrefix(entry.prefix);
+  const source = entry.text;
   const message = `Adding ${source} to whitelist: an address of ${name}`;
   return { level: 'info', message, fields: { event: 'named', source, name }, brief: `an address of ${name}` };
 }
 
 /** A member of a sender's pool is admitted. */
 export function pooledLine(entry: Entry, name: string, domain: string): Line {
-  const source = formatPrefix(entry.prefix);
+  const source = entry.text;
   const message = `Adding ${source} to whitelist: ${name} belongs to ${domain}, which has tried a fake mailserver`;
   const brief = `belongs to ${domain}, which has tried the fake MX`;
   return { level: 'info', message, fields: { event: 'pooled', source, name, domain }, brief };
@@ -141,7 +141,7 @@ export function noPoolReason({ reason, about, spf }: PoolVerdict & { kind: 'no-p
 
 /** An operator has let somebody in. */
 export function allowedLine(entry: Entry, seconds: number): Line {
-  const source = formatPrefix(entry.prefix);
+  const source = entry.text;
   const message = `Adding ${source} to whitelist: by hand, for ${seconds} s`;
   const fields = { event: 'allowed', source, seconds };
   return { level: 'info', message, fields, brief: `let in by hand, for ${seconds} s` };
@@ -149,7 +149,7 @@ export function allowedLine(entry: Entry, seconds: number): Line {
 
 /** An entry that has gone. */
 export function removalLine(entry: Entry, reason: RemovalReason): Line {
-  const prefix = formatPrefix(entry.prefix);
+  const prefix = entry.text;
   const { admissions, name = 'none' } = entry;
   const why = {
     timeout: 'timeout',

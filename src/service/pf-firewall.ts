@@ -91,6 +91,8 @@ export class PfFirewall implements Firewall {
       if (!(error instanceof CaptureError)) throw error;
       throw captureError(error);
     }
+    // the list comes while root is given up and the state file is loaded
+    this.parts.table.fetch?.();
   }
 
   async start(): Promise<void> {
@@ -109,19 +111,18 @@ export class PfFirewall implements Firewall {
   }
 
   added(entry: Entry): void {
-    this.writer.want(formatPrefix(entry.prefix));
+    this.writer.want(entry.text);
   }
 
   removed(entry: Entry): void {
-    const prefix = formatPrefix(entry.prefix);
-    if (!this.allowed.has(prefix)) this.writer.unwant(prefix);
+    if (!this.allowed.has(entry.text)) this.writer.unwant(entry.text);
   }
 
   reconfigured(): void {
     const before = this.allowed;
     this.allowed = new Set(this.core.config.allow.map(formatPrefix));
     for (const prefix of this.allowed) this.writer.want(prefix);
-    const entries = new Set([...this.core.tracker.entries()].map((entry) => formatPrefix(entry.prefix)));
+    const entries = new Set([...this.core.tracker.entries()].map(({ text }) => text));
     for (const prefix of before) {
       if (!this.allowed.has(prefix) && !entries.has(prefix)) this.writer.unwant(prefix);
     }

@@ -3,10 +3,8 @@ import type { Problem } from '../config/problem.js';
 import type { Log } from '../log/log.js';
 import type { Reconfiguration } from '../monitor/messages.js';
 import type { Table } from '../table/table.js';
-import { setFlagsFromString } from 'node:v8';
 import { version } from '../version.js';
 import { systemClock } from './clock.js';
-import { compileAgain } from './compiler.js';
 import type { Core, Firewall } from './firewall.js';
 import { Host } from './host.js';
 import { liveSource } from './live-source.js';
@@ -14,6 +12,7 @@ import { PfFirewall } from './pf-firewall.js';
 import { QueueFirewall } from './queue-firewall.js';
 import { WRITE_OUT_MS } from './stop.js';
 import type { UserPlan } from './user-plan.js';
+import { becomeQuick } from './v8.js';
 
 /** What a single process works with. */
 export interface SingleParts {
@@ -32,9 +31,7 @@ export class SingleProcess {
   private isReady = false;
 
   constructor(private readonly parts: SingleParts) {
-    compileAgain();
-    // V8 lets its heap grow while senders come and go in a flood; collecting earlier keeps it at half the size
-    setFlagsFromString('--optimize-for-size');
+    becomeQuick();
     this.host = new Host({
       ...parts,
       clock: systemClock,

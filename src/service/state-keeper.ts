@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { StateReport } from '../control/protocol.js';
 import { prepareStateFolder } from '../state/folder.js';
-import { loadState } from '../state/load.js';
+import { type LoadedEntry, loadState } from '../state/load.js';
 import type { StateProblem } from '../state/problem.js';
 import { StateFile } from '../state/state-file.js';
 import type { RestoredEntry, Tracker } from '../tracker/tracker.js';
@@ -52,28 +52,8 @@ export class StateKeeper {
     const loaded = loadState(this.path, this.clock.wallMs());
     for (const problem of [...this.problems, ...loaded.problems]) this.say(problemLine(problem));
     const nowMs = this.clock.monotonicMs();
-    const entries = loaded.entries.map(
-      ({
-        network,
-        origin,
-        remainingMs,
-        ageMs,
-        lastAttemptAgoMs,
-        attempts,
-        admissions,
-        name,
-      }): RestoredEntry => ({
-        prefix: network,
-        origin,
-        addedMs: nowMs - ageMs,
-        deadlineMs: nowMs + remainingMs,
-        lastAttemptMs: nowMs - lastAttemptAgoMs,
-        attempts,
-        admissions,
-        name,
-      }),
-    );
-    if (loaded.kind !== 'none') this.say(loadedLine(this.path, entries.length, loaded.expired.length));
+    if (loaded.kind !== 'none') this.say(loadedLine(this.path, loaded.size, loaded.expired.length));
+    const entries = restored(loaded.entries, nowMs);
     return { entries, expired: [...loaded.expired, ...loaded.removed], counters: loaded.counters };
   }
 
@@ -97,6 +77,25 @@ export class StateKeeper {
     const late = new Promise<void>((resolve) => (cancel = this.clock.after(withinMs, resolve)));
     await Promise.race([this.file.close(), late]);
     cancel();
+  }
+}
+
+/** One at a time: a second list of all of them would be garbage at once. */
+function* restored(entries: Iterable<LoadedEntry>, nowMs: number): Generator<RestoredEntry> {
+  for (const entry of entries) {
+    const { prefix, network, origin, remainingMs, ageMs, lastAttemptAgoMs, attempts, admissions, name } =
+      entry;
+    yield {
+      prefix: network,
+      text: prefix,
+      origin,
+      addedMs: nowMs - ageMs,
+      deadlineMs: nowMs + remainingMs,
+      lastAttemptMs: nowMs - lastAttemptAgoMs,
+      attempts,
+      admissions,
+      name,
+    };
   }
 }
 

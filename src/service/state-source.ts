@@ -1,4 +1,3 @@
-import { formatPrefix } from '../packet/address.js';
 import type { SavedEntry, StateChange, StateSource } from '../state/source.js';
 import type { Tracker } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
@@ -30,9 +29,9 @@ function* saved(entries: Iterable<Entry>): Generator<SavedEntry> {
 }
 
 function save(entry: Entry): SavedEntry {
-  const { prefix, origin, addedMs, deadlineMs, lastAttemptMs, attempts, admissions, name } = entry;
+  const { text, origin, addedMs, deadlineMs, lastAttemptMs, attempts, admissions, name } = entry;
   return {
-    prefix: formatPrefix(prefix),
+    prefix: text,
     origin,
     addedMs,
     deadlineMs,

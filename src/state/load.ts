@@ -1,12 +1,13 @@
 import { closeSync, constants, fstatSync, openSync, readSync, renameSync } from 'node:fs';
 import { escapeText } from '../packet/escape.js';
-import type { Prefix, PrefixText } from '../packet/address.js';
+import { parsePrefix, type Prefix, type PrefixText } from '../packet/address.js';
 import type { Counters } from '../tracker/tracker.js';
 import type { Origin } from '../tracker/whitelist.js';
 import type { Contents, RecordedTime } from './contents.js';
 import { FORMAT } from './format.js';
 import { type ParsedState, StateParser } from './parser.js';
 import { errorCode, errorWords, type StateProblem } from './problem.js';
+import type { RecordedEntries } from './recorded-entries.js';
 
 /** An entry as it was found, in times from the moment of loading. */
 export interface LoadedEntry {
@@ -29,7 +30,10 @@ export interface LoadedEntry {
 export interface LoadedState {
   /** `none`: there is no file, or an empty one; `damaged`: it was set aside; what is here was saved from it */
   readonly kind: 'none' | 'loaded' | 'damaged';
-  readonly entries: readonly LoadedEntry[];
+  /** made one at a time, as they are taken */
+  readonly entries: Iterable<LoadedEntry>;
+  /** number of entries */
+  readonly size: number;
   /** entries whose time has run out meanwhile: not to be left in the table */
   readonly expired: readonly PrefixText[];
   /** taken out lately; whether the table was told before the end, nobody knows */
@@ -40,12 +44,16 @@ export interface LoadedState {
   readonly problems: readonly StateProblem[];
 }
 
+/** Nothing lives longer than the longest whitelist time that can be configured, whatever a file says: 366 days. */
+export const MOST_REMAINING_MS = 31_622_400_000;
+
 /** Bytes of a file at the most: three times what a million entries take. */
 const MOST_BYTES = 256 * 1024 * 1024;
 const PIECE = 64 * 1024;
 
 const NOTHING = {
   entries: [],
+  size: 0,
   expired: [],
   removed: [],
   counters: undefined,
@@ -123,7 +131,7 @@ function translate(path: string, file: string, parsed: ParsedState, wallNowMs: n
   const problems: StateProblem[] = [];
   const found = time === undefined ? NOTHING : living(contents, time, wallNowMs);
   if (damage !== undefined) {
-    const saved = `entries saved from it: ${found.entries.length}`;
+    const saved = `entries saved from it: ${found.size}`;
     const message = `${file} ${damage}; ${header.kind === 'ours' ? `${saved}; ` : ''}${setAside(path)}`;
     problems.push(problem('error', message));
   }
@@ -169,19 +177,41 @@ function damageOf(parsed: ParsedState): string | undefined {
 
 /** Entries that still live, and those whose time is over. */
 function living(
-  contents: Contents,
+  { entries }: Contents,
   time: RecordedTime,
   wallNowMs: number,
-): { entries: LoadedEntry[]; expired: PrefixText[] } {
-  // a wall clock that was set back tells nothing
-  contents.setNow(time.monotonicMs + Math.max(0, wallNowMs - time.wallMs));
-  const entries: LoadedEntry[] = [];
-  const expired: PrefixText[] = [];
-  for (const entry of contents.entries.values()) {
-    if (entry.remainingMs > 0) entries.push(entry);
-    else expired.push(entry.prefix);
+): Pick<LoadedState, 'entries' | 'size' | 'expired'> {
+  // on the clock of the process that wrote the file; a wall clock that was set back tells nothing
+  const nowMs = time.monotonicMs + Math.max(0, wallNowMs - time.wallMs);
+  const expired = entries.expired(nowMs);
+  return {
+    entries: { [Symbol.iterator]: () => alive(entries, nowMs) },
+    size: entries.size - expired.length,
+    expired,
+  };
+}
+
+function* alive(entries: RecordedEntries, nowMs: number): Generator<LoadedEntry> {
+  for (const [prefix, entry] of entries) {
+    if (entry.deadlineMs <= nowMs) continue;
+    yield {
+      prefix,
+      network: prefixOfText(prefix),
+      origin: entry.origin,
+      remainingMs: Math.min(entry.deadlineMs - nowMs, MOST_REMAINING_MS),
+      ageMs: Math.max(0, nowMs - entry.addedMs),
+      lastAttemptAgoMs: Math.max(0, nowMs - entry.lastAttemptMs),
+      attempts: entry.attempts,
+      admissions: entry.admissions,
+      name: entry.name,
+    };
   }
-  return { entries, expired };
+}
+
+function prefixOfText(text: PrefixText): Prefix {
+  const parsed = parsePrefix(text);
+  if (!parsed.ok) throw new Error('unchecked prefix');
+  return parsed.prefix;
 }
 
 /** Moves the file out of the way of the next one, and says so. */

@@ -36,7 +36,10 @@ export class Words {
   oneOf(words: readonly Buffer[]): number {
     const { bytes, at } = this;
     const end = this.step();
-    return words.findIndex((word) => isThere(word, bytes, at, end));
+    for (let index = 0; index < words.length; index++) {
+      if (isThere(words[index] as Buffer, bytes, at, end)) return index;
+    }
+    return -1;
   }
 
   /** The next word as a whole number in decimal; NaN when it is none. */

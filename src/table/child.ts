@@ -15,8 +15,8 @@ export interface ChildRequest {
   readonly environment: Readonly<Record<string, string>>;
   readonly stdin: string;
   readonly timeoutMs: number;
-  /** gets each line of standard output, without its newline */
-  readonly stdoutLine?: (line: string) => void;
+  /** gets standard output, in pieces of whole lines, each line with its newline */
+  readonly stdout?: (lines: string) => void;
 }
 
 const MAX_STDERR = 4096;
@@ -57,7 +57,7 @@ export function runChild(request: ChildRequest): RunningChild {
   }
   let stderr = '';
   let timedOut = false;
-  const lines = lineSplitter(request.stdoutLine);
+  const lines = wholeLines(request.stdout);
   child.stdout.setEncoding('latin1').on('data', lines.push);
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     if (stderr.length < MAX_STDERR) stderr = (stderr + text).slice(0, MAX_STDERR);
@@ -104,20 +104,20 @@ function start(path: string, args: readonly string[], environment: Readonly<Reco
   return spawn(path, args, { env: environment, stdio: ['pipe', 'pipe', 'pipe'], cwd: '/' });
 }
 
-function lineSplitter(line: ((text: string) => void) | undefined): {
+function wholeLines(take: ((lines: string) => void) | undefined): {
   push: (text: string) => void;
   finish: () => void;
 } {
-  if (line === undefined) return { push: () => undefined, finish: () => undefined };
+  if (take === undefined) return { push: () => undefined, finish: () => undefined };
   let rest = '';
   return {
     push: (text) => {
-      const parts = (rest + text).split('\n');
-      rest = parts.pop() ?? '';
-      for (const part of parts) line(part);
+      const end = text.lastIndexOf('\n') + 1;
+      if (end > 0) take(rest + text.slice(0, end));
+      rest = end > 0 ? text.slice(end) : rest + text;
     },
     finish: () => {
-      if (rest !== '') line(rest);
+      if (rest !== '') take(`${rest}\n`);
       rest = '';
     },
   };

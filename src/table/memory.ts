@@ -1,5 +1,5 @@
 import { parsePrefix, type PrefixText } from '../packet/address.js';
-import type { FirewallTexts, Table, TableEntry, TableLimits, TableReply } from './table.js';
+import type { FirewallTexts, ShownEntry, Table, TableLimits, TableReply } from './table.js';
 
 /** A table without a firewall: for replays, and to try things out. */
 export class MemoryTable implements Table {
@@ -32,10 +32,13 @@ export class MemoryTable implements Table {
     return Promise.resolve({ ok: true, changed: before - this.size, created: false });
   }
 
-  show(entry: (entry: TableEntry) => void): Promise<TableReply> {
+  show(entry: (entry: ShownEntry) => void): Promise<TableReply> {
     for (const [text, clearedAtMs] of this.clearedAtMs) {
-      const parsed = parsePrefix(text);
-      if (parsed.ok) entry({ prefix: parsed.prefix, negated: false, clearedAtMs });
+      const read: ShownEntry['read'] = () => {
+        const parsed = parsePrefix(text);
+        return parsed.ok ? { prefix: parsed.prefix, negated: false, clearedAtMs } : undefined;
+      };
+      entry({ text, negated: false, read });
     }
     return Promise.resolve({ ok: true, changed: undefined, created: false });
   }

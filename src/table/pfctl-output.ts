@@ -1,5 +1,5 @@
 import { parsePrefix } from '../packet/address.js';
-import type { TableEntry, TableFailure } from './table.js';
+import type { ShownEntry, TableEntry, TableFailure } from './table.js';
 
 /** "2/3 addresses added." and "... deleted.", on standard error (pfctl_table.c). */
 const CHANGED = /^(\d+)\/\d+ addresses (?:added|deleted)\.$/m;
@@ -59,54 +59,102 @@ export function parseCtimeUtc(text: string): number | undefined {
   );
 }
 
-const ENTRY = /^ {2}([ !])(\S+)$/;
+const LINE_FEED = 0x0a;
+const TAB = 0x09;
+const BLANK = 0x20;
+const EXCEPTION = 0x21;
+/** Columns before an address. */
+const MARGIN = 3;
 const CLEARED = /^\tCleared: +(.+)$/;
 
-/**
- * Reads the output of `pfctl -v -T show`, line by line: three columns (a blank or `!` in the third), the address; then
- * lines that begin with a tab, of which `Cleared:` counts.
- */
-export class ShowParser {
-  private pending: { text: string; negated: boolean; clearedAtMs: number | undefined } | undefined;
-  private lastCtime = '';
-  private lastCtimeMs: number | undefined;
+/** Times as pfctl prints them. Entries of one second share their text: most questions find it known. */
+class Ctimes {
+  private text = '';
+  private ms: number | undefined;
+
+  read(text: string): number | undefined {
+    if (text !== this.text) {
+      this.text = text;
+      this.ms = parseCtimeUtc(text);
+    }
+    return this.ms;
+  }
+}
+
+/** An entry of the list, with the place of the detail that tells its time. */
+class Shown implements ShownEntry {
+  private detail: { readonly bytes: Buffer; readonly start: number; readonly end: number } | undefined;
 
   constructor(
-    private readonly entry: (entry: TableEntry) => void,
-    /** gets lines that are no address and no detail */
-    private readonly strange: (line: string) => void,
+    readonly text: string,
+    readonly negated: boolean,
+    private readonly times: Ctimes,
   ) {}
 
-  line(line: string): void {
-    const match = ENTRY.exec(line);
-    if (match !== null) {
-      this.finish();
-      this.pending = { text: match[2] ?? '', negated: match[1] === '!', clearedAtMs: undefined };
-      return;
+  /** Notes a line about the entry; only the first one that can tell a time counts. */
+  note(bytes: Buffer, start: number, end: number): void {
+    // "C": no other detail of an entry begins so
+    if (bytes[start + 1] === 0x43) this.detail ??= { bytes, start, end };
+  }
+
+  read(): TableEntry | undefined {
+    const parsed = parsePrefix(this.text);
+    if (!parsed.ok) return undefined;
+    return { prefix: parsed.prefix, negated: this.negated, clearedAtMs: this.clearedAtMs() };
+  }
+
+  private clearedAtMs(): number | undefined {
+    if (this.detail === undefined) return undefined;
+    const { bytes, start, end } = this.detail;
+    const cleared = CLEARED.exec(bytes.toString('latin1', start, end));
+    return cleared === null ? undefined : this.times.read(cleared[1] ?? '');
+  }
+}
+
+/**
+ * Reads the output of `pfctl -v -T show`: three columns (a blank or `!` in the third), the address; then lines that
+ * begin with a tab, of which `Cleared:` counts. Lines of another form are passed over.
+ */
+export class ShowParser {
+  private readonly times = new Ctimes();
+  private pending: Shown | undefined;
+
+  /** @param entry - gets each entry when all of it has been read */
+  constructor(private readonly entry: (entry: ShownEntry) => void) {}
+
+  /** @param lines - whole lines, each with its newline */
+  push(lines: string): void {
+    // bytes: a part of a string keeps all of it in memory, and the text of an entry is kept for long
+    const bytes = Buffer.from(lines, 'latin1');
+    let start = 0;
+    for (let at = 0; at < bytes.length; at++) {
+      if (bytes[at] !== LINE_FEED) continue;
+      this.line(bytes, start, at);
+      start = at + 1;
     }
-    const cleared = CLEARED.exec(line);
-    if (cleared !== null && this.pending !== undefined)
-      this.pending.clearedAtMs = this.time(cleared[1] ?? '');
-    else if (line !== '' && !line.startsWith('\t')) this.strange(line);
   }
 
   /** Says that there are no more lines. */
   finish(): void {
-    const { pending } = this;
+    if (this.pending !== undefined) this.entry(this.pending);
     this.pending = undefined;
-    if (pending === undefined) return;
-    const parsed = parsePrefix(pending.text);
-    if (!parsed.ok) this.strange(pending.text);
-    else this.entry({ prefix: parsed.prefix, negated: pending.negated, clearedAtMs: pending.clearedAtMs });
   }
 
-  /** Entries of one second share their text: most calls find it known. */
-  private time(text: string): number | undefined {
-    if (text !== this.lastCtime) {
-      this.lastCtime = text;
-      this.lastCtimeMs = parseCtimeUtc(text);
+  private line(bytes: Buffer, start: number, end: number): void {
+    const third = bytes[start + 2];
+    if (bytes[start] === TAB) this.pending?.note(bytes, start, end);
+    else if (
+      bytes[start] === BLANK &&
+      bytes[start + 1] === BLANK &&
+      (third === BLANK || third === EXCEPTION)
+    ) {
+      this.finish();
+      this.pending = new Shown(
+        bytes.toString('latin1', start + MARGIN, end),
+        third === EXCEPTION,
+        this.times,
+      );
     }
-    return this.lastCtimeMs;
   }
 }
 

@@ -9,7 +9,7 @@ import {
   ShowParser,
   sumOtherTables,
 } from './pfctl-output.js';
-import type { FirewallTexts, Table, TableEntry, TableLimits, TableReply } from './table.js';
+import type { FirewallTexts, ShownEntry, Table, TableLimits, TableReply } from './table.js';
 
 /** What pfctl is told, and how long it may take. */
 export interface PfctlSettings {
@@ -58,16 +58,16 @@ export class PfctlTable implements Table {
     return this.change('delete', prefixes);
   }
 
-  async show(entry: (entry: TableEntry) => void): Promise<TableReply> {
-    const parser = new ShowParser(entry, () => undefined);
-    const reply = await this.showLines((line) => parser.line(line));
+  async show(entry: (entry: ShownEntry) => void): Promise<TableReply> {
+    const parser = new ShowParser(entry);
+    const reply = await this.showText((lines) => parser.push(lines));
     if (reply.ok) parser.finish();
     return reply;
   }
 
-  /** The same as pfctl prints it, for {@link ShowParser}: a line at a time, without its newline. */
-  async showLines(line: (text: string) => void): Promise<TableReply> {
-    return reply(this.settings.path, await this.run(['-v', '-T', 'show'], '', SHOW_ALLOWANCE, line));
+  /** The same as pfctl prints it, for {@link ShowParser}: in pieces of whole lines. */
+  async showText(take: (lines: string) => void): Promise<TableReply> {
+    return reply(this.settings.path, await this.run(['-v', '-T', 'show'], '', SHOW_ALLOWANCE, take));
   }
 
   async inspect(): Promise<FirewallTexts> {
@@ -102,17 +102,17 @@ export class PfctlTable implements Table {
     command: readonly string[],
     stdin: string,
     addresses: number,
-    stdoutLine?: (line: string) => void,
+    stdout?: (lines: string) => void,
   ): Promise<ChildEnd> {
     const { anchor, table } = this.settings;
     const args = [...(anchor === '' ? [] : ['-a', anchor]), '-t', table, ...command];
-    return this.spawn(args, stdin, addresses, stdoutLine);
+    return this.spawn(args, stdin, addresses, stdout);
   }
 
   private async text(args: readonly string[]): Promise<string | undefined> {
     let stdout = '';
-    const end = await this.start(args, '', 0, (line) => {
-      if (stdout.length < MOST_TEXT) stdout += `${line}\n`;
+    const end = await this.start(args, '', 0, (lines) => {
+      if (stdout.length < MOST_TEXT) stdout += lines;
     }).ended;
     return end.kind === 'exit' && end.status === 0 ? stdout : undefined;
   }
@@ -121,9 +121,9 @@ export class PfctlTable implements Table {
     args: readonly string[],
     stdin: string,
     addresses: number,
-    stdoutLine?: (line: string) => void,
+    stdout?: (lines: string) => void,
   ): Promise<ChildEnd> {
-    this.running = this.start(args, stdin, addresses, stdoutLine);
+    this.running = this.start(args, stdin, addresses, stdout);
     const end = await this.running.ended;
     this.running = undefined;
     return end;
@@ -133,7 +133,7 @@ export class PfctlTable implements Table {
     args: readonly string[],
     stdin: string,
     addresses: number,
-    stdoutLine?: (line: string) => void,
+    stdout?: (lines: string) => void,
   ): RunningChild {
     const { path, timeoutMs } = this.settings;
     this.started++;
@@ -143,7 +143,7 @@ export class PfctlTable implements Table {
       environment: ENVIRONMENT,
       stdin,
       timeoutMs: timeoutMs + (addresses / ADDRESSES_PER_SECOND) * 1000,
-      ...(stdoutLine === undefined ? {} : { stdoutLine }),
+      ...(stdout === undefined ? {} : { stdout }),
     });
   }
 }

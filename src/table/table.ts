@@ -33,6 +33,16 @@ export type TableReply =
       readonly message: string;
     };
 
+/** An entry as the firewall lists it. Reading it takes time, and of most nothing but their text is needed. */
+export interface ShownEntry {
+  /** of its address or network; not always the canonical one */
+  readonly text: string;
+  /** `!` before it: an exception */
+  readonly negated: boolean;
+  /** @returns undefined when the text is not that of an address or network */
+  read(): TableEntry | undefined;
+}
+
 /** An address or network found in the table. */
 export interface TableEntry {
   readonly prefix: Prefix;
@@ -56,8 +66,10 @@ export interface Table {
   readonly description: string;
   add(prefixes: readonly PrefixText[]): Promise<TableReply>;
   delete(prefixes: readonly PrefixText[]): Promise<TableReply>;
+  /** Says that {@link show} will be called soon: whoever can lists the table already. */
+  fetch?(): void;
   /** Calls back with each entry of the table. */
-  show(entry: (entry: TableEntry) => void): Promise<TableReply>;
+  show(entry: (entry: ShownEntry) => void): Promise<TableReply>;
   /** Undefined when the firewall does not tell. */
   limits(): Promise<TableLimits | undefined>;
   /** What the firewall says of itself, for people who ask; may run beside another command. */

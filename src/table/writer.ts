@@ -323,13 +323,15 @@ export class TableWriter {
     let foreign = 0;
     let surplus = 0;
     let entries = 0;
-    const reply = await this.settings.table.show((entry) => {
+    const reply = await this.settings.table.show((shown) => {
       entries++;
-      const prefix = formatPrefix(entry.prefix);
-      const flags = this.cells.get(prefix);
-      if (entry.negated) foreign++;
-      else if (flags === undefined) found.push(entry);
-      else this.cells.set(prefix, flags | SEEN);
+      if (shown.negated) foreign++;
+      else if (!this.see(shown.text as PrefixText)) {
+        const entry = shown.read();
+        // what nobody can read cannot be taken out either
+        if (entry === undefined) foreign++;
+        else if (!this.see(formatPrefix(entry.prefix))) found.push(entry);
+      }
     });
     if (!reply.ok && reply.failure !== 'missing-table') {
       for (const [prefix, flags] of this.cells) this.cells.set(prefix, flags & ~SEEN);
@@ -356,11 +358,26 @@ export class TableWriter {
     return reply;
   }
 
+  /** Notes that the table has a prefix. @returns false when nothing is known of it */
+  private see(prefix: PrefixText): boolean {
+    const flags = this.cells.get(prefix);
+    if (flags === undefined) return false;
+    this.cells.set(prefix, flags | SEEN);
+    return true;
+  }
+
   /** Takes over which cells were seen; returns how many that should be there were not. */
   private applyComparison(): number {
     let missing = 0;
     for (const [prefix, flags] of this.cells) {
       const seen = (flags & SEEN) !== 0;
+      if ((flags & ~PRESENT) === (SEEN | WANTED)) {
+        // as it should be, as nearly all are
+        this.cells.set(prefix, WANTED | PRESENT);
+        this.held += Number((flags & PRESENT) === 0);
+        this.toAdd.delete(prefix);
+        continue;
+      }
       if (!seen && (flags & (PRESENT | WANTED)) === (PRESENT | WANTED)) missing++;
       this.conclude(prefix, seen ? PRESENT : 0);
     }

@@ -6,6 +6,7 @@ import {
   isPossibleSource,
   type Prefix,
   prefixOf,
+  type PrefixText,
   WIDEST_ENTRY,
 } from '../packet/address.js';
 import type { Observation } from '../packet/observation.js';
@@ -102,6 +103,8 @@ export interface Counters {
 /** What is known of an entry from an earlier run. */
 export interface RestoredEntry {
   readonly prefix: Prefix;
+  /** canonical text of `prefix` */
+  readonly text: PrefixText;
   readonly origin: Origin;
   readonly addedMs: number;
   readonly deadlineMs: number;
@@ -267,8 +270,8 @@ export class Tracker {
    */
   restore(saved: RestoredEntry): void {
     while (this.whitelist.size >= this.config.maxEntries && this.evict());
-    const { prefix, origin, addedMs, deadlineMs, admissions } = saved;
-    const entry = this.whitelist.add(prefix, origin, addedMs, deadlineMs, admissions);
+    const { prefix, text, origin, addedMs, deadlineMs, admissions } = saved;
+    const entry = this.whitelist.add(prefix, origin, addedMs, deadlineMs, admissions, text);
     entry.attempts = saved.attempts;
     entry.lastAttemptMs = saved.lastAttemptMs;
     entry.name = saved.name;

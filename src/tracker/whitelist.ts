@@ -21,6 +21,7 @@ export class Entry implements Timed {
   name: string | undefined;
   /** the entry that it was made for, of origin `name` or `pool` */
   parent: Entry | undefined;
+  private madeText: PrefixText | undefined;
 
   constructor(
     readonly prefix: Prefix,
@@ -30,10 +31,17 @@ export class Entry implements Timed {
     private readonly counts: AdmissionCounts,
     /** its number among the entries, and its place in {@link AdmissionCounts} */
     readonly id: number,
+    text?: PrefixText,
   ) {
+    this.madeText = text;
     this.lastAttemptMs = addedMs;
     this.attempts = origin === 'attempt' ? 1 : 0;
     this.queuedMs = deadlineMs;
+  }
+
+  /** canonical text of its prefix: one string, which table and state file share */
+  get text(): PrefixText {
+    return (this.madeText ??= formatPrefix(this.prefix));
   }
 
   /** how often it was used */
@@ -202,9 +210,17 @@ export class Whitelist {
   /**
    * Adds an entry; the caller has checked that there is none for this prefix.
    * @param admissions - how often it was used before, in an earlier run
+   * @param text - of the prefix, if it is at hand
    */
-  add(prefix: Prefix, origin: Origin, nowMs: number, deadlineMs: number, admissions = 0): Entry {
-    const make = (id: number): Entry => new Entry(prefix, origin, nowMs, deadlineMs, this.counts, id);
+  add(
+    prefix: Prefix,
+    origin: Origin,
+    nowMs: number,
+    deadlineMs: number,
+    admissions = 0,
+    text?: PrefixText,
+  ): Entry {
+    const make = (id: number): Entry => new Entry(prefix, origin, nowMs, deadlineMs, this.counts, id, text);
     const entry = this.entries.setWith(prefix, make);
     this.deadlines.add(entry);
     this.counts.add(entry.id, rankOf(origin), admissions);
@@ -281,7 +297,7 @@ export class Whitelist {
     if (!this.entries.delete(entry.prefix)) return;
     this.deadlines.remove(entry);
     this.counts.remove(entry.id);
-    this.changes.removed(entry.id, () => formatPrefix(entry.prefix));
+    this.changes.removed(entry.id, () => entry.text);
     // a child that lives on must not keep a whole line of ancestors in memory
     entry.parent = undefined;
   }

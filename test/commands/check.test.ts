@@ -4,7 +4,7 @@ import { chmodSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { CHECK_OPTIONS } from '../../src/commands/check.js';
+import { command } from '../../src/commands/check.js';
 import { loadQueueRule, StagedDaemon } from '../../src/demo/stage.js';
 import type { Finding } from '../../src/pf/finding.js';
 import { packageFolder } from '../../src/version.js';
@@ -338,7 +338,7 @@ describe('the command line of mxallowd check', { concurrency: true }, () => {
     const { status, stdout } = await runCli(['check', '--help']);
     assert.equal(status, 0);
     for (const line of linesOf(stdout)) assert.ok(line.length <= 80, line);
-    for (const { name, help } of CHECK_OPTIONS) {
+    for (const { name, help } of command.options) {
       assert.match(stdout.replace(/\s+/g, ' '), new RegExp(`--${name} ${help.replace(/[()]/g, '\\$&')}`));
     }
   });

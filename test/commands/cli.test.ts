@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { PF_CONF_OPTIONS } from '../../src/commands/pf-conf-options.js';
-import { REPLAY_OPTIONS } from '../../src/commands/replay.js';
+import { command as replayCommand } from '../../src/commands/replay.js';
 import { OPTION_LIST } from '../../src/config/options.js';
 import { packageFolder } from '../../src/version.js';
 import { linesOf, runCli, Scratch } from '../support/cli.js';
@@ -71,7 +71,7 @@ describe('mxallowd --help', { concurrency: true }, () => {
     assert.equal(status, 0);
     assertNarrow(stdout);
     assert.match(stdout, /Usage: mxallowd replay \[OPTION\]\.\.\. FILE\.\.\./);
-    for (const { name, letters } of REPLAY_OPTIONS) assertExplained(stdout, name, letters);
+    for (const { name, letters } of replayCommand.options) assertExplained(stdout, name, letters);
     for (const [, spec] of OPTION_LIST) {
       if (spec.forReplay === true) assertExplained(stdout, spec.name, spec.letters);
       else assert.doesNotMatch(stdout, new RegExp(`--${spec.name}\\b`));
@@ -82,7 +82,7 @@ describe('mxallowd --help', { concurrency: true }, () => {
     const { status, stdout } = await runCli(['pf-conf', '--help']);
     assert.equal(status, 0);
     assertNarrow(stdout);
-    assert.match(stdout, /^Usage: mxallowd pf-conf \[OPTION\]\.\.\.\n\nRules:\n/);
+    assert.match(stdout, /^Prints pf's rules[^]*\n\nUsage: mxallowd pf-conf \[OPTION\]\.\.\.\n\nOptions:\n/);
     for (const { name } of PF_CONF_OPTIONS) assertExplained(stdout, name);
   });
 
@@ -154,6 +154,11 @@ describe('a wrong command line', { concurrency: true }, () => {
       'a long option without its value',
       ['check-config', ...SERVERS, '--table'],
       ['mxallowd: --table needs a value', TRY_HELP],
+    ],
+    [
+      'an option of a command without its value',
+      ['list', '--sort'],
+      ['mxallowd: --sort needs a value', TRY_HELP],
     ],
     [
       'an empty value',

@@ -3,12 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { ExtraOption } from '../../src/commands/arguments.js';
-import { CHECK_OPTIONS } from '../../src/commands/check.js';
-import { CLIENT_COMMANDS } from '../../src/commands/client-commands.js';
-import { COMMAND_NAMES } from '../../src/commands/command-names.js';
-import { PF_CONF_OPTIONS } from '../../src/commands/pf-conf-options.js';
-import { REPLAY_OPTIONS } from '../../src/commands/replay.js';
-import { WHY_OPTIONS } from '../../src/commands/why.js';
+import { COMMAND_NAMES, COMMANDS } from '../../src/commands/commands.js';
 import { OPTION_LIST } from '../../src/config/options.js';
 import { packageFolder } from '../../src/version.js';
 
@@ -42,8 +37,8 @@ function anchors(page: string): string[] {
 }
 
 async function optionNames(): Promise<Set<string>> {
-  const extra: ExtraOption[] = [CHECK_OPTIONS, PF_CONF_OPTIONS, REPLAY_OPTIONS, WHY_OPTIONS].flat();
-  for (const { load } of CLIENT_COMMANDS) extra.push(...(await load()).options);
+  const extra: ExtraOption[] = [];
+  for (const { load } of COMMANDS) extra.push(...(await load()).options);
   return new Set([...OPTION_LIST.map(([, { name }]) => name), ...extra.map(({ name }) => name)]);
 }
 

@@ -4,12 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { ExtraOption } from '../../src/commands/arguments.js';
-import { CHECK_OPTIONS } from '../../src/commands/check.js';
-import { CLIENT_COMMANDS } from '../../src/commands/client-commands.js';
-import { COMMAND_NAMES } from '../../src/commands/command-names.js';
-import { PF_CONF_OPTIONS } from '../../src/commands/pf-conf-options.js';
-import { REPLAY_OPTIONS } from '../../src/commands/replay.js';
-import { WHY_OPTIONS } from '../../src/commands/why.js';
+import { COMMAND_NAMES, COMMANDS } from '../../src/commands/commands.js';
 import { OPTION_LIST, type OptionSpec } from '../../src/config/options.js';
 import { Exit } from '../../src/service/sysexits.js';
 import { packageFolder } from '../../src/version.js';
@@ -116,15 +111,8 @@ describe('mxallowd(8)', () => {
   });
 
   it('has the options of every command, no other ones, and their defaults', async () => {
-    const ofCommand: Record<string, readonly ExtraOption[]> = {
-      'check-config': [],
-      check: CHECK_OPTIONS,
-      demo: [],
-      'pf-conf': PF_CONF_OPTIONS,
-      replay: REPLAY_OPTIONS,
-      why: WHY_OPTIONS,
-    };
-    for (const { name, load } of CLIENT_COMMANDS) ofCommand[name] = (await load()).options;
+    const ofCommand: Record<string, readonly ExtraOption[]> = {};
+    for (const { name, load } of COMMANDS) ofCommand[name] = (await load()).options;
     for (const command of commands) {
       const [name = ''] = command.head.split(' ');
       const items = onlyList(command);

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { describe, it } from 'node:test';
-import { StdoutTransport } from '../../src/log/stdout.js';
+import { StdoutLines } from '../../src/log/stdout.js';
 
-const MESSAGE = Symbol.for('message');
 const LINE = 'x'.repeat(999);
 
 /** A reader that takes nothing until it is told to. */
@@ -27,8 +26,8 @@ class Stalled extends Writable {
 describe('lines for standard output', () => {
   it('are bounded when nobody reads, and it is said how many were dropped', async () => {
     const stream = new Stalled();
-    const transport = new StdoutTransport(stream as unknown as NodeJS.WriteStream);
-    const write = (line: string): void => transport.log({ [MESSAGE]: line }, () => undefined);
+    const lines = new StdoutLines(stream as unknown as NodeJS.WriteStream);
+    const write = (line: string): void => lines.write('info', line);
     for (let i = 0; i < 5000; i++) write(LINE);
     assert.ok(stream.writableLength <= (1 << 20) + 1000, `${stream.writableLength} bytes wait`);
     const drained = new Promise((resolve) => stream.once('drain', resolve));
@@ -36,9 +35,9 @@ describe('lines for standard output', () => {
     await drained;
     write('the last one');
     await new Promise((resolve) => stream.end(resolve));
-    const lines = stream.taken.split('\n').slice(0, -1);
-    const dropped = 5000 - (lines.length - 2);
-    assert.deepEqual(lines.slice(-2), [
+    const taken = stream.taken.split('\n').slice(0, -1);
+    const dropped = 5000 - (taken.length - 2);
+    assert.deepEqual(taken.slice(-2), [
       `${dropped} log lines were dropped: nobody read them`,
       'the last one',
     ]);

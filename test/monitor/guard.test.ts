@@ -159,9 +159,9 @@ describe('the guard of the table', () => {
     pfctl.putEntries(['192.0.2.9', '198.18.0.0/15'], 1_700_000_000);
     const answer = await ask({ request: 'show' });
     assert.deepEqual(answer, { kind: 'reply', id, reply: { ok: true, changed: undefined, created: false } });
-    const lines = sent.flatMap((message) => (message.kind === 'lines' ? message.lines : []));
+    const lines = sent.flatMap((message) => (message.kind === 'lines' ? message.lines.split('\n') : []));
     assert.deepEqual(
-      lines.filter((line) => !line.startsWith('\t')),
+      lines.filter((line) => line.startsWith(' ')),
       ['   192.0.2.9', '   198.18.0.0/15'],
     );
   });

@@ -30,7 +30,7 @@ describe('without the package koffi', () => {
     }
     // an empty one: otherwise Node looks for it in all folders above
     mkdirSync(scratch.path(join('node_modules', 'koffi')));
-    const probe = scratch.file('probe.mjs', "await import('winston'); await import('koffi');");
+    const probe = scratch.file('probe.mjs', "await import('yargs'); await import('koffi');");
     const { status, stderr } = await runProgram(process.execPath, [probe]);
     assert.equal(status, 1);
     assert.match(stderr, /koffi[^]*ERR_MODULE_NOT_FOUND/);

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type LoadedState, loadState } from '../../src/state/load.js';
 import {
   changes,
   type FillResult,
@@ -14,7 +13,7 @@ import {
   KILL_ENTRIES,
   prefixOf,
 } from '../support/state-probe.js';
-import { messages } from '../support/state.js';
+import { loadAll, type LoadedAll, messages } from '../support/state.js';
 
 const PROBE = fileURLToPath(new URL('../support/state-probe.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'mxallowd-state-'));
@@ -52,7 +51,7 @@ function isPossible(index: number, found: number | undefined, flushed: number, l
   return false;
 }
 
-function assertPossible(loaded: LoadedState, flushed: number): void {
+function assertPossible(loaded: LoadedAll, flushed: number): void {
   const found = new Map<string, number>(loaded.entries.map(({ prefix, attempts }) => [prefix, attempts]));
   for (let index = 0; index < KILL_ENTRIES; index++) {
     const attempts = found.get(prefixOf(index));
@@ -68,7 +67,7 @@ describe('kill -9 of a process that writes', () => {
     const path = join(folder, 'killed');
     for (let round = 0; round < KILLS; round++) {
       const flushed = await writeAndKill(path, 1 + ((round * 7) % 60), round % 5);
-      const loaded = loadState(path, Date.now());
+      const loaded = loadAll(path, Date.now());
       assert.equal(loaded.kind, 'loaded');
       assertPossible(loaded, flushed);
       for (const message of messages(loaded)) assert.match(message, /^note: .* ends within a line/);
@@ -107,7 +106,7 @@ describe('a disk that is full', { skip: noSmallDisk() }, () => {
     assert.equal(existsSync(path), false);
     assert.ok(writtenBefore.length > 100);
     assert.deepEqual([...meanwhile].sort(), [...writtenBefore].sort());
-    const loaded = loadState(kept, Date.now());
+    const loaded = loadAll(kept, Date.now());
     assert.deepEqual(messages(loaded), []);
     assert.ok(prefixes.includes('192.0.2.2'));
     assert.deepEqual(loaded.entries.map(({ prefix }) => prefix).sort(), [...prefixes].sort());

@@ -14,11 +14,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { MOST_REMAINING_MS } from '../../src/state/contents.js';
 import { sealed, seedOf } from '../../src/state/format.js';
-import { type LoadedState, loadState } from '../../src/state/load.js';
+import { MOST_REMAINING_MS } from '../../src/state/load.js';
 import type { SavedEntry } from '../../src/state/source.js';
-import { entry, messages, NO_COUNTERS, savedEntries } from '../support/state.js';
+import { entry, loadAll, type LoadedAll, messages, NO_COUNTERS, savedEntries } from '../support/state.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'mxallowd-state-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -43,14 +42,14 @@ function fileOf(...bodies: string[]): string {
   return `${HEADER}\n${bodies.map((body) => sealed(body, seedOf(HEADER))).join('')}`;
 }
 
-function load(content: string | Buffer, wallNowMs = WALL): LoadedState {
+function load(content: string | Buffer, wallNowMs = WALL): LoadedAll {
   rmSync(aside, { recursive: true, force: true });
   rmSync(path, { recursive: true, force: true });
   writeFileSync(path, content);
-  return loadState(path, wallNowMs);
+  return loadAll(path, wallNowMs);
 }
 
-function prefixes(loaded: LoadedState): string[] {
+function prefixes(loaded: LoadedAll): string[] {
   return loaded.entries.map(({ prefix }) => prefix);
 }
 
@@ -293,7 +292,7 @@ describe('a file that is cut', () => {
       }
     }
 
-    function isWithoutRemoval(found: string, { removed }: LoadedState): boolean {
+    function isWithoutRemoval(found: string, { removed }: LoadedAll): boolean {
       const { prefix } = JSON.parse(found) as SavedEntry;
       return ['192.0.2.1', '192.0.2.11'].includes(prefix) && !removed.includes(prefix);
     }
@@ -309,7 +308,7 @@ describe('a damaged file', () => {
     writeFileSync(aside, 'older');
     rmSync(path, { force: true });
     writeFileSync(path, damaged);
-    const loaded = loadState(path, WALL);
+    const loaded = loadAll(path, WALL);
     assert.deepEqual(prefixes(loaded), ['2001:db8::/64']);
     assert.equal(loaded.counters?.attempts, 17);
     assert.deepEqual(messages(loaded), [
@@ -389,7 +388,7 @@ describe('a damaged file', () => {
     rmSync(path, { force: true });
     mkdirSync(join(aside, 'not-empty'), { recursive: true });
     writeFileSync(path, `${BY_HAND}x\n`);
-    const loaded = loadState(path, WALL);
+    const loaded = loadAll(path, WALL);
     assert.equal(loaded.entries.length, 2);
     assert.match(
       messages(loaded)[0] ?? '',
@@ -407,22 +406,23 @@ describe('in the place of a state file', () => {
 
   it('nothing is no problem, with or without its folder', () => {
     clear();
-    assert.deepEqual(loadState(path, WALL), {
+    assert.deepEqual(loadAll(path, WALL), {
       kind: 'none',
       entries: [],
+      size: 0,
       expired: [],
       removed: [],
       counters: undefined,
       writtenAtMs: undefined,
       problems: [],
     });
-    assert.equal(loadState(join(folder, 'none', 'state'), WALL).kind, 'none');
+    assert.equal(loadAll(join(folder, 'none', 'state'), WALL).kind, 'none');
   });
 
   it('a folder stays, and is reported', () => {
     clear();
     mkdirSync(path);
-    const loaded = loadState(path, WALL);
+    const loaded = loadAll(path, WALL);
     assert.equal(loaded.kind, 'none');
     assert.deepEqual(messages(loaded), [`error: state file ${path} is a folder: remove it`]);
     assert.equal(existsSync(path), true);
@@ -433,7 +433,7 @@ describe('in the place of a state file', () => {
     const target = join(folder, 'target');
     writeFileSync(target, BY_HAND);
     symlinkSync(target, path);
-    const loaded = loadState(path, WALL);
+    const loaded = loadAll(path, WALL);
     assert.deepEqual(prefixes(loaded), []);
     assert.deepEqual(messages(loaded), [
       `error: state file ${path} cannot be used: it is a symbolic link, which is not followed (ELOOP); set aside as ${aside}`,
@@ -444,7 +444,7 @@ describe('in the place of a state file', () => {
   it('a FIFO does not hold up the start', () => {
     clear();
     execFileSync('mkfifo', [path]);
-    assert.deepEqual(messages(loadState(path, WALL)), [
+    assert.deepEqual(messages(loadAll(path, WALL)), [
       `error: state file ${path} cannot be used: it is no regular file; set aside as ${aside}`,
     ]);
   });
@@ -453,7 +453,7 @@ describe('in the place of a state file', () => {
     clear();
     writeFileSync(path, BY_HAND);
     truncateSync(path, 256 * 1024 * 1024 + 1);
-    assert.deepEqual(messages(loadState(path, WALL)), [
+    assert.deepEqual(messages(loadAll(path, WALL)), [
       `error: state file ${path} cannot be used: it is larger than 256 MB; set aside as ${aside}`,
     ]);
   });
@@ -464,7 +464,7 @@ describe('in the place of a state file', () => {
     chmodSync(folder, 0o755);
     process.seteuid?.(65534);
     try {
-      assert.deepEqual(messages(loadState(path, WALL)), [
+      assert.deepEqual(messages(loadAll(path, WALL)), [
         `error: state file ${path} cannot be used: permission denied (EACCES); it could not be set aside: permission denied (EACCES)`,
       ]);
     } finally {

@@ -16,11 +16,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { loadState } from '../../src/state/load.js';
 import { FLUSH_MS, StateFile } from '../../src/state/state-file.js';
 import { SLICE } from '../../src/state/writer.js';
 import { HandClock } from '../support/hand-clock.js';
-import { Entries, entry, NO_COUNTERS, savedEntries } from '../support/state.js';
+import { Entries, entry, loadAll, NO_COUNTERS, savedEntries } from '../support/state.js';
 
 let folder: string;
 let path: string;
@@ -72,7 +71,7 @@ function lines(): string[] {
 
 /** The file holds what the source does, and nothing is wrong with it. */
 function assertSaved(): void {
-  const loaded = loadState(path, clock.wallMs());
+  const loaded = loadAll(path, clock.wallMs());
   assert.deepEqual(loaded.problems, []);
   const byPrefix = (a: { prefix: string }, b: { prefix: string }): number => (a.prefix < b.prefix ? -1 : 1);
   assert.deepEqual(

@@ -47,7 +47,7 @@ function attempts(bytes: Buffer): Map<string, number> {
   parser.push(bytes);
   const { header, damagedLines, unknownLines, contents } = parser.end();
   assert.deepEqual([header.kind, damagedLines, unknownLines], ['ours', 0, 0]);
-  return new Map([...contents.entries.values()].map((found) => [found.prefix, found.attempts]));
+  return new Map([...contents.entries].map(([prefix, found]) => [prefix, found.attempts]));
 }
 
 describe('a long journal', () => {

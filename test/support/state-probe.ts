@@ -5,9 +5,8 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { systemClock } from '../../src/service/clock.js';
-import { loadState } from '../../src/state/load.js';
 import { StateFile } from '../../src/state/state-file.js';
-import { Entries, entry } from './state.js';
+import { Entries, entry, loadAll } from './state.js';
 
 /** Entries of the process that is killed. */
 export const KILL_ENTRIES = 600;
@@ -83,7 +82,7 @@ async function fill(path: string, diskSize: number): Promise<void> {
     source.set(entry(prefixOf(n), { deadlineMs: 5_000_000 }));
     await store.flush();
   }
-  const meanwhile = loadState(path, Date.now()).entries.map(({ prefix }) => prefix);
+  const meanwhile = loadAll(path, Date.now()).entries.map(({ prefix }) => prefix);
   source.set(entry('192.0.2.1', { deadlineMs: 5_000_000 }));
   await store.flush();
   rmSync(filler);

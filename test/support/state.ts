@@ -1,5 +1,5 @@
 import type { PrefixText } from '../../src/packet/address.js';
-import type { LoadedState } from '../../src/state/load.js';
+import { type LoadedEntry, type LoadedState, loadState } from '../../src/state/load.js';
 import type { SavedEntry, StateChange, StateSource } from '../../src/state/source.js';
 import type { Counters } from '../../src/tracker/tracker.js';
 
@@ -83,7 +83,7 @@ export class Entries implements StateSource {
 }
 
 /** What was loaded, in the times of the process that wrote it, whose clock said so much at the moment of loading. */
-export function savedEntries(loaded: LoadedState, nowMs: number): SavedEntry[] {
+export function savedEntries(loaded: LoadedAll, nowMs: number): SavedEntry[] {
   return loaded.entries.map((found) => ({
     prefix: found.prefix,
     origin: found.origin,
@@ -97,6 +97,15 @@ export function savedEntries(loaded: LoadedState, nowMs: number): SavedEntry[] {
 }
 
 /** What the problems say. */
-export function messages(loaded: LoadedState): string[] {
+export function messages(loaded: Pick<LoadedState, 'problems'>): string[] {
   return loaded.problems.map(({ severity, message }) => `${severity}: ${message}`);
+}
+
+/** What a state file has, with all its entries at once. */
+export type LoadedAll = Omit<LoadedState, 'entries'> & { readonly entries: readonly LoadedEntry[] };
+
+/** Loads a state file. */
+export function loadAll(path: string, wallNowMs: number): LoadedAll {
+  const loaded = loadState(path, wallNowMs);
+  return { ...loaded, entries: [...loaded.entries] };
 }

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { formatPrefix, type PrefixText } from '../../src/packet/address.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { classifyFailure, parseCtimeUtc, ShowParser, sumOtherTables } from '../../src/table/pfctl-output.js';
-import type { TableEntry, TableFailure } from '../../src/table/table.js';
+import type { ShownEntry, TableEntry, TableFailure } from '../../src/table/table.js';
 import { packageFolder } from '../../src/version.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
 import { addresses, prefix } from '../support/writing.js';
@@ -15,15 +15,14 @@ function recording(name: string): string {
 }
 
 function show(text: string): { entries: TableEntry[]; strange: string[] } {
-  const entries: TableEntry[] = [];
-  const strange: string[] = [];
-  const parser = new ShowParser(
-    (entry) => entries.push(entry),
-    (line) => strange.push(line),
-  );
-  for (const line of text.split('\n')) parser.line(line);
+  const shown: ShownEntry[] = [];
+  const parser = new ShowParser((entry) => shown.push(entry));
+  parser.push(text);
   parser.finish();
-  return { entries, strange };
+  return {
+    entries: shown.flatMap((entry) => entry.read() ?? []),
+    strange: shown.filter((entry) => entry.read() === undefined).map((entry) => entry.text),
+  };
 }
 
 describe('what pfctl prints', () => {
@@ -67,7 +66,7 @@ describe('what pfctl prints', () => {
   it('does not become an entry when it is no address', () => {
     const { entries, strange } = show('   192.0.2.1\nsomething else\n   em0\n');
     assert.equal(entries.length, 1);
-    assert.deepEqual(strange, ['something else', 'em0']);
+    assert.deepEqual(strange, ['em0']);
   });
 
   it('tells the time with one or two digits of the day', () => {
@@ -134,7 +133,7 @@ describe('a pf table by pfctl', () => {
   it('reads the times in UTC whatever the zone of the machine', async () => {
     pfctl.putEntries(['192.0.2.1'], 1_795_456_517);
     const entries: TableEntry[] = [];
-    assert.equal((await make().show((entry) => entries.push(entry))).ok, true);
+    assert.equal((await make().show((entry) => entries.push(...[entry.read() ?? []].flat()))).ok, true);
     assert.equal(entries[0]?.clearedAtMs, 1_795_456_517_000);
   });
 

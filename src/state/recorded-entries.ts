@@ -1,0 +1,108 @@
+import type { PrefixText } from '../packet/address.js';
+import type { Origin } from '../tracker/whitelist.js';
+
+/** Where entries come from, as numbers for the table below. */
+export const ORIGINS: readonly Origin[] = Object.keys({
+  attempt: true,
+  adopted: true,
+  manual: true,
+  name: true,
+  pool: true,
+} satisfies Record<Origin, true>) as Origin[];
+
+/** What a file says of an entry. Times are monotonic milliseconds of the process that wrote it. */
+export interface RecordedEntry {
+  readonly origin: Origin;
+  readonly addedMs: number;
+  readonly deadlineMs: number;
+  readonly lastAttemptMs: number;
+  readonly attempts: number;
+  readonly admissions: number;
+  readonly name: string | undefined;
+}
+
+const FIRST_CAPACITY = 1024;
+/** Numbers of an entry. */
+const COLUMNS = 5;
+
+/**
+ * The entries of a file, in flat arrays: a hundred thousand objects, which live until the start is over, would cost
+ * more to make and to collect than all the reading.
+ */
+export class RecordedEntries {
+  private readonly places = new Map<PrefixText, number>();
+  private readonly free: number[] = [];
+  private readonly names = new Map<number, string>();
+  private numbers = new Float64Array(FIRST_CAPACITY * COLUMNS);
+  private origins = new Uint8Array(FIRST_CAPACITY);
+
+  get size(): number {
+    return this.places.size;
+  }
+
+  has(prefix: PrefixText): boolean {
+    return this.places.has(prefix);
+  }
+
+  /** Sets what is known of a prefix; the last word counts. */
+  set(prefix: PrefixText, entry: RecordedEntry): void {
+    const known = this.places.get(prefix);
+    const place = known ?? this.free.pop() ?? this.places.size;
+    if (known === undefined) this.places.set(prefix, place);
+    if (place >= this.origins.length) this.grow();
+    const { numbers } = this;
+    const at = place * COLUMNS;
+    numbers[at] = entry.addedMs;
+    numbers[at + 1] = entry.deadlineMs;
+    numbers[at + 2] = entry.lastAttemptMs;
+    numbers[at + 3] = entry.attempts;
+    numbers[at + 4] = entry.admissions;
+    this.origins[place] = ORIGINS.indexOf(entry.origin);
+    if (entry.name !== undefined) this.names.set(place, entry.name);
+    else if (this.names.size > 0) this.names.delete(place);
+  }
+
+  delete(prefix: PrefixText): void {
+    const place = this.places.get(prefix);
+    if (place === undefined) return;
+    this.places.delete(prefix);
+    this.names.delete(place);
+    this.free.push(place);
+  }
+
+  /** Those whose time is over. */
+  expired(nowMs: number): PrefixText[] {
+    const expired: PrefixText[] = [];
+    for (const [prefix, place] of this.places) {
+      if ((this.numbers[place * COLUMNS + 1] ?? 0) <= nowMs) expired.push(prefix);
+    }
+    return expired;
+  }
+
+  /** All that is known, one at a time. */
+  *[Symbol.iterator](): Generator<readonly [PrefixText, RecordedEntry]> {
+    for (const [prefix, place] of this.places) yield [prefix, this.at(place)];
+  }
+
+  private at(place: number): RecordedEntry {
+    const number = (column: number): number => this.numbers[place * COLUMNS + column] ?? NaN;
+    return {
+      origin: ORIGINS[this.origins[place] ?? 0] ?? 'adopted',
+      addedMs: number(0),
+      deadlineMs: number(1),
+      lastAttemptMs: number(2),
+      attempts: number(3),
+      admissions: number(4),
+      name: this.names.get(place),
+    };
+  }
+
+  private grow(): void {
+    const numbers = new Float64Array(this.numbers.length * 2);
+    numbers.set(this.numbers);
+    this.numbers = numbers;
+    const origins = new Uint8Array(this.origins.length * 2);
+    origins.set(this.origins);
+    this.origins = origins;
+  }
+}
