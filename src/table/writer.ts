@@ -1,4 +1,5 @@
 import { formatPrefix, type PrefixText } from '../packet/address.js';
+import { PartedMap } from './parted-map.js';
 import { MAX_BATCH, roomFor } from './room.js';
 import type { Table, TableEntry, TableFailure, TableReply } from './table.js';
 
@@ -77,7 +78,7 @@ const SHORT_BATCH = 1000;
  */
 export class TableWriter {
   /** Flags per prefix; a prefix that is neither wanted nor held is not in here. */
-  private readonly cells = new Map<PrefixText, number>();
+  private readonly cells = new PartedMap<PrefixText, number>();
   private readonly toAdd = new Set<PrefixText>();
   private readonly toDelete = new Set<PrefixText>();
   /** prefixes that are, or may be, in the table */

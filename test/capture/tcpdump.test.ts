@@ -15,6 +15,7 @@ import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
 import { CaptureError } from '../../src/capture/source.js';
 import { findTcpdump, SNAP_LENGTH, TcpdumpSource, tcpdumpArguments } from '../../src/capture/tcpdump.js';
 import { keep, KeepingSink } from '../support/frame-sink.js';
@@ -205,6 +206,29 @@ describe('a real tcpdump', needsTcpdump, () => {
     assert.equal(lastErrorOf(sink).kind, 'died');
     assert.equal(sink.frames.length, 20_000);
     assert.equal(standIn.isRunning, false);
+  });
+
+  it('leaves others their turn while it brings 20,000 frames', async () => {
+    const unzipped = join(directory, 'burst.pcap');
+    const zipped = fixturePath('pflog/30-burst-20000-rate4000.pcap.gz');
+    writeFileSync(unzipped, gunzipSync(readFileSync(zipped)));
+    const standIn = new StandIn(`exec cat ${quoted(unzipped)}`);
+    let inThisTurn = 0;
+    let most = 0;
+    const sink = new KeepingSink(() => (most = Math.max(most, ++inThisTurn)));
+    const ending = standIn
+      .source()
+      .open(sink)
+      .then(() => sink.ending());
+    let ended = false;
+    void ending.then(() => (ended = true));
+    while (!ended) {
+      await setImmediate();
+      inThisTurn = 0;
+    }
+    assert.equal(sink.frames.length, 20_000);
+    // a pipe's 64 KB, and what is left of the piece before
+    assert.ok(most < 1500, `${most} frames in one turn of the event loop`);
   });
 
   it('that is killed while it captures is an error', async () => {
