@@ -95,6 +95,11 @@ export class TableGuard {
     this.limitsAtMs = Number.NEGATIVE_INFINITY;
   }
 
+  /** whether pfctl runs for the engine, which waits for it */
+  get isBusy(): boolean {
+    return this.running !== undefined || this.inspecting !== undefined;
+  }
+
   /** Resolves when nothing is under way: what an engine has asked for must not answer the next one. */
   async idle(): Promise<void> {
     await Promise.all([this.running, this.inspecting]);

@@ -13,7 +13,7 @@ import { Exit } from '../service/sysexits.js';
 import type { UserPlan } from '../service/user-plan.js';
 import { Channel } from './channel.js';
 import { type GuardedTable, parseEngineRequest, TableGuard } from './guard.js';
-import { MOST_REQUEST, type MonitorMessage, type Reconfiguration } from './messages.js';
+import { COMPARE_EVERY_MS, MOST_REQUEST, type MonitorMessage, type Reconfiguration } from './messages.js';
 
 /** What the monitor works with. */
 export interface MonitorParts {
@@ -41,6 +41,8 @@ const TOO_OFTEN: Reconfiguration = {
   ok: false,
   problems: [{ where: '', kind: 'config', message: 'read again a moment ago: wait a second' }],
 };
+/** An engine that has not been heard of for so long hangs. */
+const MOST_SILENCE_MS = 2 * COMPARE_EVERY_MS + 60_000;
 /** What is left of a process group has so long to end. */
 const GROUP_MS = 1000;
 
@@ -50,6 +52,7 @@ interface Life {
   readonly channel: Channel;
   readonly startedMs: number;
   isReady: boolean;
+  heardMs: number;
   failure: { readonly message: string; readonly exitStatus: number } | undefined;
 }
 
@@ -67,6 +70,7 @@ export class Monitor {
   private restartMs = FIRST_RESTART_MS;
   private cancelRestart: (() => void) | undefined;
   private cancelKill: (() => void) | undefined;
+  private cancelWatch: (() => void) | undefined;
   private isStopping = false;
   private hasBeenReady = false;
   private settle: { readonly ready: () => void; readonly failed: (error: StartError) => void } | undefined;
@@ -119,6 +123,7 @@ export class Monitor {
   async stop(signal: string): Promise<void> {
     this.isStopping = true;
     this.cancelRestart?.();
+    this.cancelWatch?.();
     this.refusals.close();
     this.reloads.close();
     if (this.life === undefined) return;
@@ -171,6 +176,7 @@ export class Monitor {
       }),
       startedMs: clock.monotonicMs(),
       isReady: false,
+      heardMs: clock.monotonicMs(),
       failure: undefined,
     };
     this.life = life;
@@ -181,9 +187,27 @@ export class Monitor {
       this.engineEnded(life, how, code ?? Exit.SOFTWARE);
     });
     this.guard.begin();
+    this.watchOver(life, MOST_SILENCE_MS);
     const start = { config: this.config, remarks, plan, restarts: this.starts, monitorPid: process.pid };
     this.starts++;
     life.channel.send({ kind: 'start', start } satisfies MonitorMessage);
+  }
+
+  /** One that hangs does not end by itself. Looks rarely: an idle machine is not woken for it. */
+  private watchOver(life: Life, inMs: number): void {
+    const { clock, log } = this.parts;
+    this.cancelWatch = clock.after(inMs, () => {
+      const silentMs = clock.monotonicMs() - life.heardMs;
+      // it waits for a pfctl that takes its time
+      if (this.guard.isBusy) this.watchOver(life, MOST_SILENCE_MS);
+      else if (silentMs < MOST_SILENCE_MS) this.watchOver(life, MOST_SILENCE_MS - silentMs);
+      else {
+        const minutes = Math.round(silentMs / 60_000);
+        const message = `the engine hangs and is killed: it has asked for nothing in ${minutes} minutes`;
+        log.write('error', message, { event: 'engine-hangs', silentMs });
+        life.child.kill('SIGKILL');
+      }
+    });
   }
 
   /** What the engine has started, a tcpdump with other rights than its own for instance, ends with it. */
@@ -195,6 +219,7 @@ export class Monitor {
 
   private take(life: Life, value: unknown): void {
     if (life !== this.life) return;
+    life.heardMs = this.parts.clock.monotonicMs();
     const event = (value as { readonly event?: unknown } | null)?.event;
     if (event === 'ready') this.becameReady(life);
     else if (event === 'abort') this.guard.abort();
@@ -238,6 +263,7 @@ export class Monitor {
   private engineEnded(life: Life | undefined, how: string, exitStatus: number): void {
     this.life = undefined;
     this.cancelKill?.();
+    this.cancelWatch?.();
     if (this.isStopping) {
       this.ended?.();
       return;

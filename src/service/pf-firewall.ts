@@ -1,5 +1,6 @@
 import { CaptureError, type FrameSink, type FrameSource } from '../capture/source.js';
 import type { Config } from '../config/config.js';
+import { COMPARE_EVERY_MS } from '../monitor/messages.js';
 import { formatPrefix, type PrefixText } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Frame } from '../packet/frame.js';
@@ -22,8 +23,6 @@ export interface PfParts {
   readonly captureLost?: (why: string) => void;
 }
 
-/** Between two comparisons of the table with the whitelist. */
-const COMPARE_EVERY_MS = 5 * 60_000;
 /** A refused SYN shows that the table has lost an entry; no sooner than this after the last comparison. */
 const COMPARE_AGAIN_MS = 10_000;
 /** Entries beyond max-entries that the table may have, because they are not taken out yet. The monitor allows more. */

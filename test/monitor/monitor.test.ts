@@ -4,10 +4,11 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type Config, type Given, resolveConfig } from '../../src/config/config.js';
 import type { Log } from '../../src/log/log.js';
 import { Monitor } from '../../src/monitor/monitor.js';
-import { systemClock } from '../../src/service/clock.js';
+import { type Clock, systemClock } from '../../src/service/clock.js';
 import type { StartError } from '../../src/service/firewall.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { until } from '../support/daemon.js';
+import { HandClock } from '../support/hand-clock.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
 
 const FORGER = fileURLToPath(new URL('../support/forger.js', import.meta.url));
@@ -43,13 +44,13 @@ describe('the monitor', () => {
     await pfctl.dispose();
   });
 
-  const make = (engine: [string, ...string[]]): Monitor => {
+  const make = (engine: [string, ...string[]], clock: Clock = systemClock): Monitor => {
     monitor = new Monitor({
       config: config(),
       remarks: [],
       plan: { kind: 'as-is' },
       log,
-      clock: systemClock,
+      clock,
       table: new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000 }),
       engine,
       readAgain: () => ({ ok: false, problems: [] }),
@@ -181,5 +182,20 @@ describe('the monitor', () => {
     await said(/^error: the engine was killed by SIGKILL; nobody new is let in meanwhile; .* again in 1 s/);
     await said(/again in 2 s/);
     assert.ok(lines.some((line) => line.startsWith('warn: the engine works again, as process ')));
+  });
+
+  it('kills an engine that hangs, and starts the next one', async () => {
+    const clock = new HandClock();
+    // it is ready, asks once, and then for nothing any more
+    await make([process.execPath, FORGER, '{"id":1,"request":"nonsense"}'], clock).start();
+    await said(/unknown request/);
+    clock.pass(659_999);
+    assert.ok(!lines.some((line) => line.includes('hangs')));
+    clock.pass(1);
+    await said(/^error: the engine hangs and is killed: it has asked for nothing in 11 minutes$/);
+    await said(/^error: the engine was killed by SIGKILL; .* again in 1 s/);
+    await until('the next one is to be started', () => clock.timersMs.includes(1000));
+    clock.pass(1000);
+    await said(/^warn: the engine works again/);
   });
 });
