@@ -6,7 +6,7 @@ import type { FrameSink, FrameSource } from '../src/capture/source.js';
 import { type Given, resolveConfig } from '../src/config/config.js';
 import type { OptionKey } from '../src/config/options.js';
 import type { Frame } from '../src/packet/frame.js';
-import { systemClock } from '../src/service/clock.js';
+import { systemClock } from '../src/clock.js';
 import { Engine } from '../src/service/engine.js';
 import { randomHashKey } from '../src/service/hash-key.js';
 import { PfFirewall } from '../src/service/pf-firewall.js';

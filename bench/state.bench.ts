@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { addressOfWords, formatPrefix } from '../src/packet/address.js';
-import { systemClock } from '../src/service/clock.js';
+import { systemClock } from '../src/clock.js';
 import { loadState } from '../src/state/load.js';
 import { StateWriter } from '../src/state/writer.js';
 import { Entries, entry } from '../test/support/state.js';

@@ -1,7 +1,7 @@
 // What the other scripts share: running programs, and setting the project up.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -62,5 +62,7 @@ export function installPackages() {
 
 /** Compiles src/ to dist/. */
 export function build() {
+  // what an earlier version has left must not be packed
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
   runTool('typescript/bin/tsc', ['-p', 'tsconfig.json']);
 }

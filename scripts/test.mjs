@@ -32,7 +32,6 @@ if (hasTool('eslint/bin/eslint.js')) runTool('eslint/bin/eslint.js', ['.']);
 else console.log('eslint is not installed: skipped');
 step('types');
 rmSync(join(root, 'build'), { recursive: true, force: true });
-rmSync(join(root, 'dist'), { recursive: true, force: true });
 runTool('typescript/bin/tsc', ['-p', 'tsconfig.test.json']);
 build();
 if (isStatic) process.exit(0);

@@ -1,6 +1,6 @@
 import { runDaemon } from './commands/daemon.js';
 import { receiveOptions } from './service/background.js';
-import { Exit } from './service/sysexits.js';
+import { Exit } from './sysexits.js';
 
 // The daemon, as the command that was typed has started it.
 

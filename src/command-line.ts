@@ -4,7 +4,7 @@ import { COMMAND_NAMES, COMMANDS } from './commands/commands.js';
 import { run } from './commands/run.js';
 import { suggestion } from './config/problem.js';
 import { escapeText } from './packet/escape.js';
-import { Exit } from './service/sysexits.js';
+import { Exit } from './sysexits.js';
 import { version } from './version.js';
 
 /** A command for people ends when the reader of its output has gone (`| head`); the daemon has more to do. */

@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import { CHANNEL_FD } from './monitor/messages.js';
 import { EngineProcess } from './service/engine-process.js';
-import { Exit } from './service/sysexits.js';
+import { Exit } from './sysexits.js';
 
 // The engine's process: started by the monitor, which is at the other end of the channel.
 

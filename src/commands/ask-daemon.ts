@@ -6,7 +6,7 @@ import { ask, type AskProblem, type Question } from '../control/client.js';
 import type { ControlResults } from '../control/protocol.js';
 import { parsePrefix, type Prefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import { type ExtraOption, type ParsedArguments, wordsOf } from './arguments.js';
 import { printProblems } from './load-config.js';
 import { locateSocket } from './locate-socket.js';

@@ -4,7 +4,7 @@ import type { QueueRange } from '../netfilter/queue.js';
 import { formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { findGroup, findUser, userAdvice } from '../service/users.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import { collectOptions, type ParsedArguments, wordsOf } from './arguments.js';
 import type { Command } from './commands.js';
 import { loadConfig, printProblems } from './load-config.js';

@@ -6,11 +6,11 @@ import type { Reconfiguration } from '../monitor/messages.js';
 import { Monitor } from '../monitor/monitor.js';
 import { reportStart } from '../service/background.js';
 import { endOnBug } from '../service/bug.js';
-import { systemClock } from '../service/clock.js';
+import { systemClock } from '../clock.js';
 import { StartError } from '../service/firewall.js';
 import { nodePath } from '../service/node-path.js';
 import { removePidFile, writePidFile } from '../service/pid-file.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import { planUser, type UserPlan } from '../service/user-plan.js';
 import { staySmall } from '../service/v8.js';
 import { PfctlTable } from '../table/pfctl.js';
@@ -211,7 +211,8 @@ class Daemon {
 
   private fail(message: string, status: number): number {
     this.log.write('error', message, { event: 'start-failed' });
-    // with --stdout or in syslog it may not be where the administrator looks
+    // in syslog, or in a file behind standard output, it may not be where the administrator looks
+    if (this.config.stdout && process.stdout.isTTY && process.stderr.isTTY) return status;
     process.stderr.write(`mxallowd: ${message}\n`);
     return status;
   }

@@ -4,7 +4,7 @@ import { SCENARIOS, type Scenario, type Target } from '../demo/scenarios.js';
 import { type LogEvent, Stage, type StagedDaemon } from '../demo/stage.js';
 import { missingTools, World, WORLD } from '../demo/world.js';
 import { loadLibc } from '../native/libc.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import { packageFolder } from '../version.js';
 import { escapeText } from '../packet/escape.js';
 import { type ParsedArguments, wordsOf } from './arguments.js';

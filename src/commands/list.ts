@@ -3,7 +3,7 @@ import { type Check, oneOf } from '../config/values.js';
 import { ORIGINS } from '../control/answers.js';
 import { ask } from '../control/client.js';
 import type { ListedEntry } from '../control/protocol.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import type { Origin } from '../tracker/whitelist.js';
 import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
 import {

@@ -1,5 +1,5 @@
 import { ask, type AskProblem } from '../control/client.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import { DAEMON_ENDED, printAskProblem } from './ask-daemon.js';
 import { keysIn, type Terminal } from './terminal.js';
 import { WatchModel, type WatchView } from './watch-model.js';

@@ -4,7 +4,7 @@ import { type Config, type Given, resolveConfig } from '../config/config.js';
 import { parseConfigFile } from '../config/file.js';
 import { OPTIONS } from '../config/options.js';
 import { formatProblem, type Problem } from '../config/problem.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 
 /** The configuration of this run, or all that is wrong with it and the exit status for that. */
 export type LoadedConfig =
@@ -49,10 +49,17 @@ export function loadConfig(
     const remarks = [...(parsed?.remarks ?? []), ...idle];
     return { ok: true, config: result.config, remarks, path: parsed && path };
   }
+  // what is missing altogether need not be told where no file could be read and the command line is wrong: it drowns that
+  const hasFile = named !== undefined || file.text !== undefined;
+  const isWrong =
+    !hasFile && (problems.length > 0 || result.problems.some(({ where }) => where.startsWith('-')));
   const told =
-    file.problems.length === 0 ? result.problems : result.problems.filter(({ where }) => where !== '');
+    file.problems.length === 0 && !isWrong
+      ? result.problems
+      : result.problems.filter((problem) => problem.where !== '' || problems.includes(problem));
   const absent: Problem = { where: path, kind: 'usage', message: 'there is no such file' };
-  const isAbsent = named === undefined && file.text === undefined && told.some(({ where }) => where === '');
+  const isMissing = told.some((problem) => problem.where === '' && !problems.includes(problem));
+  const isAbsent = !hasFile && isMissing;
   const isUsage = told.some((problem) => problem.kind === 'usage');
   return {
     ok: false,

@@ -5,7 +5,7 @@ import { OPTIONS } from '../config/options.js';
 import type { Problem } from '../config/problem.js';
 import { absolutePathOrNone } from '../config/values.js';
 import { escapeText } from '../packet/escape.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import { readConfigFile } from './load-config.js';
 
 /** Where the daemon can be asked, or why nowhere. */

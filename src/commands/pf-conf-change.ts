@@ -4,7 +4,7 @@ import { difference } from '../pf/difference.js';
 import { carryOut, type Change, hints, type Outcome } from '../pf/install.js';
 import { changesNothing } from '../pf/plan.js';
 import { Ruleset } from '../pf/ruleset.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import type { Wish } from './pf-conf-options.js';
 
 /** What somebody who changes pf's files should know, or has asked for. */

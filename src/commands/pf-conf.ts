@@ -15,7 +15,7 @@ import {
 import { readBytes, targetOf } from '../pf/files.js';
 import { type Change, systemFailure } from '../pf/install.js';
 import { type Files, type Plan, planInstall, planUninstall } from '../pf/plan.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import type { ParsedArguments } from './arguments.js';
 import type { Command } from './commands.js';
 import { loadConfig, printProblems } from './load-config.js';

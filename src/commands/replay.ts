@@ -3,7 +3,7 @@ import { SavefileSource } from '../capture/savefile.js';
 import { CaptureError } from '../capture/source.js';
 import { formatProblem } from '../config/problem.js';
 import type { Frame } from '../packet/frame.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import { randomHashKey } from '../service/hash-key.js';
 import { Judge, trackerConfig } from '../service/judge.js';
 import { MemoryTable } from '../table/memory.js';

@@ -3,7 +3,7 @@ import { formatProblem } from '../config/problem.js';
 import { ask, type Answer } from '../control/client.js';
 import { type Address, formatAddress, parseAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import { collectOptions, type ExtraOption, type ParsedArguments, wordsOf } from './arguments.js';
 import { JSON_OPTION, printLines, wantsJson } from './ask-daemon.js';
 import type { Command } from './commands.js';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { lstatSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { printable } from '../packet/escape.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import { type ControlCommand, ITEM_SHAPES, type ItemOf, RESULT_SHAPES } from './answers.js';
 import { LineSplitter } from './line-splitter.js';
 import type { ControlRequest, ControlResults } from './protocol.js';

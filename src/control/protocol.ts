@@ -1,4 +1,4 @@
-import type { Counters } from '../tracker/tracker.js';
+import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
 
 /**

@@ -1,7 +1,7 @@
 import { lchownSync, lstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import { type ControlRequest, type ControlReply, MOST_QUESTION } from './protocol.js';
 import { parseRequest } from './request.js';
 

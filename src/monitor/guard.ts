@@ -30,8 +30,13 @@ const USABLE = 0.95;
 const LIMITS_FRESH_MS = 10 * 60_000;
 /** A line of the list that is an entry, not a detail of one. */
 const ENTRY_LINE = /^ {2}[ !]\S.*$/gm;
-/** One that may not be a sender's: an exception, or a network of 47 bits and less; the others need no closer look. */
-const WIDE_LINE = /^ {2}(?:!.*| [^/\n]+\/(?:\d|[1-3]\d|4[0-7]))$/gm;
+/**
+ * One that may not be a sender's: an exception, a network of 47 bits and less, or what has characters that no address
+ * has. The others need no closer look.
+ */
+const WIDE_LINE = /^ {2}(?:!.*| [^/\n]+\/(?:\d|[1-3]\d|4[0-7])| .*[^\da-f:./\n].*)$/gm;
+/** A detail that nobody needs: a table with counters has eight of them for each entry. */
+const IDLE_LINE = /^\t(?!Cleared:).*\n/gm;
 
 /**
  * Carries out what the engine asks for, after looking at it as if the engine were an enemy: only prefixes that could
@@ -192,7 +197,7 @@ export class TableGuard {
     const reply = await this.table.showText((lines) => {
       entries += lines.match(ENTRY_LINE)?.length ?? 0;
       foreign += lines.match(WIDE_LINE)?.filter(isForeign).length ?? 0;
-      take(lines);
+      take(lines.replace(IDLE_LINE, ''));
     });
     if (!reply.ok) return reply;
     this.held = entries;

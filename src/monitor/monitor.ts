@@ -5,11 +5,11 @@ import { type Config, takeOver } from '../config/config.js';
 import { formatProblem, type Problem } from '../config/problem.js';
 import type { Log } from '../log/log.js';
 import { escapeText } from '../packet/escape.js';
-import type { Clock } from '../service/clock.js';
+import type { Clock } from '../clock.js';
 import { StartError } from '../service/firewall.js';
 import { RateLimit } from '../service/rate-limit.js';
 import { KILL_AFTER_MS } from '../service/stop.js';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import type { UserPlan } from '../service/user-plan.js';
 import { Channel } from './channel.js';
 import { type GuardedTable, parseEngineRequest, TableGuard } from './guard.js';
@@ -41,8 +41,10 @@ const TOO_OFTEN: Reconfiguration = {
   ok: false,
   problems: [{ where: '', kind: 'config', message: 'read again a moment ago: wait a second' }],
 };
-/** An engine that has not been heard of for so long hangs. */
-const MOST_SILENCE_MS = 2 * COMPARE_EVERY_MS + 60_000;
+/** An engine that has not been heard of for so long hangs, perhaps. */
+const MOST_SILENCE_MS = 2 * COMPARE_EVERY_MS;
+/** Then it has so long to be heard of: the whole machine may have stood still. */
+const GRACE_MS = 60_000;
 /** What is left of a process group has so long to end. */
 const GROUP_MS = 1000;
 
@@ -194,13 +196,15 @@ export class Monitor {
   }
 
   /** One that hangs does not end by itself. Looks rarely: an idle machine is not woken for it. */
-  private watchOver(life: Life, inMs: number): void {
+  private watchOver(life: Life, inMs: number, isGrace = false): void {
     const { clock, log } = this.parts;
+    const before = life.heardMs;
     this.cancelWatch = clock.after(inMs, () => {
       const silentMs = clock.monotonicMs() - life.heardMs;
-      // it waits for a pfctl that takes its time
-      if (this.guard.isBusy) this.watchOver(life, MOST_SILENCE_MS);
+      // while pfctl takes its time the engine waits
+      if (this.guard.isBusy) this.watchOver(life, GRACE_MS);
       else if (silentMs < MOST_SILENCE_MS) this.watchOver(life, MOST_SILENCE_MS - silentMs);
+      else if (!isGrace || life.heardMs !== before) this.watchOver(life, GRACE_MS, true);
       else {
         const minutes = Math.round(silentMs / 60_000);
         const message = `the engine hangs and is killed: it has asked for nothing in ${minutes} minutes`;

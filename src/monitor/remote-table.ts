@@ -10,12 +10,21 @@ type Question = EngineRequest extends infer R ? (R extends EngineRequest ? Omit<
 
 const LOST: TableReply = { ok: false, failure: 'killed', message: 'the monitor has gone' };
 
+/** A list of the table that nobody reads yet. */
+interface Fetched {
+  /** what has come of it */
+  readonly lines: readonly string[];
+  /** gets what is still to come */
+  take: (text: string) => void;
+  readonly reply: Promise<TableReply>;
+}
+
 /** The pf table as an engine without root has it: the monitor changes it. */
 export class RemoteTable implements Table {
   private readonly waiting = new Map<number, (answer: Answer | undefined) => void>();
   private lastId = 0;
   /** the list that was asked for beforehand */
-  private fetched: { readonly lines: string[]; readonly reply: Promise<TableReply> } | undefined;
+  private fetched: Fetched | undefined;
 
   /**
    * @param description - of the table, for people
@@ -36,18 +45,27 @@ export class RemoteTable implements Table {
 
   fetch(): void {
     const lines: string[] = [];
-    this.fetched = { lines, reply: this.reply({ request: 'show' }, (text) => lines.push(text)) };
+    const reply = this.reply({ request: 'show' }, (text) => fetched.take(text));
+    const fetched: Fetched = { lines, take: (text) => void lines.push(text), reply };
+    this.fetched = fetched;
   }
 
   async show(entry: (entry: ShownEntry) => void): Promise<TableReply> {
     const parser = new ShowParser(entry);
-    if (this.fetched === undefined) this.fetch();
-    const { lines, reply: coming } = this.fetched as NonNullable<typeof this.fetched>;
-    this.fetched = undefined;
-    const reply = await coming;
-    for (const text of lines) parser.push(text);
+    const reply = await (this.takeFetched(parser) ??
+      this.reply({ request: 'show' }, (text) => parser.push(text)));
     if (reply.ok) parser.finish();
     return reply;
+  }
+
+  /** Reads what has come of the list that was asked for beforehand, and what is still to come. */
+  private takeFetched(parser: ShowParser): Promise<TableReply> | undefined {
+    const { fetched } = this;
+    this.fetched = undefined;
+    if (fetched === undefined) return undefined;
+    for (const text of fetched.lines) parser.push(text);
+    fetched.take = (text) => parser.push(text);
+    return fetched.reply;
   }
 
   async limits(): Promise<TableLimits | undefined> {

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { Exit } from '../service/sysexits.js';
+import { Exit } from '../sysexits.js';
 import type { TableReply } from '../table/table.js';
 import { codeOf, keepBackup, readBytes, removeFile, replaceFile, takeLock, writeNew } from './files.js';
 import { pointInclude } from './include.js';

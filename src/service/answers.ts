@@ -30,7 +30,7 @@ import type { Engine } from './engine.js';
 import { judgeHealth } from './health.js';
 import { allowedLine } from './messages.js';
 import { PfView } from './pf-view.js';
-import { Exit } from './sysexits.js';
+import { Exit } from '../sysexits.js';
 
 /** What is known of the processes, beside the engine. */
 export interface Surroundings {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { Given } from '../config/config.js';
 import { nodePath } from './node-path.js';
-import { Exit } from './sysexits.js';
+import { Exit } from '../sysexits.js';
 
 /** Tells a process that it is the daemon that another one started. Not an argument: rc.d finds us by our arguments. */
 const MARK = 'MXALLOWD_DAEMON';

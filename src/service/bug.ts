@@ -1,6 +1,6 @@
 import type { Log } from '../log/log.js';
 import { escapeText } from '../packet/escape.js';
-import { Exit } from './sysexits.js';
+import { Exit } from '../sysexits.js';
 
 /** The one place where a bug ends the process: told to the log, and with a status of its own. */
 export function endOnBug(log: Log): void {

@@ -15,13 +15,13 @@ import { RemoteTable } from '../monitor/remote-table.js';
 import { tableDescription } from '../table/pfctl.js';
 import { version } from '../version.js';
 import { endOnBug } from './bug.js';
-import { systemClock } from './clock.js';
+import { systemClock } from '../clock.js';
 import { levelOf } from './engine.js';
 import { StartError } from './firewall.js';
 import { Host } from './host.js';
 import { liveSource } from './live-source.js';
 import { PfFirewall } from './pf-firewall.js';
-import { Exit } from './sysexits.js';
+import { Exit } from '../sysexits.js';
 import { WRITE_OUT_MS } from './stop.js';
 import { becomeQuick } from './v8.js';
 

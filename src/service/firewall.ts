@@ -5,7 +5,7 @@ import type { Observation, Undecoded } from '../packet/observation.js';
 import type { Tracker, TrackerConfig } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
 import type { FirewallTexts } from '../table/table.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../clock.js';
 import type { Judgement } from './judge.js';
 import type { Line } from './messages.js';
 

@@ -2,13 +2,8 @@ import type { HashKey } from '../tracker/siphash.js';
 import type { Config } from '../config/config.js';
 import type { Frame } from '../packet/frame.js';
 import { decode, type Observation, type Undecoded, type UndecodedReason } from '../packet/observation.js';
-import {
-  type Decision,
-  type EntryListener,
-  Tracker,
-  type TrackerConfig,
-  type UnjudgedReason,
-} from '../tracker/tracker.js';
+import type { Decision, UnjudgedReason } from '../tracker/decision.js';
+import { type EntryListener, Tracker, type TrackerConfig } from '../tracker/tracker.js';
 
 /** What became of a frame. */
 export interface Judgement {

@@ -1,5 +1,5 @@
 import { escapeText } from '../packet/escape.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../clock.js';
 import type { Line } from './messages.js';
 
 /** Something that is open, and may be lost. */

@@ -2,7 +2,7 @@ import { release } from 'node:os';
 import { selectSource } from '../capture/select.js';
 import type { FrameSource } from '../capture/source.js';
 import type { Config } from '../config/config.js';
-import { systemClock } from './clock.js';
+import { systemClock } from '../clock.js';
 
 /** Makes the live source that the configuration asks for, on this machine. */
 export function liveSource({ capture, pflogInterface, pcapFilter, tcpdump }: Config): Promise<FrameSource> {

@@ -7,7 +7,9 @@ import { type Address, formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Observation } from '../packet/observation.js';
 import type { WriterEvent } from '../table/writer.js';
-import type { Counters, Decision, RemovalReason } from '../tracker/tracker.js';
+import type { Counters } from '../tracker/counters.js';
+import type { Decision } from '../tracker/decision.js';
+import type { RemovalReason } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
 
 /** A log line. */

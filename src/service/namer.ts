@@ -6,7 +6,7 @@ import type { Address } from '../packet/address.js';
 import type { Observation } from '../packet/observation.js';
 import type { Tracker } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../clock.js';
 import { type Line, namedLine, namesFailedLine, noPoolLine, pooledLine, resolvedLine } from './messages.js';
 
 /** What the namer needs of the engine. */

@@ -7,12 +7,12 @@ import type { Frame } from '../packet/frame.js';
 import { decode } from '../packet/observation.js';
 import type { FirewallTexts, Table, TableEntry } from '../table/table.js';
 import { TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
-import type { Decision } from '../tracker/tracker.js';
+import type { Decision } from '../tracker/decision.js';
 import type { Entry } from '../tracker/whitelist.js';
 import { type Core, type Firewall, type FirewallReport, StartError } from './firewall.js';
 import { Keeper } from './keeper.js';
 import { captureLine, foreignLine, writerLine } from './messages.js';
-import { Exit } from './sysexits.js';
+import { Exit } from '../sysexits.js';
 
 /** What pf is reached by. */
 export interface PfParts {

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { escapeText } from '../packet/escape.js';
+import { errorWords } from '../state/problem.js';
 
 /** What came of writing a PID file. */
 export type PidFileResult =
@@ -24,7 +26,7 @@ export function writePidFile(path: string, pid: number): PidFileResult {
     return {
       ok: false,
       reason: 'not-writable',
-      message: error instanceof Error ? error.message : String(error),
+      message: `the PID file ${escapeText(path)} (pid-file) cannot be written: ${errorWords(error)}`,
     };
   }
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { loadLibc, type NativeFunction } from '../native/libc.js';
 import { StartError } from './firewall.js';
-import { Exit } from './sysexits.js';
+import { Exit } from '../sysexits.js';
 import type { SystemUser } from './users.js';
 
 /** Node's types leave it out. */

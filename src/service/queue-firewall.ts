@@ -7,13 +7,13 @@ import { formatAddress } from '../packet/address.js';
 import { decodeAddresses, decodePacket, type UndecodedReason } from '../packet/observation.js';
 import { Direction } from '../packet/pflog.js';
 import type { FirewallTexts } from '../table/table.js';
-import type { UnjudgedReason } from '../tracker/tracker.js';
+import type { UnjudgedReason } from '../tracker/decision.js';
 import { answeringFakes } from './fake-listener.js';
 import { type Core, type Firewall, type FirewallReport, StartError } from './firewall.js';
 import type { Judgement } from './judge.js';
 import { Keeper } from './keeper.js';
 import { type Line, queueLine } from './messages.js';
-import { Exit } from './sysexits.js';
+import { Exit } from '../sysexits.js';
 
 /** Enough for an IP header with options or extension headers, and TCP's; a SYN has 40 to 80 bytes. */
 const COPY_RANGE = 256;

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.js';
+import type { Clock } from '../clock.js';
 
 /** Lets through so many events in a second, and tells how many it kept back. */
 export class RateLimit {

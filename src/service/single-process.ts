@@ -4,7 +4,7 @@ import type { Log } from '../log/log.js';
 import type { Reconfiguration } from '../monitor/messages.js';
 import type { Table } from '../table/table.js';
 import { version } from '../version.js';
-import { systemClock } from './clock.js';
+import { systemClock } from '../clock.js';
 import type { Core, Firewall } from './firewall.js';
 import { Host } from './host.js';
 import { liveSource } from './live-source.js';

@@ -6,7 +6,7 @@ import { type LoadedEntry, loadState } from '../state/load.js';
 import type { StateProblem } from '../state/problem.js';
 import { StateFile } from '../state/state-file.js';
 import type { RestoredEntry, Tracker } from '../tracker/tracker.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../clock.js';
 import type { Restored } from './engine.js';
 import type { Line } from './messages.js';
 import { stateOf } from './state-source.js';

@@ -1,6 +1,6 @@
 import { type Config, defaultValue } from '../config/config.js';
 import { StartError } from './firewall.js';
-import { Exit } from './sysexits.js';
+import { Exit } from '../sysexits.js';
 import { findUser, type SystemUser, userAdvice } from './users.js';
 
 /** Whom the daemon is to run as once it has what needs root. */

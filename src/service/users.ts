@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { StartError } from './firewall.js';
-import { Exit } from './sysexits.js';
+import { Exit } from '../sysexits.js';
 
 /** A user of this system. */
 export interface SystemUser {

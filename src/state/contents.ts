@@ -1,6 +1,6 @@
 import { hostName } from '../names/name.js';
 import { familyOf, parseCanonical, type PrefixText, WIDEST_ENTRY } from '../packet/address.js';
-import type { Counters } from '../tracker/tracker.js';
+import { type Counters, newCounters } from '../tracker/counters.js';
 import { ORIGINS, RecordedEntries } from './recorded-entries.js';
 import { Words } from './words.js';
 
@@ -19,21 +19,6 @@ const ORIGIN_WORDS = ORIGINS.map((origin) => Buffer.from(origin));
 /** Kinds of lines, by their first word. */
 const KINDS = ['+', '-', 'T', 'C'] as const;
 const KIND_WORDS = KINDS.map((kind) => Buffer.from(kind));
-
-const NO_COUNTERS: Readonly<Counters> = {
-  attempts: 0,
-  renewals: 0,
-  refusals: 0,
-  admissions: 0,
-  added: 0,
-  expired: 0,
-  expiredUsed: 0,
-  expiredUnused: 0,
-  evicted: 0,
-  adopted: 0,
-  named: 0,
-  pooled: 0,
-};
 
 /** What the lines of a file add up to. Each line is checked as if a stranger had written it. */
 export class Contents {
@@ -98,7 +83,7 @@ export class Contents {
 
   /** Counters that we do not know are another version's, and passed over. */
   private takeCounters(): Reception {
-    const counters = { ...NO_COUNTERS };
+    const counters = newCounters();
     while (!this.words.done) {
       const match = /^([A-Za-z]+)=(\d{1,15})$/.exec(this.words.text());
       if (match === null) return 'invalid';

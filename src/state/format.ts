@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { hostName } from '../names/name.js';
 import type { PrefixText } from '../packet/address.js';
-import type { Counters } from '../tracker/tracker.js';
+import type { Counters } from '../tracker/counters.js';
 import type { SavedEntry } from './source.js';
 
 /*

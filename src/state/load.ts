@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, renameSync } from 'node:fs';
 import { escapeText } from '../packet/escape.js';
 import { parsePrefix, type Prefix, type PrefixText } from '../packet/address.js';
-import type { Counters } from '../tracker/tracker.js';
+import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
 import type { Contents, RecordedTime } from './contents.js';
 import { FORMAT } from './format.js';

@@ -1,5 +1,5 @@
 import type { PrefixText } from '../packet/address.js';
-import type { Counters } from '../tracker/tracker.js';
+import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
 
 /** An entry as it is kept. Times are monotonic milliseconds of the process that keeps it. */

@@ -1,5 +1,5 @@
 import { escapeText } from '../packet/escape.js';
-import type { Clock } from '../service/clock.js';
+import type { Clock } from '../clock.js';
 import { errorWords } from './problem.js';
 import type { StateSource } from './source.js';
 import { SLICE, StateWriter } from './writer.js';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Clock } from '../service/clock.js';
+import type { Clock } from '../clock.js';
 import { countersBody, entryBody, headerText, removedBody, sealed, seedOf, timeBody } from './format.js';
 import { errorCode } from './problem.js';
 import type { SavedEntry, StateChange, StateSource } from './source.js';

@@ -1,15 +1,7 @@
 import { formatPrefix, type PrefixText } from '../packet/address.js';
-import { PartedMap } from './parted-map.js';
+import { Ledger } from './ledger.js';
 import { MAX_BATCH, roomFor } from './room.js';
 import type { Table, TableEntry, TableFailure, TableReply } from './table.js';
-
-/** What is known of one prefix: whether it should be in the table, and whether it is. */
-const WANTED = 1;
-const PRESENT = 2;
-/** a command about it failed or is under way */
-const UNSURE = 4;
-/** seen by the comparison that is under way */
-const SEEN = 8;
 
 /** What to do with an entry of the table that the writer did not put there. */
 export type Verdict = 'adopt' | 'delete' | 'leave';
@@ -77,12 +69,7 @@ const SHORT_BATCH = 1000;
  * retry can neither lose nor double anything, and the last word on a prefix counts.
  */
 export class TableWriter {
-  /** Flags per prefix; a prefix that is neither wanted nor held is not in here. */
-  private readonly cells = new PartedMap<PrefixText, number>();
-  private readonly toAdd = new Set<PrefixText>();
-  private readonly toDelete = new Set<PrefixText>();
-  /** prefixes that are, or may be, in the table */
-  private held = 0;
+  private readonly ledger = new Ledger();
   /** entries of the table that are left alone */
   private foreign = 0;
   private ceiling = Number.POSITIVE_INFINITY;
@@ -102,7 +89,7 @@ export class TableWriter {
 
   /** number of prefixes that still have to be added or deleted */
   get pending(): number {
-    return this.toAdd.size + this.toDelete.size;
+    return this.ledger.additions + this.ledger.deletions;
   }
 
   /** since when commands fail, monotonic milliseconds; undefined when the last one succeeded */
@@ -112,28 +99,18 @@ export class TableWriter {
 
   /** number of entries of the table as far as known, with those that are not ours */
   get tableSize(): number {
-    return this.held + this.foreign;
+    return this.ledger.held + this.foreign;
   }
 
   /** Asks for a prefix to be in the table. */
   want(prefix: PrefixText): void {
-    const flags = (this.cells.get(prefix) ?? 0) | WANTED;
-    this.cells.set(prefix, flags);
-    this.toDelete.delete(prefix);
-    if ((flags & PRESENT) === 0) this.toAdd.add(prefix);
+    this.ledger.want(prefix);
     this.schedule();
   }
 
   /** Asks for a prefix not to be in the table. */
   unwant(prefix: PrefixText): void {
-    const flags = (this.cells.get(prefix) ?? 0) & ~WANTED;
-    this.toAdd.delete(prefix);
-    if ((flags & (PRESENT | UNSURE)) === 0) {
-      this.cells.delete(prefix);
-      return;
-    }
-    this.cells.set(prefix, flags);
-    this.toDelete.add(prefix);
+    this.ledger.unwant(prefix);
     this.schedule();
   }
 
@@ -244,29 +221,30 @@ export class TableWriter {
   private async writeBatch(): Promise<TableReply | undefined> {
     const most = Math.min(this.ceiling, this.settings.most?.() ?? this.ceiling);
     const room = Math.max(0, most - this.tableSize);
-    const canAdd = this.toAdd.size > 0 && room > 0;
-    const deletes = this.toDelete.size > 0 && (this.deleteNext || !canAdd);
+    const { ledger, maxBatch } = this;
+    const canAdd = ledger.additions > 0 && room > 0;
+    const deletes = ledger.deletions > 0 && (this.deleteNext || !canAdd);
     this.deleteNext = !deletes;
-    if (deletes)
-      return this.write('delete', first(this.toDelete, room > this.maxBatch ? SHORT_BATCH : MAX_BATCH));
-    if (canAdd) return this.write('add', first(this.toAdd, Math.min(this.maxBatch, room)));
-    if (this.toAdd.size === 0) return undefined;
+    if (deletes) return this.write('delete', ledger.nextDeletions(room > maxBatch ? SHORT_BATCH : MAX_BATCH));
+    if (canAdd) return this.write('add', ledger.nextAdditions(Math.min(maxBatch, room)));
+    if (ledger.additions === 0) return undefined;
     this.settings.report({
       kind: 'no-room',
       held: this.tableSize,
       ceiling: this.ceiling,
-      pending: this.toAdd.size,
+      pending: ledger.additions,
     });
     this.compareWanted = true;
     return { ok: false, failure: 'no-room', message: `${this.tableSize} entries, and no room for more` };
   }
 
   private async write(verb: 'add' | 'delete', batch: readonly PrefixText[]): Promise<TableReply> {
-    for (const prefix of batch) this.setHeld(prefix, UNSURE);
+    const { ledger } = this;
+    ledger.begin(batch);
     const startMs = this.settings.nowMs();
     const reply = await this.settings.table[verb](batch);
     if (reply.ok) {
-      for (const prefix of batch) this.conclude(prefix, verb === 'add' ? PRESENT : 0);
+      for (const prefix of batch) ledger.conclude(prefix, verb === 'add');
       if (reply.created) this.settings.report({ kind: 'table-made' });
       // what else was in the table is gone with it
       if (reply.created) this.compareWanted = true;
@@ -281,7 +259,7 @@ export class TableWriter {
       return reply;
     }
     // a batch is atomic: nothing has changed
-    for (const prefix of batch) this.conclude(prefix, verb === 'add' ? 0 : PRESENT);
+    for (const prefix of batch) ledger.conclude(prefix, verb !== 'add');
     if (reply.failure !== 'missing-table') return reply;
     this.tableIsGone();
     return verb === 'delete' ? { ok: true, changed: 0, created: false } : reply;
@@ -289,37 +267,14 @@ export class TableWriter {
 
   /** Everything that was held is not there any more. */
   private tableIsGone(): void {
-    let lost = 0;
-    for (const [prefix, flags] of this.cells) {
-      if ((flags & PRESENT) !== 0) lost++;
-      this.conclude(prefix, 0);
-    }
+    const lost = this.ledger.lose();
     this.foreign = 0;
     if (lost > 0) this.settings.report({ kind: 'table-lost-entries', count: lost });
   }
 
-  /** Notes that a prefix is in the table (PRESENT) or is not (0), and what is still to be done about it. */
-  private conclude(prefix: PrefixText, state: typeof PRESENT | 0): void {
-    const wanted = ((this.cells.get(prefix) ?? 0) & WANTED) !== 0;
-    this.setHeld(prefix, state);
-    if (wanted && state === 0) this.toAdd.add(prefix);
-    else this.toAdd.delete(prefix);
-    if (!wanted && state === PRESENT) this.toDelete.add(prefix);
-    else this.toDelete.delete(prefix);
-  }
-
-  /** Notes what the table has of a prefix: PRESENT, UNSURE or 0. Forgets a prefix that is neither held nor wanted. */
-  private setHeld(prefix: PrefixText, state: number): void {
-    const flags = this.cells.get(prefix) ?? 0;
-    const wasHeld = (flags & (PRESENT | UNSURE)) !== 0;
-    const next = (flags & WANTED) | state;
-    if (next === 0) this.cells.delete(prefix);
-    else this.cells.set(prefix, next);
-    this.held += Number(state !== 0) - Number(wasHeld);
-  }
-
   private async runCompare(): Promise<TableReply> {
     this.compareWanted = false;
+    const { ledger } = this;
     const found: TableEntry[] = [];
     let foreign = 0;
     let surplus = 0;
@@ -327,62 +282,34 @@ export class TableWriter {
     const reply = await this.settings.table.show((shown) => {
       entries++;
       if (shown.negated) foreign++;
-      else if (!this.see(shown.text as PrefixText)) {
+      else if (!ledger.see(shown.text as PrefixText)) {
         const entry = shown.read();
         // what nobody can read cannot be taken out either
         if (entry === undefined) foreign++;
-        else if (!this.see(formatPrefix(entry.prefix))) found.push(entry);
+        else if (!ledger.see(formatPrefix(entry.prefix))) found.push(entry);
       }
     });
     if (!reply.ok && reply.failure !== 'missing-table') {
-      for (const [prefix, flags] of this.cells) this.cells.set(prefix, flags & ~SEEN);
+      ledger.forgetSeen();
       return reply;
     }
-    const missing = this.applyComparison();
+    const missing = ledger.compare();
     for (const entry of found) {
       const prefix = formatPrefix(entry.prefix);
       // what was asked for while the table was read is wanted by now
-      const wanted = ((this.cells.get(prefix) ?? 0) & WANTED) !== 0;
-      this.setHeld(prefix, PRESENT);
+      const wanted = ledger.isWanted(prefix);
+      ledger.find(prefix);
       const verdict = wanted ? 'adopt' : this.settings.judge(entry);
+      ledger.conclude(prefix, true);
+      if (verdict === 'leave') ledger.leave(prefix);
       if (verdict === 'leave') foreign++;
       if (verdict === 'delete') surplus++;
-      this.conclude(prefix, PRESENT);
-      if (verdict !== 'leave') continue;
-      this.toDelete.delete(prefix);
-      this.setHeld(prefix, 0);
     }
     this.foreign = foreign;
     if (reply.ok) await this.readLimits();
     if (missing > 0) this.settings.report({ kind: 'table-lost-entries', count: missing });
     this.settings.report({ kind: 'compared', entries, missing, surplus, foreign });
     return reply;
-  }
-
-  /** Notes that the table has a prefix. @returns false when nothing is known of it */
-  private see(prefix: PrefixText): boolean {
-    const flags = this.cells.get(prefix);
-    if (flags === undefined) return false;
-    this.cells.set(prefix, flags | SEEN);
-    return true;
-  }
-
-  /** Takes over which cells were seen; returns how many that should be there were not. */
-  private applyComparison(): number {
-    let missing = 0;
-    for (const [prefix, flags] of this.cells) {
-      const seen = (flags & SEEN) !== 0;
-      if ((flags & ~PRESENT) === (SEEN | WANTED)) {
-        // as it should be, as nearly all are
-        this.cells.set(prefix, WANTED | PRESENT);
-        this.held += Number((flags & PRESENT) === 0);
-        this.toAdd.delete(prefix);
-        continue;
-      }
-      if (!seen && (flags & (PRESENT | WANTED)) === (PRESENT | WANTED)) missing++;
-      this.conclude(prefix, seen ? PRESENT : 0);
-    }
-    return missing;
   }
 
   private async readLimits(): Promise<void> {
@@ -397,13 +324,4 @@ export class TableWriter {
     this.idleWaiters = [];
     for (const wake of waiters) wake();
   }
-}
-
-function first<T>(set: ReadonlySet<T>, count: number): T[] {
-  const items: T[] = [];
-  for (const item of set) {
-    if (items.length >= count) break;
-    items.push(item);
-  }
-  return items;
 }

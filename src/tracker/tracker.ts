@@ -11,6 +11,8 @@ import {
 } from '../packet/address.js';
 import type { Observation } from '../packet/observation.js';
 import { Action, Direction, PfReason } from '../packet/pflog.js';
+import { type Counters, newCounters } from './counters.js';
+import { type Decision, leave } from './decision.js';
 import { PrefixMap } from './prefix-map.js';
 import type { HashKey } from './siphash.js';
 import { type Entry, type Origin, Whitelist } from './whitelist.js';
@@ -41,35 +43,6 @@ export interface TrackerConfig {
   readonly authority: 'pf' | 'whitelist';
 }
 
-/** Why an observation is neither attempt nor refusal nor admission. */
-export type UnjudgedReason =
-  | 'not-inbound'
-  | 'not-a-verdict'
-  | 'dropped-after-pass'
-  | 'not-syn'
-  | 'other-port'
-  | 'other-destination'
-  | 'impossible-source';
-
-/** What the tracker makes of an observation. */
-export type Decision =
-  | {
-      readonly kind: 'attempt';
-      readonly reason: 'new-entry' | 'renewed' | 'always-allowed';
-      readonly entry: Entry | undefined;
-    }
-  | {
-      readonly kind: 'refusal';
-      readonly reason: 'not-whitelisted' | 'not-yet-in-table';
-      readonly entry: Entry | undefined;
-    }
-  | {
-      readonly kind: 'admission';
-      readonly reason: 'whitelisted' | 'always-allowed' | 'passed-by-pf';
-      readonly entry: Entry | undefined;
-    }
-  | { readonly kind: 'unjudged'; readonly reason: UnjudgedReason };
-
 /** Why an entry ceased to be: its time was over, it had to make room, or an operator took it out. */
 export type RemovalReason = 'timeout' | 'no-room' | 'forgotten';
 
@@ -77,27 +50,6 @@ export type RemovalReason = 'timeout' | 'no-room' | 'forgotten';
 export interface EntryListener {
   added(entry: Entry): void;
   removed(entry: Entry, reason: RemovalReason): void;
-}
-
-/** Counted since the start. */
-export interface Counters {
-  attempts: number;
-  renewals: number;
-  /** SYNs to a real MX from strangers: "blocked connection attempts" */
-  refusals: number;
-  admissions: number;
-  added: number;
-  expired: number;
-  /** entries that were used and have expired: "successful connections" */
-  expiredUsed: number;
-  /** entries that have expired without ever being used: "direct-to-fake-mx" */
-  expiredUnused: number;
-  evicted: number;
-  adopted: number;
-  /** entries for other addresses of a name */
-  named: number;
-  /** entries for members of a pool */
-  pooled: number;
 }
 
 /** What is known of an entry from an earlier run. */
@@ -114,36 +66,12 @@ export interface RestoredEntry {
   readonly name: string | undefined;
 }
 
-const unjudged = new Map<UnjudgedReason, Decision>();
-
-function leave(reason: UnjudgedReason): Decision {
-  let decision = unjudged.get(reason);
-  if (decision === undefined) {
-    decision = Object.freeze({ kind: 'unjudged', reason });
-    unjudged.set(reason, decision);
-  }
-  return decision;
-}
-
 /**
  * Decides what each observation means, and owns the whitelist. No I/O and no clock: the time comes with each call
  * (monotonic milliseconds, never going back).
  */
 export class Tracker {
-  readonly counters: Counters = {
-    attempts: 0,
-    renewals: 0,
-    refusals: 0,
-    admissions: 0,
-    added: 0,
-    expired: 0,
-    expiredUsed: 0,
-    expiredUnused: 0,
-    evicted: 0,
-    adopted: 0,
-    named: 0,
-    pooled: 0,
-  };
+  readonly counters = newCounters();
   private readonly whitelist: Whitelist;
   private roles: PrefixMap<Role>;
   private allowed: PrefixMap<true>;

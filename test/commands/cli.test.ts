@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { PF_CONF_OPTIONS } from '../../src/commands/pf-conf-options.js';
 import { command as replayCommand } from '../../src/commands/replay.js';
-import { OPTION_LIST } from '../../src/config/options.js';
+import { OPTION_LIST, OPTIONS } from '../../src/config/options.js';
 import { packageFolder } from '../../src/version.js';
 import { linesOf, runCli, Scratch } from '../support/cli.js';
 
@@ -204,6 +204,18 @@ describe('a wrong command line', { concurrency: true }, () => {
       assert.equal(stdout, '');
     });
   }
+});
+
+describe('a mistake on the command line, without any file', () => {
+  const { config } = OPTIONS;
+  const skip = existsSync(config.defaultText ?? '') ? 'this machine has a configuration' : false;
+
+  it('does not drown in what is missing', { skip }, async () => {
+    const { status, stderr } = await runCli(['check-config', '--tabel', 'x']);
+    assert.deepEqual([status, stderr], [64, 'mxallowd: --tabel: unknown option (did you mean "table"?)\n']);
+    const replay = await runCli(['replay']);
+    assert.equal(replay.stderr, 'mxallowd: replay needs a FILE, or - for standard input\n');
+  });
 });
 
 describe('a wrong configuration file', { concurrency: true }, () => {

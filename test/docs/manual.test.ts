@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import type { ExtraOption } from '../../src/commands/arguments.js';
 import { COMMAND_NAMES, COMMANDS } from '../../src/commands/commands.js';
 import { OPTION_LIST, type OptionSpec } from '../../src/config/options.js';
-import { Exit } from '../../src/service/sysexits.js';
+import { Exit } from '../../src/sysexits.js';
 import { packageFolder } from '../../src/version.js';
 import { runCli } from '../support/cli.js';
 import { type MdocItem, type MdocSection, parseMdoc } from '../support/mdoc.js';

@@ -166,6 +166,42 @@ describe('the guard of the table', () => {
     );
   });
 
+  for (const [entry, isForeign] of [
+    ['192.0.2.9', false],
+    ['192.0.2.0/24', false],
+    ['192.0.2.0/23', true],
+    ['10.0.0.0/8', true],
+    ['2001:db8::1', false],
+    ['2001:db8:1:2::/64', false],
+    ['2001:db8:1::/48', false],
+    ['2001:db8::/47', true],
+    ['2001:d00::/9', true],
+    ['!192.0.2.9', true],
+    ['198.51.100.0/24', false],
+  ] as const) {
+    it(`${isForeign ? 'does not count' : 'counts'} ${entry} among those that max-entries is for`, async () => {
+      const beside = Array.from({ length: 3 }, (_, n) => `203.0.113.${n}`);
+      await pfctl.run(['-qt', 'mx-white', '-T', 'add', '--', entry, ...beside]);
+      guard.configure(config(['maxEntries', '1']));
+      await ask({ request: 'show' });
+      // one of max-entries, what is on its way, and who is not ours
+      const most = 1 + 2 * MOST_PREFIXES + Number(isForeign);
+      const prefixes = Array.from({ length: MOST_PREFIXES }, (_, n) => `10.${n >> 8}.${n & 255}.1`);
+      await ask({ request: 'add', prefixes });
+      await ask({ request: 'add', prefixes: prefixes.map((text) => text.replace(/1$/, '2')) });
+      assert.deepEqual(refused, [
+        `more than ${most} entries: the table has ${4 + MOST_PREFIXES}, and ${MOST_PREFIXES} were to be added`,
+      ]);
+    });
+  }
+
+  it('leaves out details that nobody needs', async () => {
+    pfctl.putEntries(['192.0.2.9'], 1_700_000_000);
+    await ask({ request: 'show' });
+    const lines = sent.flatMap((message) => (message.kind === 'lines' ? message.lines.split('\n') : []));
+    assert.deepEqual(lines, ['   192.0.2.9', '\tCleared:     Tue Nov 14 22:13:20 2023', '']);
+  });
+
   it('carries out one request at a time', async () => {
     const first: EngineRequest = { id: 901, request: 'show' };
     const both = [guard.handle(first), guard.handle({ id: 902, request: 'limits' })];

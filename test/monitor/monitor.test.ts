@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type Config, type Given, resolveConfig } from '../../src/config/config.js';
 import type { Log } from '../../src/log/log.js';
 import { Monitor } from '../../src/monitor/monitor.js';
-import { type Clock, systemClock } from '../../src/service/clock.js';
+import { type Clock, systemClock } from '../../src/clock.js';
 import type { StartError } from '../../src/service/firewall.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { until } from '../support/daemon.js';
@@ -184,18 +184,54 @@ describe('the monitor', () => {
     assert.ok(lines.some((line) => line.startsWith('warn: the engine works again, as process ')));
   });
 
-  it('kills an engine that hangs, and starts the next one', async () => {
-    const clock = new HandClock();
-    // it is ready, asks once, and then for nothing any more
-    await make([process.execPath, FORGER, '{"id":1,"request":"nonsense"}'], clock).start();
-    await said(/unknown request/);
-    clock.pass(659_999);
-    assert.ok(!lines.some((line) => line.includes('hangs')));
-    clock.pass(1);
-    await said(/^error: the engine hangs and is killed: it has asked for nothing in 11 minutes$/);
-    await said(/^error: the engine was killed by SIGKILL; .* again in 1 s/);
-    await until('the next one is to be started', () => clock.timersMs.includes(1000));
-    clock.pass(1000);
-    await said(/^warn: the engine works again/);
+  describe('kills an engine that hangs', () => {
+    const MINUTE = 60_000;
+    const isKilled = (): boolean => lines.some((line) => line.includes('hangs'));
+
+    it('when it has not asked for anything in ten minutes and another one, and starts the next one', async () => {
+      const clock = new HandClock();
+      await make([process.execPath, FORGER], clock).start();
+      clock.pass(10 * MINUTE);
+      clock.pass(MINUTE - 1);
+      assert.equal(isKilled(), false);
+      clock.pass(1);
+      await said(/^error: the engine hangs and is killed: it has asked for nothing in 11 minutes$/);
+      await said(/^error: the engine was killed by SIGKILL; .* again in 1 s/);
+      await until('the next one is to be started', () => clock.timersMs.includes(1000));
+      clock.pass(1000);
+      await said(/^warn: the engine works again/);
+    });
+
+    it('but not one that has asked meanwhile', async () => {
+      const clock = new HandClock();
+      await make([process.execPath, FORGER], clock).start();
+      clock.pass(5 * MINUTE);
+      monitor?.logStatistics();
+      await said(/unknown request "nonsense"/);
+      for (const minutes of [5, 1, 3]) clock.pass(minutes * MINUTE);
+      assert.equal(isKilled(), false);
+      clock.pass(2 * MINUTE);
+      clock.pass(MINUTE);
+      await said(/asked for nothing in 12 minutes/);
+    });
+
+    it('but not after all has stood still', async () => {
+      const clock = new HandClock();
+      await make([process.execPath, FORGER], clock).start();
+      clock.pass(60 * MINUTE);
+      monitor?.logStatistics();
+      await said(/unknown request "nonsense"/);
+      clock.pass(MINUTE);
+      assert.equal(isKilled(), false);
+    });
+
+    it('but not one that waits for pfctl', async () => {
+      const clock = new HandClock();
+      pfctl.setFault({ mode: 'hang', only: 'show' });
+      await make([process.execPath, FORGER, '{"id":1,"request":"show"}'], clock).start();
+      await pfctl.waitForCalls(1);
+      for (let minutes = 0; minutes < 30; minutes++) clock.pass(MINUTE);
+      assert.equal(isKilled(), false);
+    });
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Clock } from '../../src/service/clock.js';
+import type { Clock } from '../../src/clock.js';
 import { Keeper } from '../../src/service/keeper.js';
 import type { Line } from '../../src/service/messages.js';
 

@@ -9,7 +9,7 @@ import type {
   WatchTick,
   WhyReport,
 } from '../../src/control/protocol.js';
-import type { Counters } from '../../src/tracker/tracker.js';
+import type { Counters } from '../../src/tracker/counters.js';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;

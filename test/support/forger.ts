@@ -2,7 +2,8 @@ import { Socket } from 'node:net';
 
 /**
  * Stands in for an engine that somebody has taken over: sends what it is told on the channel to the monitor, a line
- * for each argument (`10MB`, `TOWER` and `FLOOD` stand for longer ones, `DEAF` at first reads nothing), says that it is ready, and stays.
+ * for each argument (`10MB`, `TOWER` and `FLOOD` stand for longer ones, `DEAF` at first reads nothing), says that it is
+ * ready, and stays. Asked for its statistics, it asks for nonsense.
  */
 const LONG: Readonly<Record<string, () => string>> = {
   '10MB': () => 'x'.repeat(10 << 20),
@@ -21,5 +22,6 @@ for (const text of first === undefined || first === 'FAIL' ? [] : [first, ...res
 if (first !== 'DEAF')
   channel.on('data', (data) => {
     if (String(data).includes('"stop"')) process.exit(0);
+    if (String(data).includes('"statistics"')) channel.write('{"id":9,"request":"nonsense"}\n');
   });
 channel.on('close', () => process.exit(0));

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/service/clock.js';
+import type { Clock } from '../../src/clock.js';
 
 /** Time that stands still until a test moves it. */
 export class HandClock implements Clock {

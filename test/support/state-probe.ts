@@ -4,7 +4,7 @@
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { systemClock } from '../../src/service/clock.js';
+import { systemClock } from '../../src/clock.js';
 import { StateFile } from '../../src/state/state-file.js';
 import { Entries, entry, loadAll } from './state.js';
 

@@ -1,22 +1,9 @@
 import type { PrefixText } from '../../src/packet/address.js';
 import { type LoadedEntry, type LoadedState, loadState } from '../../src/state/load.js';
 import type { SavedEntry, StateChange, StateSource } from '../../src/state/source.js';
-import type { Counters } from '../../src/tracker/tracker.js';
+import { type Counters, newCounters } from '../../src/tracker/counters.js';
 
-export const NO_COUNTERS: Readonly<Counters> = {
-  attempts: 0,
-  renewals: 0,
-  refusals: 0,
-  admissions: 0,
-  added: 0,
-  expired: 0,
-  expiredUsed: 0,
-  expiredUnused: 0,
-  evicted: 0,
-  adopted: 0,
-  named: 0,
-  pooled: 0,
-};
+export const NO_COUNTERS: Readonly<Counters> = newCounters();
 
 /** An entry that was added at 1,000 and lives an hour, unless told otherwise. */
 export function entry(prefix: string, other: Partial<SavedEntry> = {}): SavedEntry {

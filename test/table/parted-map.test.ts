@@ -40,4 +40,19 @@ describe('a map in parts', () => {
     assert.equal(left.length, 500);
     assert.ok(left.every((value) => value < 0 && value % 2 !== 0));
   });
+
+  for (const [what, makeKey] of [
+    ['IPv4 addresses', (n: number) => `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`],
+    ['IPv4 networks', (n: number) => `10.${n >> 8}.${n & 255}.0/24`],
+    ['IPv6 networks', (n: number) => `2001:db8:${(n >> 8).toString(16)}:${(n & 255).toString(16)}::/64`],
+    ['IPv6 networks that end alike', (n: number) => `2001:db8:${n.toString(16)}:100::/64`],
+  ] as const) {
+    it(`has ${what} in parts of about the same size`, () => {
+      const parted = new PartedMap<string, number>();
+      for (let number = 0; number < 64_000; number++) parted.set(makeKey(number), number);
+      const sizes = parted.sizes();
+      assert.equal(sizes.length, 64);
+      assert.ok(Math.min(...sizes) > 500 && Math.max(...sizes) < 2000, sizes.join(' '));
+    });
+  }
 });

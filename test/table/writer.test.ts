@@ -222,6 +222,22 @@ describe('the table writer', () => {
     assert.equal(bench.writer.tableSize, 2);
   });
 
+  it('takes out what was given up after the list had it, though it was not known to be there', async () => {
+    pfctl.putEntries(['192.0.2.1'], 1_795_000_000);
+    const { writer, table } = new WriterBench(pfctl);
+    writer.want(A);
+    const show = table.show.bind(table);
+    table.show = (entry) =>
+      show((shown) => {
+        entry(shown);
+        writer.unwant(A);
+      });
+    await writer.start();
+    await writer.idle();
+    assert.deepEqual(await pfctl.addresses(), []);
+    assert.equal(writer.tableSize, 0);
+  });
+
   it('leaves an exception (!address) in the table alone', async () => {
     await pfctl.run(['-q', '-t', 'mx-white', '-T', 'add', '!192.0.2.9']);
     const bench = new WriterBench(pfctl, { judge: () => 'delete' });

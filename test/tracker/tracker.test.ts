@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { addressOfWords, formatPrefix } from '../../src/packet/address.js';
 import { TcpFlag } from '../../src/packet/observation.js';
 import { Action, Direction } from '../../src/packet/pflog.js';
-import { type Decision, Tracker, type TrackerConfig } from '../../src/tracker/tracker.js';
+import type { Decision } from '../../src/tracker/decision.js';
+import { Tracker, type TrackerConfig } from '../../src/tracker/tracker.js';
 import {
   address,
   type ObservationFields,
