@@ -44,6 +44,6 @@ const files = readdirSync(join(root, 'build', 'test'), { recursive: true })
   )
   .sort()
   .map((name) => join('build', 'test', name));
-// most of the time a test waits for a process that it has started
-const concurrency = [`--test-concurrency=${availableParallelism()}`];
+// some of the time a test waits for a process that it has started
+const concurrency = [`--test-concurrency=${availableParallelism() + 1}`];
 run(process.execPath, ['--test', '--test-reporter=spec', '--test-timeout=300000', ...concurrency, ...files]);
