@@ -7,7 +7,7 @@ import { type Daemon, until, Workplace } from '../support/daemon.js';
 import type { ListedEntry } from '../../src/control/protocol.js';
 
 /** In all, by several daemons at a time; `MXALLOWD_KILLS=200` for more. */
-const KILLS = Number(process.env['MXALLOWD_KILLS'] ?? 10);
+const KILLS = Number(process.env['MXALLOWD_KILLS'] ?? 12);
 const AT_A_TIME = 4;
 /** An entry is kept at the latest so long after it was made. On a machine that does other things it takes longer. */
 const KEPT_MS = process.env['MXALLOWD_KILLS'] === undefined ? 2000 : 1000;
