@@ -124,6 +124,17 @@ export function prefixOf(address: Address, length: number): Prefix {
   return { address: masked, length };
 }
 
+/** Whether a bit is set behind the first `length` ones. */
+function hasHostBits(address: Address, length: number): boolean {
+  const [w0, w1, w2, w3] = addressWords(address);
+  const rest =
+    (w0 & ~wordMask(length)) |
+    (w1 & ~wordMask(length - 32)) |
+    (w2 & ~wordMask(length - 64)) |
+    (w3 & ~wordMask(length - 96));
+  return rest !== 0;
+}
+
 /** The first `bits` bits of a 32-bit word; none for 0 and less, all for 32 and more. */
 export function wordMask(bits: number): number {
   return bits <= 0 ? 0 : bits >= 32 ? -1 : -1 << (32 - bits);
@@ -144,8 +155,7 @@ export function parsePrefix(
   const lengthText = text.slice(slash + 1);
   const length = Number(lengthText);
   if (!/^(0|[1-9]\d{0,2})$/.test(lengthText) || length > bits) return { ok: false, reason: 'bad-length' };
-  if (length < bits && prefixOf(address, length).address !== address)
-    return { ok: false, reason: 'host-bits' };
+  if (length < bits && hasHostBits(address, length)) return { ok: false, reason: 'host-bits' };
   return { ok: true, prefix: { address, length } };
 }
 

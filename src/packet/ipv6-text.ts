@@ -117,12 +117,13 @@ export function writeIpv6(address: string): string {
   }
   if (isMapped()) return `::ffff:${[12, 13, 14, 15].map((i) => address.charCodeAt(i)).join('.')}`;
   const gap = longestZeroRun();
+  const gapStart = gap < 0 ? -1 : gap >> 4;
   let length = 0;
   for (let index = 0; index < GROUPS; index++) {
-    if (index === gap.start) {
+    if (index === gapStart) {
       letters[length++] = COLON;
       if (index === 0) letters[length++] = COLON;
-      index += gap.length - 1;
+      index += (gap & 15) - 1;
       continue;
     }
     length = writeGroup(groups[index] ?? 0, length);
@@ -136,16 +137,23 @@ function isMapped(): boolean {
   return groupPair(0) === 0 && groupPair(2) === 0 && groupPair(4) === 0xffff;
 }
 
-/** The zeros that are left out: two groups at least, the first of the longest runs; a start of -1: none. */
-function longestZeroRun(): { start: number; length: number } {
-  const best = { start: -1, length: 1 };
+/**
+ * The zeros that are left out: two groups at least, the first of the longest runs.
+ * @returns where they start, times 16, plus how many they are; -1 when there are none
+ */
+function longestZeroRun(): number {
+  let bestStart = -1;
+  let bestLength = 1;
   for (let start = 0; start < GROUPS; start++) {
     let length = 0;
     while (start + length < GROUPS && groups[start + length] === 0) length++;
-    if (length > best.length) Object.assign(best, { start, length });
+    if (length > bestLength) {
+      bestStart = start;
+      bestLength = length;
+    }
     start += length;
   }
-  return best;
+  return bestStart < 0 ? -1 : bestStart * 16 + bestLength;
 }
 
 /** Writes a group without leading zeros. @returns where the next letter goes */
