@@ -1,5 +1,11 @@
 import yargs from 'yargs';
-import { addOptions, expandGetopt, type ParsedArguments, wordsOf } from './commands/arguments.js';
+import {
+  addOptions,
+  commandFirst,
+  expandGetopt,
+  type ParsedArguments,
+  wordsOf,
+} from './commands/arguments.js';
 import { COMMAND_NAMES, COMMANDS } from './commands/commands.js';
 import { run } from './commands/run.js';
 import { suggestion } from './config/problem.js';
@@ -66,7 +72,7 @@ async function main(args: readonly string[]): Promise<number> {
       status = refuse(message ?? '');
     });
   try {
-    await parser.parseAsync(expandGetopt(args));
+    await parser.parseAsync(commandFirst(expandGetopt(args), COMMAND_NAMES));
   } catch (error) {
     // what is wrong with the options of a command that is loaded only now comes here, not to fail()
     if (!(error instanceof Error) || error.name !== 'YError') throw error;

@@ -35,7 +35,12 @@ function judgeFolder(path: string, user: string | undefined): Finding {
   const uid = findUser(name)?.uid;
   if (uid !== undefined && uid !== 0 && found.uid !== uid) {
     const message = `state file: ${shown} is not ${name}'s, so a restart may forget everything`;
-    return finding('warning', 'state-folder', message, `chown ${name} ${shown}`);
+    return finding('warning', 'state-folder', message, `chown -R ${name} ${shown}`);
+  }
+  const file = lstatSync(path, { throwIfNoEntry: false });
+  if (uid !== undefined && uid !== 0 && file !== undefined && file.uid !== uid) {
+    const message = `state file: ${escapeText(path, 200)} is not ${name}'s, who cannot read it`;
+    return finding('warning', 'state-folder', message, `chown ${name} ${escapeText(path, 200)}`);
   }
   return finding('ok', 'state-folder', `state file: in ${shown}`);
 }

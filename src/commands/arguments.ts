@@ -92,7 +92,7 @@ function defaultDescription(spec: OptionSpec): { defaultDescription?: string } {
 function unknownOptions(argv: ParsedArguments, which: OptionSet, extra: readonly ExtraOption[]): Problem[] {
   const names = [...specs(which), ...extra].flatMap((spec) => [spec.name, ...(spec.letters ?? [])]);
   const known = new Set(['_', '$0', 'help', 'h', 'version', 'V', ...names]);
-  const longNames = names.filter((name) => name.length > 1);
+  const longNames = [...names, 'help', 'version'].filter((name) => name.length > 1);
   return Object.keys(argv)
     .filter((key) => !known.has(key))
     .map((key) => {
@@ -172,6 +172,29 @@ export function expandGetopt(args: readonly string[]): string[] {
     }
   }
   return [...expanded, ...args.slice(end)];
+}
+
+/**
+ * Puts the command first, where yargs looks for it: behind a switch it would be taken for that one's value.
+ * @param args - as {@link expandGetopt} makes them
+ */
+export function commandFirst(args: readonly string[], names: readonly string[]): string[] {
+  const end = args.includes('--') ? args.indexOf('--') : args.length;
+  for (let index = 0; index < end; index++) {
+    const arg = args[index] ?? '';
+    if (names.includes(arg)) return [arg, ...args.slice(0, index), ...args.slice(index + 1)];
+    if (hasValueNext(arg)) index++;
+  }
+  return [...args];
+}
+
+/** Whether an argument is an option of the table whose value is the next one. */
+function hasValueNext(arg: string): boolean {
+  return OPTION_LIST.some(
+    ([, { name, letters, value }]) =>
+      value !== undefined &&
+      (arg === `--${name}` || letters?.some((letter) => arg === `-${letter}`) === true),
+  );
 }
 
 function takesNext(arg: string, withValue: ReadonlySet<string>): boolean {

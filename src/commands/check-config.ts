@@ -44,6 +44,8 @@ function run(argv: ParsedArguments): number {
     ['whitelist time', `${config.whitelistTime} s after the last attempt`],
     ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
     ...(config.queueNum === undefined ? pfRows(config) : queueRows(config, config.queueNum)),
+    ['names', namesRow(config)],
+    ...dryRows(config),
     ['user', userRow(config.user)],
     ['state file', config.stateFile || 'none: a restart forgets everything'],
     ['control socket', controlRow(config)],
@@ -71,6 +73,16 @@ function queueRows(config: Config, { first, last }: QueueRange): [string, string
     ['queue length', `${config.queueLength}; what finds it full is ${full}`],
     ['at the end', `what is left in the queue: ${config.queueExit}`],
   ];
+}
+
+function namesRow({ noRdnsWhitelist, noPool, dnsServer }: Config): string {
+  const what = [noRdnsWhitelist ? [] : ['other addresses'], noPool ? [] : ['pool']].flat().join(' and ');
+  if (what === '') return 'DNS is not asked';
+  return `a sender's ${what}; asks ${dnsServer.length === 0 ? "the system's servers" : 'dns-server'}`;
+}
+
+function dryRows({ dryRun }: Config): [string, string][] {
+  return dryRun ? [['dry-run', 'everything is accepted, and nothing is dropped']] : [];
 }
 
 /** What the daemon would not start with. */

@@ -64,8 +64,8 @@ export function loadConfig(
   return {
     ok: false,
     problems: inOrderOfLines([
-      ...told,
       ...(isAbsent ? [absent] : []),
+      ...told,
       ...(parsed?.remarks ?? []).map(asWarning),
     ]),
     exitStatus: isUsage ? Exit.USAGE : Exit.CONFIG,
@@ -117,7 +117,13 @@ export function readConfigFile(
     if (code === 'ENOENT' && !mustExist) return { text: undefined, problems: [] };
     return {
       text: undefined,
-      problems: [{ where: path, kind: 'config', message: message.replace(/,.*/, '') }],
+      problems: [
+        {
+          where: path,
+          kind: 'config',
+          message: code === 'ENOENT' ? 'there is no such file' : message.replace(/,.*/, ''),
+        },
+      ],
     };
   }
 }

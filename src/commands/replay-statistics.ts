@@ -1,5 +1,5 @@
 import type { Judge, Judgement } from '../service/judge.js';
-import type { Address } from '../packet/address.js';
+import { type Address, formatAddress } from '../packet/address.js';
 import type { Entry } from '../tracker/whitelist.js';
 
 /** What a replay found. Times are in seconds. */
@@ -23,6 +23,10 @@ export interface ReplaySummary {
     /** entries that were never used: tried the fake MX and did not come to the real one */
     readonly directToFake: number;
   };
+  /** who was refused and never admitted, the most refused first: {@link MOST_KEPT_OUT} of them at the most */
+  readonly keptOut: readonly { readonly address: string; readonly refusals: number }[];
+  /** how many there are in all */
+  readonly keptOutCount: number;
   /** from the attempt that made an entry to its first admission */
   readonly delay: { readonly median: number | null; readonly longest: number | null };
   readonly unjudged: Readonly<Record<string, number>>;
@@ -31,11 +35,15 @@ export interface ReplaySummary {
   readonly to: string | null;
 }
 
+/** Senders that are named in the summary. */
+export const MOST_KEPT_OUT = 20;
+
 /** Gathers what the summary of a replay tells. */
 export class ReplayStatistics {
   private readonly seen = new Set<Address>();
   private readonly admitted = new Set<Address>();
-  private readonly refused = new Set<Address>();
+  /** how often each was refused */
+  private readonly refused = new Map<Address, number>();
   private readonly delaysMs: number[] = [];
   private unusedGone = 0;
   private firstMs: number | undefined;
@@ -46,7 +54,8 @@ export class ReplayStatistics {
     this.lastMs = nowMs;
     if (observation === undefined || decision.kind === 'unjudged') return;
     this.seen.add(observation.source);
-    if (decision.kind === 'refusal') this.refused.add(observation.source);
+    const { source } = observation;
+    if (decision.kind === 'refusal') this.refused.set(source, (this.refused.get(source) ?? 0) + 1);
     if (decision.kind !== 'admission') return;
     this.admitted.add(observation.source);
     if (decision.entry?.admissions === 1) this.delaysMs.push(nowMs - decision.entry.addedMs);
@@ -60,6 +69,8 @@ export class ReplayStatistics {
     const { counters } = judge.tracker;
     const unusedLive = [...judge.tracker.entries()].filter((entry) => entry.admissions === 0).length;
     const delays = this.delaysMs.sort((a, b) => a - b);
+    const keptOut = [...this.refused].filter(([address]) => !this.admitted.has(address));
+    keptOut.sort(([, a], [, b]) => b - a);
     return {
       frames: judge.frames,
       attempts: counters.attempts,
@@ -75,6 +86,10 @@ export class ReplayStatistics {
         refused: this.refused.size,
         directToFake: this.unusedGone + unusedLive,
       },
+      keptOut: keptOut
+        .slice(0, MOST_KEPT_OUT)
+        .map(([address, refusals]) => ({ address: formatAddress(address), refusals })),
+      keptOutCount: keptOut.length,
       delay: { median: seconds(median(delays)), longest: seconds(delays.at(-1)) },
       unjudged: Object.fromEntries([...judge.unjudged].sort(([a], [b]) => a.localeCompare(b))),
       from: this.firstMs === undefined ? null : isoTime(this.firstMs),

@@ -79,6 +79,18 @@ export class TextReport {
     ];
     if (this.verbosity !== 'summary') this.write('');
     for (const [name, value] of rows) this.write(`${name.padEnd(25)} ${value}`);
+    this.keptOut(summary);
+  }
+
+  /** Whom an administrator may want to let in: `allow`. */
+  private keptOut({ keptOut, keptOutCount }: ReplaySummary): void {
+    if (keptOutCount === 0) return;
+    this.write('');
+    this.write(`${'REFUSED, NEVER ADMITTED'.padEnd(41)} REFUSALS`);
+    for (const { address, refusals } of keptOut)
+      this.write(`${address.padEnd(41)} ${String(refusals).padStart(8)}`);
+    const more = keptOutCount - keptOut.length;
+    if (more > 0) this.write(`and ${more} more`);
   }
 
   private line(timeMs: number, kind: string, subject: string, reason: string, detail: string): void {

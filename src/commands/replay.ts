@@ -86,7 +86,9 @@ export async function replay(argv: ParsedArguments): Promise<number> {
   if (argv['entries'] === true) {
     await table.show((entry) => report.entry(entry.text, entry.read()?.clearedAtMs ?? 0));
   }
-  report.summary(statistics.summary(judge));
+  // of nothing there is nothing to say, but to programs
+  if (status === Exit.OK || judge.frames > 0 || argv['json'] === true)
+    report.summary(statistics.summary(judge));
   await out.settle();
   return status;
 }

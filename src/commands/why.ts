@@ -41,7 +41,9 @@ async function run(argv: ParsedArguments): Promise<number> {
       message:
         shown === ''
           ? 'why needs an address: mxallowd why ADDRESS'
-          : `why needs one address, not "${escapeText(shown, 60)}"`,
+          : more.length > 0
+            ? `why takes one address, not "${escapeText(shown, 60)}"`
+            : `"${escapeText(shown, 60)}" is not an IPv4 or IPv6 address`,
     });
   }
   const loaded = loadConfig(given, problems);

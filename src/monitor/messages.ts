@@ -35,7 +35,12 @@ export type EngineEvent =
 /** A configuration as the engine takes it over, or what is wrong with it. */
 export type Reconfiguration =
   | { readonly ok: true; readonly config: Config; readonly remarks: readonly Problem[] }
-  | { readonly ok: false; readonly problems: readonly Problem[] };
+  | {
+      readonly ok: false;
+      readonly problems: readonly Problem[];
+      /** it was read a moment ago: ask again */
+      readonly isTooOften?: true;
+    };
 
 /** What the engine starts with. */
 export interface EngineStart {

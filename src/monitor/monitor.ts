@@ -40,6 +40,7 @@ const RELOADS_PER_SECOND = 1;
 const TOO_OFTEN: Reconfiguration = {
   ok: false,
   problems: [{ where: '', kind: 'config', message: 'read again a moment ago: wait a second' }],
+  isTooOften: true,
 };
 /** An engine that has not been heard of for so long hangs, perhaps. */
 const MOST_SILENCE_MS = 2 * COMPARE_EVERY_MS;

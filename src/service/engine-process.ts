@@ -110,7 +110,7 @@ export class EngineProcess {
           captureLost: (why) => void this.end(Exit.TEMPFAIL, `capture lost: ${escapeText(why)}`),
         }),
       plan,
-      readAgain: async () => (await table.reload()) ?? { ok: false, problems: [] },
+      readAgain: () => readAgain(table),
       version: version(),
       monitorPid,
       restarts,
@@ -167,4 +167,15 @@ export class EngineProcess {
   private send(message: EngineRequest | EngineEvent): void {
     this.channel.send(message);
   }
+}
+
+/** The monitor reads the file once a second at the most. */
+const READ_AGAIN_MS = 1100;
+
+/** Has the monitor read the configuration; who is too quick waits. */
+async function readAgain(table: RemoteTable): Promise<Reconfiguration> {
+  const first = await table.reload();
+  if (first?.ok !== false || first.isTooOften !== true) return first ?? { ok: false, problems: [] };
+  await new Promise<void>((resolve) => systemClock.after(READ_AGAIN_MS, resolve));
+  return (await table.reload()) ?? { ok: false, problems: [] };
 }

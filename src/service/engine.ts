@@ -154,7 +154,8 @@ export class Engine implements Core {
   /** Says that the start is complete. */
   sayReady(): void {
     const { size } = this.tracker;
-    const message = `mxallowd is ready: ${this.firewall.description} with ${size} entries`;
+    const dry = this.config.dryRun ? '; dry-run: everything is accepted' : '';
+    const message = `mxallowd is ready: ${this.firewall.description} with ${size} entries${dry}`;
     this.say({ level: 'info', message, fields: { event: 'ready', entries: size } });
   }
 
@@ -249,7 +250,9 @@ export class Engine implements Core {
     this.lastSeen[decision.kind] = nowMs;
     this.changed();
     if (decision.kind === 'attempt') this.armExpiry();
-    this.sayOften(decisionLevel(decision), () => decisionLine(decision, observation, this.config.dryRun));
+    this.sayOften(decisionLevel(decision), () =>
+      decisionLine(decision, observation, { isDry: this.config.dryRun, nowMs }),
+    );
     if (decision.kind === 'attempt' && decision.entry !== undefined) {
       this.namer?.attempt(observation.source, decision.entry);
     }

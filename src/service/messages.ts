@@ -30,7 +30,11 @@ export function decisionLevel(decision: Decision): Level {
  * A decision in the words of 1.9.
  * @param isDry - nothing is dropped, only told
  */
-export function decisionLine(decision: Decision, observation: Observation, isDry: boolean): Line {
+export function decisionLine(
+  decision: Decision,
+  observation: Observation,
+  { isDry, nowMs }: { readonly isDry: boolean; readonly nowMs: number },
+): Line {
   const source = formatAddress(observation.source);
   const fields = {
     event: decision.kind,
@@ -39,14 +43,20 @@ export function decisionLine(decision: Decision, observation: Observation, isDry
     target: formatAddress(observation.destination),
     interface: escapeText(observation.interfaceName, 64),
   };
-  const message = decisionText(decision, source, isDry);
+  const isStrange =
+    decision.reason === 'not-yet-in-table' && nowMs - (decision.entry?.addedMs ?? nowMs) > SETTLED_MS;
+  const message = decisionText(decision, source, isDry, isStrange);
   return {
     level: decisionLevel(decision),
     message,
     fields,
-    brief: BRIEF[decision.kind][decision.reason] ?? '',
+    brief: isStrange ? STRANGE_BRIEF : (BRIEF[decision.kind][decision.reason] ?? ''),
   };
 }
+
+/** An entry older than this should be in the table: pf has dropped its SYN for another reason. */
+const SETTLED_MS = 5000;
+const STRANGE_BRIEF = 'is whitelisted for some time, and yet pf drops it: see its rules';
 
 const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>> = {
   attempt: {
@@ -66,7 +76,7 @@ const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>
   unjudged: {},
 };
 
-function decisionText(decision: Decision, source: string, isDry: boolean): string {
+function decisionText(decision: Decision, source: string, isDry: boolean, isStrange: boolean): string {
   switch (decision.kind) {
     case 'attempt': {
       const then = {
@@ -77,7 +87,11 @@ function decisionText(decision: Decision, source: string, isDry: boolean): strin
       return `Successful connection from ${source} to a fake mailserver, ${then}`;
     }
     case 'refusal': {
-      const late = decision.reason === 'not-yet-in-table' ? ' (whitelisted, but not yet in the table)' : '';
+      const isLate = decision.reason === 'not-yet-in-table';
+      const why = isStrange
+        ? 'whitelisted for some time: see the rules'
+        : 'whitelisted, but not yet in the table';
+      const late = isLate ? ` (${why})` : '';
       const verb = isDry ? 'Would drop' : 'Dropping';
       return `${verb} connection attempt from ${source} to a real mailserver${late}`;
     }

@@ -52,7 +52,8 @@ export class StateKeeper {
     const loaded = loadState(this.path, this.clock.wallMs());
     for (const problem of [...this.problems, ...loaded.problems]) this.say(problemLine(problem));
     const nowMs = this.clock.monotonicMs();
-    if (loaded.kind !== 'none') this.say(loadedLine(this.path, loaded.size, loaded.expired.length));
+    if (loaded.kind === 'loaded' || loaded.size > 0)
+      this.say(loadedLine(this.path, loaded.size, loaded.expired.length));
     const entries = restored(loaded.entries, nowMs);
     return { entries, expired: [...loaded.expired, ...loaded.removed], counters: loaded.counters };
   }

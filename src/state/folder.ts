@@ -70,10 +70,14 @@ function examine(folder: string, uid: number): StateProblem[] {
   if ((stat.mode & 0o002) !== 0) return [warning(`${name} may be written by everybody: chmod o-w it`)];
   if (stat.uid !== uid) {
     return [
-      warning(`${name} belongs to the user with number ${stat.uid}, mxallowd runs as ${uid}: chown -R it`),
+      warning(`${name} belongs to ${userWords(stat.uid)}, mxallowd runs as ${userWords(uid)}: chown -R it`),
     ];
   }
   return [];
+}
+
+function userWords(uid: number): string {
+  return uid === 0 ? 'root' : `the user with number ${uid}`;
 }
 
 function cannotMake(folder: string, why: unknown): StateProblem {

@@ -22,6 +22,7 @@ const USER_ROW =
     ? 'user:                 _mxallowd'
     : 'user:                 root, for there is no user _mxallowd';
 const SERVICE_ROWS = [
+  "names:                a sender's other addresses and pool; asks the system's servers",
   USER_ROW,
   `state file:           ${process.platform === 'linux' ? '/var/lib' : '/var/db'}/mxallowd/state`,
   `control socket:       ${process.platform === 'linux' ? '/run/mxallowd' : '/var/run'}/mxallowd.sock, for root`,
@@ -206,6 +207,25 @@ describe('a wrong command line', { concurrency: true }, () => {
   }
 });
 
+describe('a command', () => {
+  it('may stand behind options, whether they have a value or not', async () => {
+    const plain = await runCli(['check-config', '-c', GOOD, '-F', '-s', '-t', '60']);
+    assert.equal(plain.status, 0);
+    for (const args of [
+      ['-F', 'check-config', '-c', GOOD, '-s', '-t', '60'],
+      ['-Fs', 'check-config', '-c', GOOD, '-t60'],
+      ['-c', GOOD, '-t', '60', '--foreground', '--stdout', 'check-config'],
+    ])
+      assert.deepEqual(await runCli(args), plain);
+  });
+
+  it('is not what an option has for its value', async () => {
+    const { status, stdout } = await runCli(['--table', 'list', 'check-config', '-c', GOOD, ...PF]);
+    assert.equal(status, 0);
+    assert.match(stdout, /^table: +<list>/m);
+  });
+});
+
 describe('a mistake on the command line, without any file', () => {
   const { config } = OPTIONS;
   const skip = existsSync(config.defaultText ?? '') ? 'this machine has a configuration' : false;
@@ -240,7 +260,7 @@ describe('a wrong configuration file', { concurrency: true }, () => {
     const missing = scratch.path('missing.conf');
     for (const rest of [[], ['-f', '192.0.2.3', '-r', '192.0.2.4']]) {
       const { status, stderr } = await runCli(['check-config', '-c', missing, ...rest]);
-      assert.equal(linesOf(stderr)[0], `mxallowd: ${missing}: ENOENT: no such file or directory`);
+      assert.equal(linesOf(stderr)[0], `mxallowd: ${missing}: there is no such file`);
       assert.equal(status, 78);
     }
   });
@@ -293,6 +313,19 @@ describe('mxallowd check-config', { concurrency: true }, () => {
     assert.deepEqual([status, stderr], [0, '']);
   });
 
+  it('says that it would only look, and what is asked of DNS', async () => {
+    const more = ['--dry-run', '--no-rdns-whitelist', '--no-pool'];
+    const { status, stdout } = await runCli(['check-config', '-c', GOOD, '-n', '7', ...more]);
+    assert.match(
+      stdout,
+      /^names: +DNS is not asked\ndry-run: +everything is accepted, and nothing is dropped$/m,
+    );
+    const servers = await runCli(['check-config', '-c', GOOD, '--dns-server', '192.0.2.53']);
+    assert.match(servers.stdout, /^names: +a sender's other addresses and pool; asks dns-server$/m);
+    for (const line of linesOf(stdout + servers.stdout)) assert.ok(line.length <= 80, line);
+    assert.equal(status, 0);
+  });
+
   it('says what the queues do, on Linux', { skip: process.platform !== 'linux' }, async () => {
     const more = [
       '-n',
@@ -305,10 +338,11 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       '1024',
     ];
     const { status, stdout } = await runCli(['check-config', '-c', GOOD, ...more]);
-    assert.deepEqual(linesOf(stdout).slice(6, 10), [
+    assert.deepEqual(linesOf(stdout).slice(6, 11), [
       'NFQUEUE:              7 to 9',
       'queue length:         1024; what finds it full is accepted',
       'at the end:           what is left in the queue: accept',
+      "names:                a sender's other addresses and pool; asks the system's servers",
       'user:                 nobody',
     ]);
     const wrong = await runCli([
@@ -418,7 +452,9 @@ describe('what was installed for 1.9', { concurrency: true }, () => {
     'whitelist time:       60 s after the last attempt',
     'entries:              at most 100000; IPv4 /32, IPv6 /64',
     ...firewall(queue),
-    ...SERVICE_ROWS,
+    // 1.9 without names has no other addresses; pools it did not know
+    "names:                a sender's pool; asks the system's servers",
+    ...SERVICE_ROWS.slice(1),
     'log:                  standard output, error',
     `${OLD_FILE}: ok`,
   ];

@@ -255,6 +255,8 @@ describe('mxallowd replay --json', { concurrency: true }, () => {
       'expired',
       'evicted',
       'senders',
+      'keptOut',
+      'keptOutCount',
       'delay',
       'unjudged',
       'from',
@@ -521,6 +523,9 @@ describe('what mxallowd replay prints for people', { concurrency: true }, () => 
     'entries                   1 made, 0 expired, 1 at the end',
     'attempt to admission      median 0.075 s, longest 0.075 s',
     'not judged                0',
+    '',
+    'REFUSED, NEVER ADMITTED                   REFUSALS',
+    '198.51.100.23                                    1',
   ];
 
   it('is a line for each decision, and the summary behind an empty line, within 100 columns', async () => {

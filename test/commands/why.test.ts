@@ -233,10 +233,10 @@ describe('mxallowd why without an answer', () => {
 describe('mxallowd why with a wrong command line', () => {
   const wrong: readonly (readonly [string, readonly string[], string])[] = [
     ['no address', [], 'why needs an address: mxallowd why ADDRESS'],
-    ['a name', ['mail.example.com'], 'why needs one address, not "mail.example.com"'],
-    ['a network', ['192.0.2.0/24'], 'why needs one address, not "192.0.2.0/24"'],
-    ['two addresses', ['192.0.2.1', '192.0.2.2'], 'why needs one address, not "192.0.2.1 192.0.2.2"'],
-    ['an odd text', ['\u001b[31m'], 'why needs one address, not "\\x1b[31m"'],
+    ['a name', ['mail.example.com'], '"mail.example.com" is not an IPv4 or IPv6 address'],
+    ['a network', ['192.0.2.0/24'], '"192.0.2.0/24" is not an IPv4 or IPv6 address'],
+    ['two addresses', ['192.0.2.1', '192.0.2.2'], 'why takes one address, not "192.0.2.1 192.0.2.2"'],
+    ['an odd text', ['\u001b[31m'], '"\\x1b[31m" is not an IPv4 or IPv6 address'],
     [
       'a name server by name',
       ['192.0.2.1', '--dns-server=dns.example.com'],

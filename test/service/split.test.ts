@@ -167,6 +167,16 @@ describe('the daemon in two processes', { skip: reason }, () => {
     await until('it is out again', async () => (await place.pfctl.addresses()).length === 0);
   });
 
+  it('reads it again for whoever asks twice within a second, too', async () => {
+    await place.ready();
+    const both = await Promise.all([1, 2].map(() => ask(place.controlSocket, { command: 'reload' })));
+    const message = 'configuration read again: 2 fake and 2 real addresses, 0 allowed at all times';
+    assert.deepEqual(
+      both.map(({ result }) => result),
+      [{ messages: [message] }, { messages: [message] }],
+    );
+  });
+
   it('says what is wrong with the configuration to whoever has it read again', async () => {
     await place.ready();
     place.writeConfig(['whitelist-time soon'], SERVERS);

@@ -54,7 +54,7 @@ describe('the folder of the state file', () => {
     mkdirSync(folder, { mode: 0o750 });
     chownSync(folder, 1234, 1234);
     assert.deepEqual(prepare(NOBODY), [
-      'warning: the folder /mxallowd for the state file belongs to the user with number 1234, mxallowd runs as 65534: chown -R it',
+      'warning: the folder /mxallowd for the state file belongs to the user with number 1234, mxallowd runs as the user with number 65534: chown -R it',
     ]);
     const { uid, mode } = lstatSync(folder);
     assert.deepEqual([uid, mode & 0o7777], [1234, 0o750]);
