@@ -19,12 +19,19 @@ const WHOLE_GROUP = 0;
 /** How long a stop may take; a process group without a parent is never stopped. */
 const STOP_MS = 200;
 
+/** Between two attempts to reach the daemon again. */
+const RECONNECT_MS = 1000;
+/** As often as that: a monitor waits for up to 30 s before it starts the engine again. */
+const MOST_LOSSES = 40;
+
 /** Shows what a daemon tells each second on a terminal, until somebody or something ends it. */
 export class LiveScreen {
   private readonly model = new WatchModel();
   private view: WatchView | undefined;
   private connection: AbortController | undefined;
   private isStopped = false;
+  /** connections in a row that were lost without a tick */
+  private losses = 0;
   private finish: ((status: number) => void) | undefined;
   /** what undoes each handler that is set */
   private readonly undo: (() => void)[] = [];
@@ -79,14 +86,30 @@ export class LiveScreen {
         // what had been read already when the connection was given up
         if (connection.signal.aborted) return;
         this.view = this.model.add(tick);
+        this.losses = 0;
         this.terminal.enter();
         this.draw();
       },
       signal: connection.signal,
     });
     if (connection.signal.aborted) return;
-    const problem = answer.ok ? DAEMON_ENDED : answer;
-    this.end(problem.exitStatus, problem);
+    if (answer.ok) this.end(DAEMON_ENDED.exitStatus, DAEMON_ENDED);
+    else if (this.view === undefined || ++this.losses > MOST_LOSSES) this.end(answer.exitStatus, answer);
+    else this.reconnect(this.view);
+  }
+
+  /** Its engine may have died: then the monitor starts the next one. */
+  private reconnect(view: WatchView): void {
+    const message = 'mxallowd does not answer: it has ended, or is being started again';
+    this.view = {
+      ...view,
+      tick: { ...view.tick, findings: [{ severity: 'error', id: 'no-answer', message }] },
+    };
+    this.draw();
+    const timer = setTimeout(() => {
+      if (!this.isStopped && this.finish !== undefined) void this.connect();
+    }, RECONNECT_MS);
+    this.undo.push(() => clearTimeout(timer));
   }
 
   private draw(isAnew = false): void {

@@ -143,11 +143,14 @@ describe('mxallowd watch in a terminal', { skip: tmuxUnavailable() }, () => {
     });
   }
 
-  it('gives the terminal back when the daemon is gone, and says so', async () => {
+  it('goes on when the daemon is there again, and says meanwhile that it is not', async () => {
     await start();
     server.hangUp();
-    const words = 'mxallowd: mxallowd has closed the connection before its answer was complete: did';
-    await assertGivenBack(69, words, ' it end?');
+    await window.shows('error: mxallowd does not answer: it has ended, or is being started again');
+    await until('it has asked again', () => server.connections.size === 1);
+    await isWhole();
+    process.kill(pid(), 'SIGINT');
+    await assertGivenBack(0);
   });
 
   it('gives the terminal back when the daemon ends in good order, and says so', async () => {
