@@ -29,6 +29,11 @@ function record(frame: Frame): Buffer {
   return Buffer.concat([header, frame.data.subarray(frame.offset, frame.offset + frame.captureLength)]);
 }
 
+/** Frames as they are in a savefile, one after the other. */
+export function recordsOf(frames: readonly Frame[]): Buffer {
+  return Buffer.concat(frames.map(record));
+}
+
 /** What a daemon under test runs with: a stand-in pfctl, and a pflog that the test writes frames to. */
 export class Workplace {
   readonly folder = mkdtempSync(join(tmpdir(), 'mxallowd-test-'));
@@ -88,8 +93,13 @@ export class Workplace {
 
   /** pf logs these packets. */
   log(frames: readonly Frame[]): void {
+    this.logRecords(recordsOf(frames));
+  }
+
+  /** The same for {@link recordsOf} frames. */
+  logRecords(records: Buffer): void {
     if (this.pflog === undefined) throw new Error('pflog is closed');
-    writeSync(this.pflog, Buffer.concat(frames.map(record)));
+    writeSync(this.pflog, records);
   }
 
   /**
