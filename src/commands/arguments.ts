@@ -165,10 +165,11 @@ export function expandGetopt(args: readonly string[]): string[] {
     if (/^-[A-Za-z]./.test(arg) && all.has(arg.charAt(1))) {
       const pieces = splitCluster(arg.slice(1), withValue);
       expanded.push(...pieces);
-      if (takesNext(pieces.at(-1) ?? '', withValue)) expanded.push(...options.slice(++index, index + 1));
+      if (hasValueNext(pieces.at(-1) ?? '')) expanded.push(...options.slice(++index, index + 1));
     } else {
-      expanded.push(arg.startsWith('--') ? completeName(arg, options) : arg);
-      if (takesNext(arg, withValue)) expanded.push(...options.slice(++index, index + 1));
+      const whole = arg.startsWith('--') ? completeName(arg, options) : arg;
+      expanded.push(whole);
+      if (hasValueNext(whole)) expanded.push(...options.slice(++index, index + 1));
     }
   }
   return [...expanded, ...args.slice(end)];
@@ -195,10 +196,6 @@ function hasValueNext(arg: string): boolean {
       value !== undefined &&
       (arg === `--${name}` || letters?.some((letter) => arg === `-${letter}`) === true),
   );
-}
-
-function takesNext(arg: string, withValue: ReadonlySet<string>): boolean {
-  return /^-[A-Za-z]$/.test(arg) && withValue.has(arg.charAt(1));
 }
 
 function splitCluster(letters: string, withValue: ReadonlySet<string>): string[] {

@@ -54,8 +54,8 @@ export function decisionLine(
   };
 }
 
-/** An entry older than this should be in the table: pf has dropped its SYN for another reason. */
-const SETTLED_MS = 5000;
+/** An entry older than this should be in the table: pf has dropped its SYN for another reason, or has lost it. */
+export const SETTLED_MS = 5000;
 const STRANGE_BRIEF = 'is whitelisted for some time, and yet pf drops it: see its rules';
 
 const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>> = {

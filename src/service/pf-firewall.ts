@@ -11,7 +11,7 @@ import type { Decision } from '../tracker/decision.js';
 import type { Entry } from '../tracker/whitelist.js';
 import { type Core, type Firewall, type FirewallReport, StartError } from './firewall.js';
 import { Keeper } from './keeper.js';
-import { captureLine, foreignLine, writerLine } from './messages.js';
+import { captureLine, foreignLine, SETTLED_MS, writerLine } from './messages.js';
 import { Exit } from '../sysexits.js';
 
 /** What pf is reached by. */
@@ -29,8 +29,6 @@ const COMPARE_AGAIN_MS = 10_000;
 const ON_THE_WAY = 15_000;
 /** Frames that are kept until the table has been read. */
 const MOST_EARLY = 4096;
-/** An entry older than this should be in the table. */
-const SETTLED_MS = 5000;
 
 /** pf: its log says who came, its table says who may reach the real MX. */
 export class PfFirewall implements Firewall {

@@ -1,4 +1,5 @@
 import type { PrefixText } from '../packet/address.js';
+import type { EntryFacts } from '../tracker/tracker.js';
 import type { Origin } from '../tracker/whitelist.js';
 
 /** Where entries come from, as numbers for the table below. */
@@ -10,23 +11,12 @@ export const ORIGINS: readonly Origin[] = Object.keys({
   pool: true,
 } satisfies Record<Origin, true>) as Origin[];
 
-/** What a file says of an entry. Times are monotonic milliseconds of the process that wrote it. */
-export interface RecordedEntry {
-  readonly origin: Origin;
-  readonly addedMs: number;
-  readonly deadlineMs: number;
-  readonly lastAttemptMs: number;
-  readonly attempts: number;
-  readonly admissions: number;
-  readonly name: string | undefined;
-}
-
 const FIRST_CAPACITY = 1024;
 /** Numbers of an entry. */
 const COLUMNS = 5;
 
 /**
- * The entries of a file, in flat arrays: a hundred thousand objects, which live until the start is over, would cost
+ * The entries of a file, their times those of the process that wrote it, in flat arrays: a hundred thousand objects, which live until the start is over, would cost
  * more to make and to collect than all the reading.
  */
 export class RecordedEntries {
@@ -45,7 +35,7 @@ export class RecordedEntries {
   }
 
   /** Sets what is known of a prefix; the last word counts. */
-  set(prefix: PrefixText, entry: RecordedEntry): void {
+  set(prefix: PrefixText, entry: EntryFacts): void {
     const known = this.places.get(prefix);
     const place = known ?? this.free.pop() ?? this.places.size;
     if (known === undefined) this.places.set(prefix, place);
@@ -80,11 +70,11 @@ export class RecordedEntries {
   }
 
   /** All that is known, one at a time. */
-  *[Symbol.iterator](): Generator<readonly [PrefixText, RecordedEntry]> {
+  *[Symbol.iterator](): Generator<readonly [PrefixText, EntryFacts]> {
     for (const [prefix, place] of this.places) yield [prefix, this.at(place)];
   }
 
-  private at(place: number): RecordedEntry {
+  private at(place: number): EntryFacts {
     const number = (column: number): number => this.numbers[place * COLUMNS + column] ?? NaN;
     return {
       origin: ORIGINS[this.origins[place] ?? 0] ?? 'adopted',

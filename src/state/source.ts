@@ -1,18 +1,10 @@
 import type { PrefixText } from '../packet/address.js';
 import type { Counters } from '../tracker/counters.js';
-import type { Origin } from '../tracker/whitelist.js';
+import type { EntryFacts } from '../tracker/tracker.js';
 
 /** An entry as it is kept. Times are monotonic milliseconds of the process that keeps it. */
-export interface SavedEntry {
+export interface SavedEntry extends EntryFacts {
   readonly prefix: PrefixText;
-  readonly origin: Origin;
-  readonly addedMs: number;
-  readonly deadlineMs: number;
-  readonly lastAttemptMs: number;
-  readonly attempts: number;
-  readonly admissions: number;
-  /** its confirmed name in DNS */
-  readonly name: string | undefined;
 }
 
 /** What has changed: an entry is new or another one now, or has gone. */

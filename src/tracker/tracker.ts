@@ -52,18 +52,23 @@ export interface EntryListener {
   removed(entry: Entry, reason: RemovalReason): void;
 }
 
-/** What is known of an entry from an earlier run. */
-export interface RestoredEntry {
-  readonly prefix: Prefix;
-  /** canonical text of `prefix` */
-  readonly text: PrefixText;
+/** What outlives a run, of an entry. Times are monotonic milliseconds. */
+export interface EntryFacts {
   readonly origin: Origin;
   readonly addedMs: number;
   readonly deadlineMs: number;
   readonly lastAttemptMs: number;
   readonly attempts: number;
   readonly admissions: number;
+  /** its confirmed name in DNS */
   readonly name: string | undefined;
+}
+
+/** What is known of an entry from an earlier run, in the times of this one. */
+export interface RestoredEntry extends EntryFacts {
+  readonly prefix: Prefix;
+  /** canonical text of `prefix` */
+  readonly text: PrefixText;
 }
 
 /**
