@@ -4,8 +4,8 @@ import { PfctlStandIn } from '../test/support/pfctl-harness.js';
 import { PfctlTable } from '../src/table/pfctl.js';
 import { TableWriter } from '../src/table/writer.js';
 import { systemClock } from '../src/clock.js';
-import { Judge } from '../src/service/judge.js';
-import { randomHashKey } from '../src/service/hash-key.js';
+import { Judge } from '../src/engine/judge.js';
+import { randomHashKey } from '../src/process/hash-key.js';
 import { formatPrefix } from '../src/packet/address.js';
 import { frames, machine, TRACKER_CONFIG, verdict } from './support.js';
 

@@ -1,8 +1,8 @@
 // Frames a second from decode to decision, with no entries and with 100,000, in turn in one run.
 import { setFlagsFromString } from 'node:v8';
 import type { Frame } from '../src/packet/frame.js';
-import { randomHashKey } from '../src/service/hash-key.js';
-import { Judge } from '../src/service/judge.js';
+import { randomHashKey } from '../src/process/hash-key.js';
+import { Judge } from '../src/engine/judge.js';
 import { frames, machine, spread, TRACKER_CONFIG, verdict } from './support.js';
 
 const SENDERS = 100_000;

@@ -8,9 +8,9 @@ import { type Given, resolveConfig } from '../src/config/config.js';
 import type { OptionKey } from '../src/config/options.js';
 import type { Frame } from '../src/packet/frame.js';
 import { systemClock } from '../src/clock.js';
-import { Engine } from '../src/service/engine.js';
-import { randomHashKey } from '../src/service/hash-key.js';
-import { PfFirewall } from '../src/service/pf-firewall.js';
+import { Engine } from '../src/engine/engine.js';
+import { randomHashKey } from '../src/process/hash-key.js';
+import { PfFirewall } from '../src/firewall/pf.js';
 import { PfctlTable } from '../src/table/pfctl.js';
 import { frames, machine, quantile, quietLog, spread, verdict } from './support.js';
 

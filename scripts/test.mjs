@@ -1,6 +1,7 @@
 // npm test: sets everything up, then checks format, lint and types, and runs the tests.
 //   npm test -- NAME...    only the test files whose path contains a NAME
 //   npm run check          format, lint and types only
+//   npm run test:long      what takes longer: hundreds of kills and starts, by hand before a release
 import { readdirSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,8 @@ import { build, hasTool, installPackages, installSystemPackages, root, run, runT
 
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
 const isStatic = process.argv.includes('--static');
+const isLong = process.argv.includes('--long');
+const ending = isLong ? '.long.js' : '.test.js';
 
 /**
  * What some tests use: a real tcpdump, libpcap's headers for the optional packages, namespaces, rules, mail, DNS,
@@ -40,10 +43,16 @@ step('tests');
 const files = readdirSync(join(root, 'build', 'test'), { recursive: true })
   .map(String)
   .filter(
-    (name) => name.endsWith('.test.js') && (names.length === 0 || names.some((part) => name.includes(part))),
+    (name) => name.endsWith(ending) && (names.length === 0 || names.some((part) => name.includes(part))),
   )
   .sort()
   .map((name) => join('build', 'test', name));
 // some of the time a test waits for a process that it has started
 const concurrency = [`--test-concurrency=${availableParallelism() + 1}`];
-run(process.execPath, ['--test', '--test-reporter=spec', '--test-timeout=300000', ...concurrency, ...files]);
+run(process.execPath, [
+  '--test',
+  '--test-reporter=spec',
+  `--test-timeout=${isLong ? 3_600_000 : 300_000}`,
+  ...concurrency,
+  ...files,
+]);

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-import { isBackgroundChild } from './service/background.js';
-import { staySmall } from './service/v8.js';
+// Starts what was asked for: the daemon in the background, or the command line.
+import { isBackgroundChild } from './process/background.js';
+import { staySmall } from './process/v8.js';
 
 // the daemon in the background stays small: it does not load what reads a command line
 if (isBackgroundChild(process.env)) {
   staySmall();
-  await import('./background-daemon.js');
-} else await import('./command-line.js');
+  await import('./process/background-main.js');
+} else await import('./commands/command-line.js');

@@ -1,3 +1,5 @@
+// Time, passed in wherever it is needed.
+
 /** Time, as the service needs it; a parameter everywhere, so that tests own it. */
 export interface Clock {
   /** monotonic milliseconds: for deadlines and durations */

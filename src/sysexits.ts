@@ -1,3 +1,5 @@
+// Exit statuses, and a start that failed with one.
+
 /** Exit statuses (sysexits(3)). */
 export const Exit = {
   OK: 0,
@@ -14,3 +16,15 @@ export const Exit = {
   NOPERM: 77,
   CONFIG: 78,
 } as const;
+
+/** A start that failed, in words for the administrator, with the exit status for it (sysexits). */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+
+  constructor(
+    message: string,
+    readonly exitStatus: number,
+  ) {
+    super(message);
+  }
+}

@@ -1,3 +1,4 @@
+// Which version this is, and where its package lies.
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

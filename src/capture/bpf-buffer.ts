@@ -1,3 +1,4 @@
+// What one read of /dev/bpf brought, split into frames. Pure.
 import type { Frame, LinkType } from '../packet/frame.js';
 
 /** A field of a struct: where it begins, and its size in bytes. */

@@ -1,3 +1,4 @@
+// A descriptor of /dev/bpf: its ioctl(2) requests, through the C library.
 import type * as Koffi from 'koffi';
 import type { Libc, NativeFunction } from '../native/libc.js';
 import { errnoName, SystemCallError } from '../native/system-call.js';

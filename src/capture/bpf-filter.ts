@@ -1,3 +1,4 @@
+// The filter program that the kernel runs for "port N". Pure.
 import { SNAP_LENGTH } from './tcpdump.js';
 
 /** An instruction (net/bpf.h struct bpf_insn); jumps count from the next one. */

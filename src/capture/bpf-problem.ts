@@ -1,3 +1,4 @@
+// What a failed request to /dev/bpf means, in words for the administrator.
 import type { SystemCallError } from '../native/system-call.js';
 import type { BpfSystem } from './bpf-systems.js';
 import { CaptureError } from './source.js';

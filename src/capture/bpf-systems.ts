@@ -1,3 +1,4 @@
+// Numbers and layouts of /dev/bpf on each system, as a table.
 import type { BpfLayout } from './bpf-buffer.js';
 
 /** What a request (ioctl(2)) carries: nothing, or an argument that goes in, comes out, or both (sys/ioccom.h). */

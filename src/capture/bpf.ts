@@ -1,3 +1,4 @@
+// The live source by /dev/bpf.
 import { endianness } from 'node:os';
 import { type LibcResult, loadLibc } from '../native/libc.js';
 import { SystemCallError } from '../native/system-call.js';

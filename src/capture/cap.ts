@@ -1,3 +1,4 @@
+// The live source by the npm package cap.
 import { endianness } from 'node:os';
 import { loadOptional } from './optional.js';
 import type * as CapModule from 'cap';

@@ -1,3 +1,4 @@
+// Loads a package that may be missing.
 import { CaptureError } from './source.js';
 
 /**

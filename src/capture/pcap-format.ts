@@ -1,3 +1,4 @@
+// The classic savefile format, pcap-savefile(5). Pure.
 import type { Frame, LinkType } from '../packet/frame.js';
 import { CaptureError, requirePflog } from './source.js';
 

@@ -1,3 +1,4 @@
+// The live source by the npm package pcap.
 import { endianness } from 'node:os';
 import { loadOptional } from './optional.js';
 import type * as Pcap from 'pcap';

@@ -1,3 +1,4 @@
+// The savefile format pcapng. Pure.
 import type { Frame, LinkType } from '../packet/frame.js';
 import { MAX_CAPTURE_LENGTH, type SavefileFormat } from './pcap-format.js';
 import { CaptureError, requirePflog } from './source.js';

@@ -1,3 +1,4 @@
+// A savefile that comes in pieces, of either format. Pure.
 import type { Frame } from '../packet/frame.js';
 import { isPcapMagic, PcapFormat, type SavefileFormat } from './pcap-format.js';
 import { isPcapngMagic, PcapngFormat } from './pcapng-format.js';

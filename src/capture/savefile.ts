@@ -1,3 +1,4 @@
+// The source that reads a savefile.
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream';

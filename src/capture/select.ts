@@ -1,3 +1,4 @@
+// Chooses the live source for a system, or says why there is none.
 import type { CaptureName } from '../config/names.js';
 import { makeBpfSource } from './bpf.js';
 import { CapSource, loadCap } from './cap.js';

@@ -1,3 +1,4 @@
+// What a source of frames is, and how it fails.
 import { type Frame, LinkType } from '../packet/frame.js';
 
 /** What a source counts. `dropped` is undefined where the source cannot know. */

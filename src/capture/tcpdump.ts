@@ -1,3 +1,4 @@
+// The live source by tcpdump(8): `tcpdump -w -` and its pipe.
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import type { Readable } from 'node:stream';

@@ -1,3 +1,4 @@
+// Probe: whether packets can be captured.
 import { accessSync, constants } from 'node:fs';
 import { selectSource } from '../capture/select.js';
 import { CaptureError } from '../capture/source.js';

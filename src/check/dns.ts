@@ -1,3 +1,4 @@
+// Probe: whether the domain's MX records fit the configuration.
 import { Resolver } from 'node:dns/promises';
 import type { Config } from '../config/config.js';
 import { type Address, parseAddress } from '../packet/address.js';

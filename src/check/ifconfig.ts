@@ -1,3 +1,4 @@
+// What ifconfig(8) and ip(8) print: which interface has which address. Pure.
 import { type Address, parseAddress } from '../packet/address.js';
 
 /** A network interface as ifconfig(8) shows it. */

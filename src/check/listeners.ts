@@ -1,3 +1,4 @@
+// Probe: who listens on the fake and on the real MX.
 import { type Address, formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { type Finding, finding } from '../pf/finding.js';

@@ -1,3 +1,4 @@
+// The machine as probes see it: its interfaces and programs.
 import { readFileSync } from 'node:fs';
 import { networkInterfaces, release } from 'node:os';
 import { type Address, type Family, parseAddress } from '../packet/address.js';

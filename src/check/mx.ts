@@ -1,3 +1,4 @@
+// MX records judged against the configuration. Pure.
 import { type Address, familyOf, formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { type Finding, finding, type Severity } from '../pf/finding.js';

@@ -1,3 +1,5 @@
+// What `pfctl -s Tables -v` prints. Pure.
+
 /** A table in the output of `pfctl -vv -s Tables`. */
 export interface TableRow {
   /** in an anchor OpenBSD 7.8 prints `name@anchor` */

@@ -1,3 +1,4 @@
+// Probe: pf, its rules and its table.
 import { type Finding, finding } from '../pf/finding.js';
 import { parsePfInfo } from '../pf/info.js';
 import { judgeRules } from '../pf/rules.js';

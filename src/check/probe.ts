@@ -1,3 +1,4 @@
+// What a probe is, and what it works with.
 import type { Config } from '../config/config.js';
 import type { Finding } from '../pf/finding.js';
 import { finding } from '../pf/finding.js';

@@ -1,3 +1,4 @@
+// All probes, in the order of the report.
 import { captureProbe, pflogProbe } from './capture.js';
 import { dnsProbe } from './dns.js';
 import { fakeProbe, realProbe } from './listeners.js';

@@ -1,3 +1,4 @@
+// Runs a program that a probe asks, with a limit on time and output.
 import { accessSync, constants } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { escapeText } from '../packet/escape.js';

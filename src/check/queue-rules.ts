@@ -1,3 +1,4 @@
+// iptables' rules that lead to a queue. Pure.
 import type { Family } from '../packet/address.js';
 
 /** A rule of Linux' netfilter that sends packets to a queue. */

@@ -1,3 +1,4 @@
+// Probe: NFQUEUE, and whether rules feed it.
 import { loadLibc } from '../native/libc.js';
 import { KernelFigures, type QueueRow } from '../netfilter/proc.js';
 import type { QueueRange } from '../netfilter/queue.js';

@@ -1,3 +1,4 @@
+// Findings as the report of `mxallowd check`.
 import { type Finding, SEVERITIES, type Severity } from '../pf/finding.js';
 
 /** Columns of a terminal. */

@@ -1,10 +1,11 @@
+// Probe: the user that the daemon becomes.
 import { lstatSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { defaultValue } from '../config/config.js';
 import { escapeText } from '../packet/escape.js';
 import { type Finding, finding } from '../pf/finding.js';
-import { findGroup, findUser } from '../service/users.js';
+import { findGroup, findUser } from '../process/users.js';
 import type { Probe } from './probe.js';
 
 /** What the daemon keeps, and where it is asked. */

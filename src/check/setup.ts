@@ -1,8 +1,9 @@
+// Probe: the folders, files and settings that the daemon needs.
 import { defaultValue } from '../config/config.js';
 import { type Address, familyOf, formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { type Finding, finding } from '../pf/finding.js';
-import { findUser, userAdvice } from '../service/users.js';
+import { findUser, userAdvice } from '../process/users.js';
 import type { CheckContext, Probe } from './probe.js';
 
 /** The configuration was read; here is what only both kinds of address together tell. */

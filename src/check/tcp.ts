@@ -1,3 +1,4 @@
+// Connects to a port, and says what came of it.
 import { connect } from 'node:net';
 
 /** What came of an attempt to connect. */

@@ -1,10 +1,11 @@
+// `mxallowd allow`.
 import { duration as durationCheck } from '../config/values.js';
 import type { ControlResults } from '../control/protocol.js';
 import { formatPrefix } from '../packet/address.js';
 import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
 import { askAndPrint, extraValue, JSON_OPTION, onePrefix } from './ask-daemon.js';
-import type { Command } from './commands.js';
-import { duration } from './human.js';
+import type { Command } from './command.js';
+import { duration } from '../terminal/human.js';
 
 const OPTIONS: readonly ExtraOption[] = [
   { name: 'for', value: 'SEC', help: 'how long, as 3600 or 1d (default: whitelist-time)' },

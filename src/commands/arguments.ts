@@ -1,3 +1,4 @@
+// The command line as yargs and 1.9's getopt_long(3) read it.
 import type { Given } from '../config/config.js';
 import { defaultTextOn, OPTION_LIST, type OptionSpec } from '../config/options.js';
 import { type Problem, suggestion } from '../config/problem.js';

@@ -1,3 +1,4 @@
+// What the commands that ask a running daemon share.
 import type { Given } from '../config/config.js';
 import type { Problem } from '../config/problem.js';
 import type { Check } from '../config/values.js';
@@ -8,7 +9,7 @@ import { parsePrefix, type Prefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { Exit } from '../sysexits.js';
 import { type ExtraOption, type ParsedArguments, wordsOf } from './arguments.js';
-import { printProblems } from './load-config.js';
+import { printProblems } from '../process/load-config.js';
 import { locateSocket } from './locate-socket.js';
 
 /** A switch of all commands that ask the daemon. */

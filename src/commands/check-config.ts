@@ -1,13 +1,14 @@
+// `mxallowd check-config`.
 import { type Config, defaultValue } from '../config/config.js';
 import { formatProblem } from '../config/problem.js';
 import type { QueueRange } from '../netfilter/queue.js';
 import { formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
-import { findGroup, findUser, userAdvice } from '../service/users.js';
+import { findGroup, findUser, userAdvice } from '../process/users.js';
 import { Exit } from '../sysexits.js';
 import { collectOptions, type ParsedArguments, wordsOf } from './arguments.js';
-import type { Command } from './commands.js';
-import { loadConfig, printProblems } from './load-config.js';
+import type { Command } from './command.js';
+import { loadConfig, printProblems } from '../process/load-config.js';
 
 /** `mxallowd check-config`: reads the configuration as the daemon would, and says what it means or what is wrong. */
 export const command: Command = {

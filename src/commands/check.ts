@@ -1,3 +1,4 @@
+// `mxallowd check`.
 import { readMachine } from '../check/machine.js';
 import type { CheckTimes } from '../check/probe.js';
 import { runProbes } from '../check/probe.js';
@@ -8,8 +9,8 @@ import { formatProblem } from '../config/problem.js';
 import { escapeText } from '../packet/escape.js';
 import { finding } from '../pf/finding.js';
 import { collectOptions, type ExtraOption, type ParsedArguments, wordsOf } from './arguments.js';
-import type { Command } from './commands.js';
-import { loadConfig, printProblems } from './load-config.js';
+import type { Command } from './command.js';
+import { loadConfig, printProblems } from '../process/load-config.js';
 
 const OPTIONS: readonly ExtraOption[] = [
   { name: 'domain', value: 'NAME', help: 'domain whose MX records are checked (repeatable)' },

@@ -1,18 +1,5 @@
-import type { ExtraOption, OptionSet, ParsedArguments } from './arguments.js';
-
-/** A command beside the daemon itself. */
-export interface Command {
-  /** what it does, for its help; lines of at most 80 columns */
-  readonly text: string;
-  /** what stands on the command line beside options, for its help; may be empty */
-  readonly words: string;
-  /** which options of the option table it takes */
-  readonly optionSet: OptionSet;
-  /** beside those */
-  readonly options: readonly ExtraOption[];
-  /** @returns exit status */
-  readonly run: (argv: ParsedArguments) => number | Promise<number>;
-}
+// The list of commands, each loaded when it is used.
+import type { Command } from './command.js';
 
 /** The same, not loaded yet: whoever starts the daemon does not wait for what is not needed. */
 interface Loadable {
@@ -27,22 +14,22 @@ export const COMMANDS: readonly Loadable[] = [
   {
     name: 'status',
     help: 'whether the daemon works, and what is wrong',
-    load: async () => (await import('./status.js')).command,
+    load: async () => (await import('./status/status.js')).command,
   },
   {
     name: 'list',
     help: 'the whitelist, or a part of it',
-    load: async () => (await import('./list.js')).command,
+    load: async () => (await import('./list/list.js')).command,
   },
   {
     name: 'stats',
     help: 'what was counted',
-    load: async () => (await import('./stats.js')).command,
+    load: async () => (await import('./stats/stats.js')).command,
   },
   {
     name: 'watch',
     help: 'a live screen: rates, newest events, who is refused',
-    load: async () => (await import('./watch.js')).command,
+    load: async () => (await import('./watch/watch.js')).command,
   },
   {
     name: 'allow',
@@ -62,7 +49,7 @@ export const COMMANDS: readonly Loadable[] = [
   {
     name: 'why',
     help: 'what is known of an address, and what follows',
-    load: async () => (await import('./why.js')).command,
+    load: async () => (await import('./why/why.js')).command,
   },
   {
     name: 'check',
@@ -77,12 +64,12 @@ export const COMMANDS: readonly Loadable[] = [
   {
     name: 'replay',
     help: 'judge recordings of pflog (FILE...), and say why',
-    load: async () => (await import('./replay.js')).command,
+    load: async () => (await import('./replay/replay.js')).command,
   },
   {
     name: 'pf-conf',
     help: "print or install pf's rules (OpenBSD, FreeBSD)",
-    load: async () => (await import('./pf-conf.js')).command,
+    load: async () => (await import('./pf-conf/pf-conf.js')).command,
   },
   {
     name: 'demo',

@@ -1,3 +1,4 @@
+// `mxallowd demo`.
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { SCENARIOS, type Scenario, type Target } from '../demo/scenarios.js';
@@ -8,8 +9,8 @@ import { Exit } from '../sysexits.js';
 import { packageFolder } from '../version.js';
 import { escapeText } from '../packet/escape.js';
 import { type ParsedArguments, wordsOf } from './arguments.js';
-import type { Command } from './commands.js';
-import { replay } from './replay.js';
+import type { Command } from './command.js';
+import { replay } from './replay/replay.js';
 
 /** How a signal ends a process that does not handle it. */
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;

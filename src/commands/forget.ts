@@ -1,7 +1,8 @@
+// `mxallowd forget`.
 import { formatPrefix } from '../packet/address.js';
 import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
 import { askAndPrint, JSON_OPTION, onePrefix } from './ask-daemon.js';
-import type { Command } from './commands.js';
+import type { Command } from './command.js';
 
 const OPTIONS: readonly ExtraOption[] = [JSON_OPTION];
 

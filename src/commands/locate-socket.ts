@@ -1,3 +1,4 @@
+// Finds the control socket of the daemon that is asked.
 import { resolve } from 'node:path';
 import { defaultValue, type Given } from '../config/config.js';
 import { parseConfigFile } from '../config/file.js';
@@ -6,7 +7,7 @@ import type { Problem } from '../config/problem.js';
 import { absolutePathOrNone } from '../config/values.js';
 import { escapeText } from '../packet/escape.js';
 import { Exit } from '../sysexits.js';
-import { readConfigFile } from './load-config.js';
+import { readConfigFile } from '../process/load-config.js';
 
 /** Where the daemon can be asked, or why nowhere. */
 export type LocatedSocket =

@@ -1,6 +1,7 @@
+// `mxallowd reload`.
 import { collectOptions, type ExtraOption, type ParsedArguments } from './arguments.js';
 import { askAndPrint, JSON_OPTION, noWords } from './ask-daemon.js';
-import type { Command } from './commands.js';
+import type { Command } from './command.js';
 
 const OPTIONS: readonly ExtraOption[] = [JSON_OPTION];
 

@@ -1,8 +1,9 @@
+// `mxallowd` without a command: the daemon.
 import { resolve } from 'node:path';
-import { startInBackground } from '../service/background.js';
+import { startInBackground } from '../process/background.js';
 import { collectOptions, type ParsedArguments } from './arguments.js';
-import { runDaemon } from './daemon.js';
-import { loadConfig, printProblems } from './load-config.js';
+import { runDaemon } from '../process/daemon.js';
+import { loadConfig, printProblems } from '../process/load-config.js';
 
 /** `mxallowd`: runs the daemon, in the background unless told otherwise. */
 export async function run(argv: ParsedArguments): Promise<number> {

@@ -1,3 +1,4 @@
+// The configuration: file and command line combined and checked. Pure.
 import { type Address, formatAddress, type Prefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { defaultTextOn, OPTION_LIST, type OptionKey, OPTIONS, type OptionSpec } from './options.js';

@@ -1,3 +1,4 @@
+// The configuration file's text, mxallowd.conf(5). Pure.
 import { escapeText } from '../packet/escape.js';
 import type { Given } from './config.js';
 import { OPTION_LIST } from './options.js';

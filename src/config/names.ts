@@ -1,3 +1,5 @@
+// Names that options take as values.
+
 /** The live sources, by the names of `--capture`. */
 export const CAPTURE_NAMES = ['bpf', 'tcpdump', 'pcap', 'cap'] as const;
 

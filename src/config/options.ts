@@ -1,3 +1,4 @@
+// The option table: one source for command line, file, help and manual.
 import { WIDEST_ENTRY } from '../packet/address.js';
 import { CAPTURE_NAMES } from './names.js';
 import * as check from './values.js';

@@ -1,3 +1,4 @@
+// Something wrong with what the administrator wrote.
 import { closest, distance } from 'fastest-levenshtein';
 
 /** Something wrong with what the administrator wrote. */

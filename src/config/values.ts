@@ -1,3 +1,4 @@
+// Checks of single values. Pure.
 import {
   type Address,
   ADDRESS_BITS,

@@ -1,3 +1,4 @@
+// The shape of every answer on the control socket, checked by who asks.
 import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
 import type {

@@ -1,3 +1,4 @@
+// Asks a running daemon on its control socket.
 import { once } from 'node:events';
 import { lstatSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';

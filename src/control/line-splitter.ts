@@ -1,3 +1,5 @@
+// Lines out of what comes in pieces, bounded. Pure.
+
 const LINE_FEED = 0x0a;
 
 /** Cuts a stream of bytes into lines. */

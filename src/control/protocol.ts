@@ -1,3 +1,4 @@
+// What is asked and answered on the control socket.
 import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
 

@@ -1,3 +1,4 @@
+// A question on the control socket, checked by who answers. Pure.
 import { MAX_SECONDS } from '../config/values.js';
 import type { ControlRequest } from './protocol.js';
 

@@ -1,3 +1,4 @@
+// The control socket: who may ask, how many, how much.
 import { lchownSync, lstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';

@@ -1,3 +1,4 @@
+// Shapes of JSON values, and checks of them. Pure.
 import { printable } from '../packet/escape.js';
 
 /** Where a value is not what it should be. */

@@ -1,3 +1,5 @@
+// What the demonstration's processes tell each other.
+
 /** What the demonstration tells the mail server behind the real MX: where to listen, or to answer. */
 export type SinkOrder =
   | { readonly addresses: readonly string[]; readonly port: number }

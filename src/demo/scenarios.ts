@@ -1,3 +1,4 @@
+// The stories that the demonstration tells.
 import type { Outcome } from './messages.js';
 import type { Stage } from './stage.js';
 import { WORLD } from './world.js';

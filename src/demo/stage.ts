@@ -1,3 +1,4 @@
+// Two hosts, the daemon, senders and a mail server: where the stories are played.
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';

@@ -1,3 +1,4 @@
+// Network namespaces that end when we end.
 import { type ChildProcess, spawn, type SpawnOptions, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 

@@ -1,4 +1,7 @@
-import type { Level, LogSettings } from './log.js';
+// A log line as text. Pure.
+
+/** Severities, most severe first. */
+export type Level = 'error' | 'warn' | 'info' | 'debug';
 
 const ORDER: readonly Level[] = ['error', 'warn', 'info', 'debug'];
 
@@ -9,7 +12,7 @@ export function isWithin(level: Level, most: Level): boolean {
 
 /** A log line, without its end. syslogd adds the time and the name by itself. */
 export function formatLine(
-  settings: Pick<LogSettings, 'destination' | 'format'>,
+  settings: { readonly destination: 'syslog' | 'stdout'; readonly format: 'text' | 'json' },
   level: string,
   message: string,
   fields: Readonly<Record<string, unknown>>,

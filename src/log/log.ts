@@ -1,9 +1,7 @@
-import { formatLine, isWithin } from './line.js';
+// Where the daemon tells what happened.
+import { formatLine, isWithin, type Level } from './line.js';
 import { StdoutLines } from './stdout.js';
 import { Syslog } from './syslog.js';
-
-/** Severities, most severe first. */
-export type Level = 'error' | 'warn' | 'info' | 'debug';
 
 /** Structured fields beside the sentence. Values from outside are escaped by whoever passes them. */
 export type Fields = Readonly<Record<string, string | number | boolean | undefined>> & {

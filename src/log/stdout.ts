@@ -1,3 +1,5 @@
+// Lines to standard output, bounded.
+
 /** Bytes that wait for a reader at the most; what comes beyond that is dropped, and counted. */
 const MOST_WAITING = 1 << 20;
 

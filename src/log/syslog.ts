@@ -1,3 +1,4 @@
+// Lines to syslog by logger(1), bounded.
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';

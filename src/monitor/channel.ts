@@ -1,3 +1,4 @@
+// Messages between monitor and engine: a line of JSON each, bounded.
 import type { Socket } from 'node:net';
 import { StringDecoder } from 'node:string_decoder';
 

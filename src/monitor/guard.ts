@@ -1,3 +1,4 @@
+// Checks and carries out what the engine asks of the table.
 import type { Config } from '../config/config.js';
 import {
   type Family,

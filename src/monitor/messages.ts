@@ -1,14 +1,12 @@
+// What monitor and engine tell each other.
 import type { Config } from '../config/config.js';
 import type { Problem } from '../config/problem.js';
 import type { PrefixText } from '../packet/address.js';
-import type { UserPlan } from '../service/user-plan.js';
+import type { UserPlan } from './user-plan.js';
 import type { FirewallTexts, TableLimits, TableReply } from '../table/table.js';
 
 /** The descriptor by which the engine speaks with the monitor. */
 export const CHANNEL_FD = 3;
-
-/** Between two comparisons of the table with the whitelist: at least as often the engine asks for something. */
-export const COMPARE_EVERY_MS = 5 * 60_000;
 
 /** Prefixes in one request at the most: a batch of the writer. */
 export const MOST_PREFIXES = 10_000;

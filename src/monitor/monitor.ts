@@ -1,3 +1,4 @@
+// The process that keeps root: starts the engine, and does for it what takes root.
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { removeSocket } from '../control/server.js';
@@ -6,14 +7,14 @@ import { formatProblem, type Problem } from '../config/problem.js';
 import type { Log } from '../log/log.js';
 import { escapeText } from '../packet/escape.js';
 import type { Clock } from '../clock.js';
-import { StartError } from '../service/firewall.js';
-import { RateLimit } from '../service/rate-limit.js';
-import { KILL_AFTER_MS } from '../service/stop.js';
-import { Exit } from '../sysexits.js';
-import type { UserPlan } from '../service/user-plan.js';
+import { RateLimit } from '../engine/rate-limit.js';
+import { KILL_AFTER_MS } from './stop.js';
+import { Exit, StartError } from '../sysexits.js';
+import type { UserPlan } from './user-plan.js';
 import { Channel } from './channel.js';
 import { type GuardedTable, parseEngineRequest, TableGuard } from './guard.js';
-import { COMPARE_EVERY_MS, MOST_REQUEST, type MonitorMessage, type Reconfiguration } from './messages.js';
+import { MOST_REQUEST, type MonitorMessage, type Reconfiguration } from './messages.js';
+import { COMPARE_EVERY_MS } from '../table/table.js';
 
 /** What the monitor works with. */
 export interface MonitorParts {

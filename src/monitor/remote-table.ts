@@ -1,3 +1,4 @@
+// The table as the engine sees it: over the channel to the monitor.
 import type { PrefixText } from '../packet/address.js';
 import { ShowParser } from '../table/pfctl-output.js';
 import type { FirewallTexts, ShownEntry, Table, TableLimits, TableReply } from '../table/table.js';

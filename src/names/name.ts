@@ -1,3 +1,4 @@
+// Names in DNS, as text and as what they mean. Pure.
 import { type Address, addressWords, familyOf } from '../packet/address.js';
 
 /**

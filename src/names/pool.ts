@@ -1,3 +1,4 @@
+// Whether a refused sender belongs to a pool of one that has tried the fake MX.
 import { type Address, formatAddress } from '../packet/address.js';
 import { encodesAddress, type HostName } from './name.js';
 import type { ReverseAnswer } from './rdns.js';

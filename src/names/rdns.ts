@@ -1,3 +1,4 @@
+// From an address to its confirmed name, and to the name's other addresses.
 import { type Address, addressWords, familyOf, isPossibleSource, parseAddress } from '../packet/address.js';
 import { type HostName, hostName, reverseName } from './name.js';
 import type { BoundedResolver, Lookup } from './resolver.js';

@@ -1,3 +1,4 @@
+// DNS, bounded before it is asked.
 import { Resolver } from 'node:dns';
 
 /** What is asked for. */

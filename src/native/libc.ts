@@ -1,3 +1,4 @@
+// The C library, through koffi, where that loads.
 import type * as Koffi from 'koffi';
 
 /** A function of the C library; numbers, strings, and typed arrays for pointers to memory. */

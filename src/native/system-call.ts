@@ -1,3 +1,4 @@
+// A call that failed, with its errno.
 import type * as Koffi from 'koffi';
 
 /** A call that failed. */

@@ -1,3 +1,4 @@
+// NFQUEUE's netlink messages, linux/netfilter/nfnetlink_queue.h. Pure.
 import { int32, uint16 } from '../packet/bytes.js';
 import {
   ATTRIBUTE_HEADER,

@@ -1,3 +1,4 @@
+// Netlink messages and their attributes, linux/netlink.h. Pure.
 import { endianness } from 'node:os';
 
 /**

@@ -1,3 +1,4 @@
+// What an error of a queue means, in words for the administrator.
 import { readFileSync } from 'node:fs';
 import type { SystemCallError } from '../native/system-call.js';
 import type { QueueRow } from './proc.js';

@@ -1,3 +1,4 @@
+// What /proc says of queues and capabilities.
 import { closeSync, openSync, readSync } from 'node:fs';
 
 /** Where the kernel tells about the queues of our network namespace. */

@@ -1,3 +1,4 @@
+// Queues of packets that wait for a verdict.
 import { loadLibc } from '../native/libc.js';
 import { SystemCallError } from '../native/system-call.js';
 import {

@@ -1,3 +1,4 @@
+// A netlink socket, through the C library.
 import type * as Koffi from 'koffi';
 import type { Libc, NativeFunction } from '../native/libc.js';
 import { errnoName, SystemCallError } from '../native/system-call.js';

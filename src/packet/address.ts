@@ -1,3 +1,4 @@
+// IPv4 and IPv6 addresses and prefixes. Pure.
 import { addressOfWords as ipv6OfWords, readIpv6, writeIpv6 } from './ipv6-text.js';
 
 declare const brand: unique symbol;

@@ -1,3 +1,5 @@
+// Makes text from outside fit for a terminal or a log. Pure.
+
 /**
  * Makes text that came from outside fit for a log line or a terminal: control characters, everything beyond ASCII
  * and the backslash become `\xNN` or `\u{N}`, and it is cut to `max` characters.

@@ -1,3 +1,5 @@
+// A frame: bytes as captured.
+
 /** Link types that carry pf's log (LINKTYPE_ values, libpcap pcap-common.c). */
 export const LinkType = {
   /** pflog as of OpenBSD 3.4, and FreeBSD, NetBSD, macOS */

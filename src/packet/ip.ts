@@ -1,3 +1,4 @@
+// IPv4 (RFC 791) and IPv6 (RFC 8200) headers. Pure.
 import { uint16 } from './bytes.js';
 
 /** Why no TCP header was found behind an IP header. */

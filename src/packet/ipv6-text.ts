@@ -1,3 +1,5 @@
+// IPv6 addresses as text (RFC 4291, section 2.2; RFC 5952). Pure.
+
 /*
  * The text of IPv6 addresses, character by character: a hundred thousand of them are read and written while the daemon
  * starts. An address is a string of 16 characters of code 0 to 255, as in address.ts.

@@ -1,3 +1,4 @@
+// From a frame to what it says of a connection. Pure, never throws.
 import { type Address, addressOfWords, type Family } from './address.js';
 import { int32, uint16 } from './bytes.js';
 import { type Frame, LinkType } from './frame.js';

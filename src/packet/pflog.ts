@@ -1,3 +1,4 @@
+// The header that pf puts before a logged packet, in each of its layouts. Pure.
 import { type Frame, LinkType } from './frame.js';
 
 /** Address families as they stand in a pfloghdr, per system, with the IP version they mean (sys/socket.h). */

@@ -1,3 +1,4 @@
+// The SYNs that rules are asked about. Pure.
 import { type Address, formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { flatten } from './evaluate.js';

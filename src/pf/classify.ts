@@ -1,3 +1,4 @@
+// What each statement of pf.conf is. Pure.
 import { resolve } from 'node:path';
 import { parseConf, type Statement, type Token, tokensOf } from './statements.js';
 

@@ -1,3 +1,4 @@
+// The rules that mxallowd needs, as text. Pure.
 import type { Config } from '../config/config.js';
 import { type Address, formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
@@ -196,4 +197,16 @@ function folded(text: string): string[] {
 function list(items: readonly string[]): string {
   const [only = ''] = items;
   return items.length === 1 ? only : `{ ${items.join(' ')} }`;
+}
+
+/** What goes into pf.conf. */
+export interface IncludeSpec {
+  readonly system: PfSystem;
+  /** how messages name pf.conf */
+  readonly file: string;
+  /** absolute path of the rules file; without quotes, blanks and backslashes */
+  readonly rules: string;
+  readonly table: string;
+  readonly port: number;
+  readonly interfaces: readonly string[];
 }

@@ -1,3 +1,5 @@
+// Two texts compared line by line. Pure.
+
 /** Lines around a change that are shown, too. */
 const CONTEXT = 3;
 /** Cells of the table for the longest common lines; more than that is shown as one change. */

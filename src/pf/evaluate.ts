@@ -1,3 +1,4 @@
+// What loaded rules do with a SYN, as pf does it. Pure.
 import { both, type Match } from './interfaces.js';
 import { matchCriteria, type Packet, type Scene } from './match.js';
 import type { AnchorRule, FilterRule, PfRule, ScrubRule } from './rule.js';

@@ -1,3 +1,4 @@
+// Reads and replaces pf.conf and the rules file.
 import {
   chmodSync,
   chownSync,

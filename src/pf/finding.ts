@@ -1,3 +1,5 @@
+// Something that `mxallowd check` has to say.
+
 /** How bad a finding is, the least first. */
 export const SEVERITIES = ['ok', 'note', 'warning', 'error'] as const;
 

@@ -1,3 +1,4 @@
+// Whether rules see whole packets. Pure.
 import { type Address, formatAddress } from '../packet/address.js';
 import { judgePacket, judgeReassembly } from './evaluate.js';
 import { type Finding, finding } from './finding.js';

@@ -1,3 +1,4 @@
+// Puts the include into a pf.conf, and takes it out. Pure.
 import {
   Classifier,
   hasWord,
@@ -8,21 +9,9 @@ import {
   type ReadInclude,
   tableNames,
 } from './classify.js';
-import { type PfSystem, type Present, reassemblyLine } from './conf.js';
+import { type IncludeSpec, type PfSystem, type Present, reassemblyLine } from './conf.js';
 import { adviceOn, reassembly, refusals } from './remarks.js';
 import { parseConf, type Statement, tokensOf } from './statements.js';
-
-/** What goes into pf.conf. */
-export interface IncludeSpec {
-  readonly system: PfSystem;
-  /** how messages name pf.conf */
-  readonly file: string;
-  /** absolute path of the rules file; without quotes, blanks and backslashes */
-  readonly rules: string;
-  readonly table: string;
-  readonly port: number;
-  readonly interfaces: readonly string[];
-}
 
 /** A pf.conf that includes the rules, or why that cannot be done. */
 export type Placed =

@@ -1,3 +1,5 @@
+// What `pfctl -s info` prints. Pure.
+
 /** What `pfctl -s info` says, as far as it is needed. */
 export interface PfInfo {
   readonly enabled: boolean;

@@ -1,3 +1,4 @@
+// Installs the rules: files, check by pfctl, load, and back again.
 import { rmSync } from 'node:fs';
 import { Exit } from '../sysexits.js';
 import type { TableReply } from '../table/table.js';

@@ -1,3 +1,4 @@
+// What rules say of interfaces. Pure.
 import type { Address } from '../packet/address.js';
 
 /** What is known of a network interface. */

@@ -1,3 +1,4 @@
+// Whether a rule is about a SYN. Pure.
 import { type Address, addressWords, familyOf, type Prefix, prefixOf } from '../packet/address.js';
 import { both, type Interfaces, type Match, matchInterface, not } from './interfaces.js';
 import type { Criteria, Endpoint, PortCondition, RuleAddress } from './rule.js';

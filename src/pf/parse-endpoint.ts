@@ -1,3 +1,4 @@
+// Addresses and ports in a printed rule. Pure.
 import { ADDRESS_BITS, familyOf, parseAddress, type Prefix, prefixOf } from '../packet/address.js';
 import type { Endpoint, PortCondition, RuleAddress } from './rule.js';
 

@@ -1,3 +1,4 @@
+// What `pfctl -s rules` prints. Pure.
 import type { Family } from '../packet/address.js';
 import { ANYBODY, parseEndpoint, Words } from './parse-endpoint.js';
 import type { Criteria, Endpoint, PfRule, RuleLog } from './rule.js';

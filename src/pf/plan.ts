@@ -1,6 +1,7 @@
+// What an installation is going to change.
 import type { ReadInclude } from './classify.js';
-import { GENERATED, type RulesSpec, rulesText } from './conf.js';
-import { addInclude, type IncludeSpec, removeInclude } from './include.js';
+import { GENERATED, type IncludeSpec, type RulesSpec, rulesText } from './conf.js';
+import { addInclude, removeInclude } from './include.js';
 
 /** The two files, one character a byte. */
 export interface Files {

@@ -1,3 +1,4 @@
+// What is asked of loaded rules, and what the answers mean. Pure.
 import type { Outcome } from './evaluate.js';
 import type { Severity } from './finding.js';
 import { namesDestination } from './match.js';

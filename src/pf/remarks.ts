@@ -1,6 +1,7 @@
+// What speaks against an include in a pf.conf, or should be looked at. Pure.
 import { resolve } from 'node:path';
 import { hasWord, type Item, mayDecide, tableNames } from './classify.js';
-import type { IncludeSpec } from './include.js';
+import type { IncludeSpec } from './conf.js';
 import type { ParsedConf } from './statements.js';
 
 /** What a pf.conf says about fragments (OpenBSD); the last word counts. */

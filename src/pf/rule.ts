@@ -1,3 +1,4 @@
+// A rule of pf, as it was read.
 import type { Family, Prefix } from '../packet/address.js';
 
 /** Where an address in a rule points. */

@@ -1,3 +1,4 @@
+// Loaded rules judged: findings for `check` and `status`. Pure.
 import { type Address, formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { findArrivals } from './arrivals.js';

@@ -1,3 +1,4 @@
+// Rules with their anchors.
 import { runChild } from '../table/child.js';
 import { reply } from '../table/pfctl.js';
 import type { TableReply } from '../table/table.js';

@@ -1,3 +1,5 @@
+// The statements of a pf.conf. Pure.
+
 /** A word, a quoted text or a sign of pf.conf(5). */
 export interface Token {
   readonly kind: 'word' | 'string' | 'sign';

@@ -1,3 +1,5 @@
+// The checksum of a line. Pure.
+
 /** CRC-32 of the 256 bytes (IEEE 802.3, reflected: polynomial 0xedb88320). */
 const TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
   let sum = byte;

@@ -1,3 +1,4 @@
+// What a state file says, line by line. Pure.
 import { hostName } from '../names/name.js';
 import { familyOf, parseCanonical, type PrefixText, WIDEST_ENTRY } from '../packet/address.js';
 import { type Counters, newCounters } from '../tracker/counters.js';

@@ -1,3 +1,4 @@
+// The folder of the state file.
 import {
   closeSync,
   constants,

@@ -1,3 +1,4 @@
+// The lines of a state file, as text. Pure.
 import { crc32 } from 'node:zlib';
 import { hostName } from '../names/name.js';
 import type { PrefixText } from '../packet/address.js';

@@ -1,3 +1,4 @@
+// Reads a state file, also a damaged one.
 import { closeSync, constants, fstatSync, openSync, readSync, renameSync } from 'node:fs';
 import { escapeText } from '../packet/escape.js';
 import { parsePrefix, type Prefix, type PrefixText } from '../packet/address.js';

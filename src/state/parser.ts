@@ -1,3 +1,4 @@
+// The lines of a state file, read. Pure.
 import { checksumOf } from './checksum.js';
 import { Contents } from './contents.js';
 import { CHECKSUM_DIGITS, FORMAT, MAGIC, MOST_LINE, seedOf } from './format.js';

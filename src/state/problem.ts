@@ -1,3 +1,4 @@
+// What is wrong with a state file.
 import { escapeText } from '../packet/escape.js';
 
 /** Something about the state file that an administrator should know. */

@@ -1,3 +1,4 @@
+// Entries of a state file until they are taken in, in flat arrays.
 import type { PrefixText } from '../packet/address.js';
 import type { EntryFacts } from '../tracker/tracker.js';
 import type { Origin } from '../tracker/whitelist.js';

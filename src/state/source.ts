@@ -1,3 +1,4 @@
+// What a state file is written from.
 import type { PrefixText } from '../packet/address.js';
 import type { Counters } from '../tracker/counters.js';
 import type { EntryFacts } from '../tracker/tracker.js';

@@ -1,3 +1,4 @@
+// Keeps a state file: when to write what.
 import { escapeText } from '../packet/escape.js';
 import type { Clock } from '../clock.js';
 import { errorWords } from './problem.js';

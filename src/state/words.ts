@@ -1,3 +1,4 @@
+// The words of a state file, and their checks. Pure.
 import { MOST_DIGITS } from './format.js';
 
 const BLANK = 0x20;

@@ -1,3 +1,4 @@
+// Writes snapshots and the journal behind them.
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, rename, unlink } from 'node:fs/promises';

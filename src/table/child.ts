@@ -1,3 +1,4 @@
+// Runs a program with a limit on its time and output.
 import { spawn } from 'node:child_process';
 
 /** How a child process ended. */

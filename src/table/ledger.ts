@@ -1,3 +1,4 @@
+// What is in the table, as far as known, beside what is wanted.
 import type { PrefixText } from '../packet/address.js';
 import { PartedMap } from './parted-map.js';
 

@@ -1,3 +1,4 @@
+// A table in memory, for replays and tests.
 import { parsePrefix, type PrefixText } from '../packet/address.js';
 import type { FirewallTexts, ShownEntry, Table, TableLimits, TableReply } from './table.js';
 

@@ -1,3 +1,5 @@
+// A map in parts: growing one does not copy all.
+
 /** A power of two. */
 const PARTS = 64;
 /** FNV-1a, 32 bits (Fowler, Noll, Vo; RFC 9923). */

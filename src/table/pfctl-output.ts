@@ -1,3 +1,4 @@
+// What pfctl(8) prints about tables. Pure.
 import { parsePrefix } from '../packet/address.js';
 import type { ShownEntry, TableEntry, TableFailure } from './table.js';
 

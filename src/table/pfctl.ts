@@ -1,3 +1,4 @@
+// pf's table, through pfctl(8).
 import { type PrefixText, WIDEST_NETWORK } from '../packet/address.js';
 import { type ChildEnd, type RunningChild, runChild } from './child.js';
 import {

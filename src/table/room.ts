@@ -1,3 +1,5 @@
+// How many entries fit into pf's table. Pure.
+
 /** Addresses in one command. */
 export const MAX_BATCH = 10_000;
 /** Part of the firewall's limit that stays free: it counts duplicates of a batch, too. */

@@ -1,3 +1,4 @@
+// What a table is.
 import type { Prefix, PrefixText } from '../packet/address.js';
 
 /** Why a table command failed. */
@@ -85,3 +86,6 @@ export interface FirewallTexts {
   /** `pfctl -s rules` */
   readonly rules: string | undefined;
 }
+
+/** Between two comparisons of the table with the whitelist: at least as often the engine asks for something. */
+export const COMPARE_EVERY_MS = 5 * 60_000;

@@ -1,3 +1,4 @@
+// Brings the table to what is wanted, in batches, over all failures.
 import { formatPrefix, type PrefixText } from '../packet/address.js';
 import { Ledger } from './ledger.js';
 import { MAX_BATCH, roomFor } from './room.js';

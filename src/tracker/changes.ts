@@ -1,3 +1,4 @@
+// What has changed since it was last written, for the state file.
 import type { PrefixText } from '../packet/address.js';
 
 const FIRST_CAPACITY = 64;

@@ -1,3 +1,5 @@
+// What is counted.
+
 /** Counted since the start. */
 export interface Counters {
   attempts: number;

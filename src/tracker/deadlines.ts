@@ -1,3 +1,5 @@
+// Deadlines in a heap, renewed lazily.
+
 /** Something with a deadline. The two last fields belong to {@link Deadlines}. */
 export interface Timed {
   /** monotonic milliseconds; may be moved to a later time at any moment, never to an earlier one */

@@ -1,3 +1,4 @@
+// What becomes of an observation.
 import type { Entry } from './whitelist.js';
 
 /** Why an observation is neither attempt nor refusal nor admission. */

@@ -1,3 +1,4 @@
+// A table of prefixes that senders cannot slow down.
 import {
   type Address,
   ADDRESS_BITS,

@@ -1,3 +1,5 @@
+// HalfSipHash-1-3 with a random key.
+
 /** The secret of a hash: 64 random bits as two 32-bit numbers. Who knows it can make keys that collide. */
 export type HashKey = readonly [number, number];
 

@@ -1,3 +1,4 @@
+// From observations to decisions: the whitelist, its deadlines, its limits. Pure.
 import {
   type Address,
   ADDRESS_BITS,

@@ -1,3 +1,4 @@
+// The entries, by prefix and by rank.
 import { type Family, formatPrefix, type Prefix, type PrefixText } from '../packet/address.js';
 import { Changes } from './changes.js';
 import { Deadlines, type Timed } from './deadlines.js';

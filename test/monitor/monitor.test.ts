@@ -5,7 +5,7 @@ import { type Config, type Given, resolveConfig } from '../../src/config/config.
 import type { Log } from '../../src/log/log.js';
 import { Monitor } from '../../src/monitor/monitor.js';
 import { type Clock, systemClock } from '../../src/clock.js';
-import type { StartError } from '../../src/service/firewall.js';
+import type { StartError } from '../../src/sysexits.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { until } from '../support/daemon.js';
 import { HandClock } from '../support/hand-clock.js';

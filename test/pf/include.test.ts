@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import {
-  addInclude,
-  type IncludeSpec,
-  type Placed,
-  pointInclude,
-  removeInclude,
-} from '../../src/pf/include.js';
+import { addInclude, type Placed, pointInclude, removeInclude } from '../../src/pf/include.js';
+import { type IncludeSpec } from '../../src/pf/conf.js';
 
 const RULES = '/etc/pf.mxallowd.conf';
 const INCLUDE = `include "${RULES}" # mxallowd pf-conf\n`;

@@ -1,0 +1,116 @@
+// The command line: yargs, and one file for each command.
+import yargs from 'yargs';
+import { addOptions, commandFirst, expandGetopt, type ParsedArguments, wordsOf } from './arguments.js';
+import { COMMAND_NAMES, COMMANDS } from './commands.js';
+import { run } from './run.js';
+import { suggestion } from '../config/problem.js';
+import { escapeText } from '../packet/escape.js';
+import { Exit } from '../sysexits.js';
+import { version } from '../version.js';
+
+/** A command for people ends when the reader of its output has gone (`| head`); the daemon has more to do. */
+let goesOnUnread = false;
+
+function watchReader(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // the daemon goes on without its terminal, and with a full disk behind its standard output
+    if (goesOnUnread) return;
+    if (error.code !== 'EPIPE') {
+      process.stderr.write(`mxallowd: cannot write: ${error.message}\n`);
+      process.exit(Exit.IOERR);
+    }
+    if (stream === process.stdout) process.exit(Exit.OK);
+  });
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  let status: number = Exit.OK;
+  const does =
+    (command: (argv: ParsedArguments) => number | Promise<number>) => async (argv: ParsedArguments) => {
+      status = await command(argv);
+    };
+  const parser = yargs()
+    .scriptName('mxallowd')
+    .parserConfiguration({
+      'boolean-negation': false,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'strip-aliased': true,
+    })
+    .usage('Lets those who tried the fake MX reach the real one.\n\nUsage: $0 [COMMAND] [OPTION]...')
+    .command('$0', 'run the daemon', (y) => addOptions(y, 'all'), does(unlessStray(run)));
+  for (const { name, help, load } of COMMANDS) {
+    parser.command(
+      name,
+      help,
+      async (y) => {
+        const { text, words, optionSet, options } = await load();
+        const usage = optionSet === 'none' ? `$0 ${name}` : `$0 ${name} [OPTION]... ${words}`.trimEnd();
+        return addOptions(y, optionSet, options).usage(`${text}\n\nUsage: ${usage}`);
+      },
+      does(async (argv) => (await load()).run(argv)),
+    );
+  }
+  parser
+    .epilogue('Signals: HUP reads the file again, USR1 logs statistics, TERM ends.')
+    .help('help')
+    .alias('help', 'h')
+    .version(version())
+    .alias('version', 'V')
+    .group(['help', 'version'], 'Help:')
+    .wrap(80)
+    .exitProcess(false)
+    .fail((message: string | null, error: Error | undefined) => {
+      if (error !== undefined && message === null) throw error;
+      status = refuse(message ?? '');
+    });
+  try {
+    await parser.parseAsync(commandFirst(expandGetopt(args), COMMAND_NAMES));
+  } catch (error) {
+    // what is wrong with the options of a command that is loaded only now comes here, not to fail()
+    if (!(error instanceof Error) || error.name !== 'YError') throw error;
+    status = refuse(error.message);
+  }
+  return status;
+}
+
+/** Keeps a mistyped command from starting the daemon. */
+function unlessStray(
+  command: (argv: ParsedArguments) => Promise<number>,
+): (argv: ParsedArguments) => Promise<number> {
+  return (argv) => {
+    const [word] = wordsOf(argv);
+    if (word === undefined) {
+      goesOnUnread = true;
+      return command(argv);
+    }
+    return Promise.resolve(
+      refuse(`unknown command "${word.slice(0, 60)}"${suggestion(word, COMMAND_NAMES)}`),
+    );
+  };
+}
+
+/** Says what is wrong with the command line. */
+function refuse(message: string): number {
+  process.stderr.write(`mxallowd: ${escapeText(usageMessage(message))}\n`);
+  process.stderr.write('mxallowd: try "mxallowd --help"\n');
+  return Exit.USAGE;
+}
+
+function usageMessage(message: string): string {
+  return message.replace(/^Not enough arguments following: (.*)$/, (_, name: string) => {
+    return `${name.length === 1 ? '-' : '--'}${name} needs a value`;
+  });
+}
+
+watchReader(process.stdout);
+watchReader(process.stderr);
+process.exitCode = Exit.SOFTWARE;
+const exitStatus = await main(process.argv.slice(2)).catch((error: unknown) => {
+  process.stderr.write(`mxallowd: bug: ${error instanceof Error ? error.message : String(error)}\n`);
+  return Exit.SOFTWARE;
+});
+// timers and children that are left must not keep the process alive
+process.stdout.write('', () => process.exit(exitStatus));

@@ -1,0 +1,129 @@
+// A replay for people.
+import { formatAddress } from '../../packet/address.js';
+import { escapeText } from '../../packet/escape.js';
+import type { Frame } from '../../packet/frame.js';
+import { readPflogHeader } from '../../packet/pflog.js';
+import type { Judgement } from '../../engine/judge.js';
+import type { RemovalReason } from '../../tracker/tracker.js';
+import type { Entry } from '../../tracker/whitelist.js';
+import type { Verbosity } from './json.js';
+import { isoTime, type ReplaySummary } from './statistics.js';
+
+/** Words for a person, by the reasons of decisions. */
+const REASONS: Readonly<Record<string, string>> = {
+  'new-entry': 'new entry',
+  renewed: 'entry renewed',
+  'always-allowed': 'allowed at all times',
+  'not-whitelisted': 'did not try the fake MX before',
+  whitelisted: 'tried the fake MX before',
+  timeout: 'time over',
+  'no-room': 'no room (max-entries)',
+};
+
+/** Prints a replay for people. */
+export class TextReport {
+  constructor(
+    private readonly write: (line: string) => void,
+    private readonly verbosity: Verbosity,
+  ) {}
+
+  judged(frame: Frame, { observation, decision }: Judgement): void {
+    if (this.verbosity === 'summary' || (decision.kind === 'unjudged' && this.verbosity !== 'all')) return;
+    const addresses =
+      observation === undefined
+        ? ''
+        : `${formatAddress(observation.source)} > ${formatAddress(observation.destination)}`;
+    const detail = this.verbosity === 'all' ? pflogWords(frame) : '';
+    this.line(
+      frame.timeMs,
+      decision.kind,
+      `${addresses}${addresses === '' ? '' : ': '}`,
+      decision.reason,
+      detail,
+    );
+  }
+
+  removed(atMs: number, entry: Entry, reason: RemovalReason): void {
+    if (this.verbosity === 'summary') return;
+    const kind = reason === 'timeout' ? 'expiry' : 'eviction';
+    const { admissions } = entry;
+    const used =
+      admissions === 0 ? ', never used' : `, ${admissions} admission${admissions === 1 ? '' : 's'}`;
+    this.line(atMs, kind, `${entry.text}: `, reason, used);
+  }
+
+  /** What is in the table at the end, and since when. */
+  entry(prefix: string, sinceMs: number): void {
+    this.line(sinceMs, 'entry', prefix, '', '');
+  }
+
+  summary(summary: ReplaySummary): void {
+    const { senders, delay } = summary;
+    const period = summary.from === null ? 'no frames' : `${summary.from} to ${summary.to ?? ''}`;
+    const rows: [string, string][] = [
+      ['period', period],
+      ['frames', count(summary.frames)],
+      ['attempts', `${count(summary.attempts)} to a fake MX`],
+      ['refusals', `${count(summary.refusals)} to a real MX`],
+      ['admissions', `${count(summary.admissions)} to a real MX`],
+      ['senders seen', count(senders.seen)],
+      ['  admitted', count(senders.admitted)],
+      ['  refused', count(senders.refused)],
+      ['  direct to fake', `${count(senders.directToFake)} (never came to the real MX)`],
+      ['entries', entriesText(summary)],
+      ['attempt to admission', delayText(delay)],
+      ['not judged', count(Object.values(summary.unjudged).reduce((sum, value) => sum + value, 0))],
+      ...Object.entries(summary.unjudged).map(([reason, value]): [string, string] => [
+        `  ${reason}`,
+        count(value),
+      ]),
+    ];
+    if (this.verbosity !== 'summary') this.write('');
+    for (const [name, value] of rows) this.write(`${name.padEnd(25)} ${value}`);
+    this.keptOut(summary);
+  }
+
+  /** Whom an administrator may want to let in: `allow`. */
+  private keptOut({ keptOut, keptOutCount }: ReplaySummary): void {
+    if (keptOutCount === 0) return;
+    this.write('');
+    this.write(`${'REFUSED, NEVER ADMITTED'.padEnd(41)} REFUSALS`);
+    for (const { address, refusals } of keptOut)
+      this.write(`${address.padEnd(41)} ${String(refusals).padStart(8)}`);
+    const more = keptOutCount - keptOut.length;
+    if (more > 0) this.write(`and ${more} more`);
+  }
+
+  private line(timeMs: number, kind: string, subject: string, reason: string, detail: string): void {
+    this.write(`${isoTime(timeMs)} ${kind.padEnd(9)} ${subject}${REASONS[reason] ?? reason}${detail}`);
+  }
+}
+
+function count(value: number): string {
+  return String(value);
+}
+
+function entriesText(summary: ReplaySummary): string {
+  const evicted = summary.evicted === 0 ? '' : `, ${summary.evicted} given up for room`;
+  return `${summary.entriesAdded} made, ${summary.expired} expired${evicted}, ${summary.entries} at the end`;
+}
+
+function delayText({ median, longest }: ReplaySummary['delay']): string {
+  if (median === null || longest === null) return 'none came';
+  return `median ${median.toFixed(3)} s, longest ${longest.toFixed(3)} s`;
+}
+
+/** What pf wrote, in the manner of tcpdump -e. */
+function pflogWords(frame: Frame): string {
+  const header = readPflogHeader(frame);
+  if (typeof header === 'string') return ` (${frame.captureLength} of ${frame.originalLength} bytes)`;
+  const anchor = header.ruleset === '' ? '' : `.${escapeText(header.ruleset, 20)}.${header.subruleNumber}`;
+  const direction = ['in/out', 'in', 'out', 'forward'][header.direction] ?? `direction ${header.direction}`;
+  const action = ['pass', 'block'][header.action] ?? `action ${header.action}`;
+  const reason = header.reason === 0 ? 'match' : `reason ${header.reason}`;
+  const cut =
+    frame.captureLength < frame.originalLength
+      ? `, ${frame.captureLength} of ${frame.originalLength} bytes`
+      : '';
+  return ` (rule ${header.ruleNumber}${anchor} ${reason}: ${action} ${direction} on ${escapeText(header.interfaceName, 20)}${cut})`;
+}

@@ -1,0 +1,112 @@
+// A status for people. Pure.
+import { ORIGINS } from '../../control/answers.js';
+import type {
+  CaptureReport,
+  HealthFinding,
+  QueueReport,
+  Severity,
+  StateReport,
+  StatusReport,
+  TableReport,
+} from '../../control/protocol.js';
+import { ago, counted, duration, grouped, localTime } from '../../terminal/human.js';
+import { formatRows, type Row } from '../../terminal/table.js';
+
+const TITLE_WIDTH = 14;
+
+/** A report on the daemon's health, for people: what is wrong first. */
+export function statusLines(report: StatusReport): string[] {
+  return formatRows(
+    [
+      ...healthRows(report.findings),
+      ['version', `mxallowd ${report.version}, Node ${report.node}, ${report.system}`],
+      ['processes', processes(report)],
+      ['up', `${duration(report.upMs)}, since ${localTime(report.startedAtMs)}`],
+      ['last seen', lastSeen(report)],
+      ...(report.capture === undefined ? [] : captureRows(report.capture)),
+      ...(report.table === undefined ? [] : tableRows(report.table)),
+      ...(report.queue === undefined ? [] : queueRows(report.queue)),
+      ...(report.state === undefined ? [] : stateRows(report.state)),
+      ...entryRows(report.entries),
+    ],
+    TITLE_WIDTH,
+  );
+}
+
+const WORST_FIRST: readonly Severity[] = ['error', 'warning', 'note'];
+
+function healthRows(findings: readonly HealthFinding[]): Row[] {
+  const sorted = WORST_FIRST.flatMap((severity) =>
+    findings.filter((finding) => finding.severity === severity),
+  );
+  const rows = sorted.map(({ severity, message, id }): Row => [severity, `${message} [${id}]`]);
+  const isGood = findings.every(({ severity }) => severity === 'note');
+  return isGood ? [['health', 'ok'], ...rows] : rows;
+}
+
+function processes({ pid, enginePid, user, restarts }: StatusReport): string {
+  if (enginePid === undefined) return `${pid}, as ${user}`;
+  const again = restarts === 0 ? '' : `; the engine was started again ${counted(restarts, 'time')}`;
+  return `monitor ${pid}, engine ${enginePid} as ${user}${again}`;
+}
+
+function lastSeen(report: StatusReport): string {
+  const { lastFrameAgoMs, lastAttemptAgoMs, lastRefusalAgoMs, lastAdmissionAgoMs } = report;
+  const frame = `frame ${ago(lastFrameAgoMs)}, attempt ${ago(lastAttemptAgoMs)}`;
+  return `${frame}, refusal ${ago(lastRefusalAgoMs)}, admission ${ago(lastAdmissionAgoMs)}`;
+}
+
+/** What came from the capture. */
+export function captureRows({ description, received, dropped }: CaptureReport): Row[] {
+  const lost =
+    dropped === undefined ? 'whether some were dropped is not known' : `${grouped(dropped)} dropped`;
+  return [['capture', `${description}: ${counted(received, 'frame')}, ${lost}`]];
+}
+
+/** How the pf table stands. */
+export function tableRows(table: TableReport): Row[] {
+  const room = table.room === undefined ? '' : ` of at most ${grouped(table.room)}`;
+  const pf = table.pfEnabled === undefined ? '' : `, pf is ${table.pfEnabled ? 'enabled' : 'DISABLED'}`;
+  const { failedCalls, failingForMs, lastError } = table;
+  const since = failingForMs === undefined ? '' : `, failing for ${duration(failingForMs)}`;
+  const error = lastError === undefined ? '' : `: ${lastError}`;
+  return [
+    ['table', `${table.description}: ${counted(table.entries, 'entry', 'entries')}${room}${pf}`],
+    [
+      '',
+      `${counted(table.pending, 'change')} pending, ${counted(failedCalls, 'failed call')}${since}${error}`,
+    ],
+  ];
+}
+
+/** What came through the queues. */
+export function queueRows({
+  description,
+  received,
+  accepted,
+  dropped,
+  lost,
+  full,
+  waiting,
+}: QueueReport): Row[] {
+  const found = full === undefined ? '' : `, ${grouped(full)} found it full`;
+  const now = waiting === undefined ? '' : `, ${grouped(waiting)} waiting now`;
+  return [
+    ['queue', `${description}: ${counted(received, 'packet')}${now}`],
+    ['', `${grouped(accepted)} accepted, ${grouped(dropped)} dropped, ${grouped(lost)} lost${found}`],
+  ];
+}
+
+function stateRows({ path, writtenAgoMs, error }: StateReport): Row[] {
+  const written = writtenAgoMs === undefined ? 'not written yet' : `written ${ago(writtenAgoMs)}`;
+  return [['state file', `${path}: ${written}${error === undefined ? '' : `, last error: ${error}`}`]];
+}
+
+function entryRows({ total, most, byOrigin }: StatusReport['entries']): Row[] {
+  const known = Object.keys(ORIGINS).flatMap((origin) => {
+    const value = byOrigin[origin as keyof typeof ORIGINS] ?? 0;
+    return value === 0 ? [] : [`${grouped(value)} ${origin}`];
+  });
+  const parts = known.length === 0 ? '' : `: ${known.join(', ')}`;
+  return [['entries', `${grouped(total)} of at most ${grouped(most)}${parts}`]];
+}

@@ -1,0 +1,181 @@
+// What DNS says of an address, and what follows for its pool.
+import type { Config } from '../../config/config.js';
+import { encodesAddress } from '../../names/name.js';
+import { checkSpf, judgePool, poolDomains, type SpfResult } from '../../names/pool.js';
+import { companions, describe, isPublic, reverse, type ReverseAnswer } from '../../names/rdns.js';
+import { BoundedResolver, RESOLVER_DEFAULTS } from '../../names/resolver.js';
+import { type Address, formatAddress, formatPrefix, prefixOf } from '../../packet/address.js';
+import { noPoolReason } from '../../engine/messages.js';
+import type { Row } from '../../terminal/table.js';
+
+/** A step on the way to what an address may do: of the configuration, then of DNS. Addresses are canonical text. */
+export type Finding =
+  /** what the configuration says of it; then nothing else counts */
+  | { readonly step: 'role'; readonly role: string }
+  | { readonly step: 'attempt'; readonly prefix: string; readonly seconds: number }
+  | { readonly step: 'no-look-up'; readonly reason: string }
+  /** DNS does not answer */
+  | { readonly step: 'failed'; readonly code: string }
+  | {
+      readonly step: 'ptr';
+      readonly names: readonly {
+        readonly name: string;
+        readonly confirmed: boolean;
+        /** both, and why, for people */
+        readonly text: string;
+      }[];
+      /** for people, when there are no names */
+      readonly none: string;
+    }
+  /** the addresses that come in with it */
+  | { readonly step: 'companions'; readonly addresses: readonly string[] }
+  | { readonly step: 'encodes-address'; readonly name: string }
+  | { readonly step: 'domain'; readonly domain: string; readonly spf: SpfResult }
+  | { readonly step: 'pool'; readonly domain: string; readonly windowSeconds: number }
+  | { readonly step: 'no-pool'; readonly reason: string; readonly text: string };
+
+/** What the configuration and DNS say about an address, step by step as it becomes known. */
+export async function* findOut(config: Config, address: Address): AsyncGenerator<Finding, void, undefined> {
+  const { ipv4Prefix, ipv6Prefix, whitelistTime, dnsServer, dnsTimeout } = config;
+  const role = roleOf(config, address);
+  if (role !== undefined) {
+    yield { step: 'role', role };
+    return;
+  }
+  const prefix = formatPrefix(prefixOf(address, typeof address === 'number' ? ipv4Prefix : ipv6Prefix));
+  yield { step: 'attempt', prefix, seconds: whitelistTime };
+  const reason = noLookUp(config, address);
+  if (reason !== undefined) {
+    yield { step: 'no-look-up', reason };
+    return;
+  }
+  const resolver = new BoundedResolver({
+    ...RESOLVER_DEFAULTS,
+    servers: dnsServer,
+    timeoutMs: dnsTimeout * 1000,
+    nowMs: () => performance.now(),
+  });
+  try {
+    yield* askDns(config, resolver, address);
+  } finally {
+    resolver.close();
+  }
+}
+
+function roleOf(config: Config, address: Address): string | undefined {
+  if (config.fakeMailserver.includes(address)) return 'our fake MX';
+  if (config.realMailserver.includes(address)) return 'our real MX';
+  const allowed = config.allow.find(
+    (network) =>
+      typeof network.address === typeof address &&
+      prefixOf(address, network.length).address === network.address,
+  );
+  return allowed === undefined ? undefined : `admitted at all times (allow ${formatPrefix(allowed)})`;
+}
+
+function noLookUp({ noRdnsWhitelist, noPool }: Config, address: Address): string | undefined {
+  if (noRdnsWhitelist && noPool) return 'no-rdns-whitelist, no-pool';
+  return isPublic(address) ? undefined : 'not an address of the Internet';
+}
+
+async function* askDns(
+  config: Config,
+  resolver: BoundedResolver,
+  address: Address,
+): AsyncGenerator<Finding, void, undefined> {
+  const answer = await reverse(resolver, address);
+  if (answer.status === 'failed' || answer.status === 'dropped') {
+    yield { step: 'failed', code: answer.code };
+    return;
+  }
+  yield {
+    step: 'ptr',
+    names: answer.names.map((name) => ({
+      name: name.name,
+      confirmed: name.confirmed,
+      text: describe(name),
+    })),
+    none: answer.status === 'found' ? 'no name that a mail server could have' : 'there is none',
+  };
+  if (!config.noRdnsWhitelist) yield { step: 'companions', addresses: companionsOf(config, address, answer) };
+  if (!config.noPool) yield* judge(config, resolver, address, answer);
+}
+
+/** What comes in with it when it tries the fake MX. */
+function companionsOf(config: Config, address: Address, answer: ReverseAnswer): string[] {
+  const ours = [...config.fakeMailserver, ...config.realMailserver];
+  const names = answer.names.filter(({ confirmed }) => confirmed || config.rdnsUnconfirmed);
+  return companions(address, names, ours).map(([other]) => formatAddress(other));
+}
+
+/** What opens the door to it when it goes straight to the real MX. */
+async function* judge(
+  config: Config,
+  resolver: BoundedResolver,
+  address: Address,
+  answer: ReverseAnswer,
+): AsyncGenerator<Finding, void, undefined> {
+  for (const { name, confirmed } of answer.names) {
+    if (confirmed && encodesAddress(name, address)) yield { step: 'encodes-address', name };
+  }
+  const domains = [...(await poolDomains(answer, address)).keys()];
+  for (const domain of domains) {
+    yield { step: 'domain', domain, spf: await checkSpf(resolver, domain, address) };
+  }
+  const verdict = await judgePool(resolver, address, answer, () => true);
+  if (verdict.kind === 'no-pool') {
+    yield { step: 'no-pool', reason: verdict.reason, text: noPoolReason(verdict) };
+  } else {
+    yield { step: 'pool', domain: verdict.domain, windowSeconds: config.poolWindow };
+  }
+}
+
+/** A step for people. */
+export function findingRows(finding: Finding): Row[] {
+  const straight = 'straight to the real MX';
+  switch (finding.step) {
+    case 'role':
+      return [['is', finding.role]];
+    case 'attempt':
+      return [['if it tries the fake MX', `${finding.prefix} is admitted for ${finding.seconds} s`]];
+    case 'no-look-up':
+      return [['names', noLookUpText(finding.reason)]];
+    case 'failed':
+      return [['PTR', `DNS does not answer (${finding.code}): the rest is not known`]];
+    case 'ptr':
+      return titled(
+        'PTR',
+        finding.names.map(({ text }) => text),
+        finding.none,
+      );
+    case 'companions':
+      return titled('and with it', finding.addresses, 'no other address');
+    case 'encodes-address':
+      return [['pool', `${finding.name} merely encodes the address: not counted`]];
+    case 'domain':
+      return [
+        ['registrable domain', finding.domain],
+        ['SPF', `${finding.domain}: ${finding.spf}`],
+      ];
+    case 'pool':
+      return [
+        [
+          straight,
+          `admitted if somebody of ${finding.domain} has tried the fake MX ` +
+            `within ${finding.windowSeconds} s before, otherwise refused`,
+        ],
+      ];
+    case 'no-pool':
+      return [[straight, `refused: ${finding.text}`]];
+  }
+}
+
+function noLookUpText(reason: string): string {
+  return reason.startsWith('no-') ? `are not looked up (${reason})` : `are not looked up: ${reason}`;
+}
+
+/** A list under one title. */
+function titled(title: string, values: readonly string[], none: string): Row[] {
+  const [first = none, ...others] = values;
+  return [[title, first], ...others.map((value): Row => ['', value])];
+}

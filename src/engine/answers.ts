@@ -1,0 +1,355 @@
+// Answers what administrators ask on the control socket.
+import { release, type as systemName } from 'node:os';
+import type {
+  ControlRequest,
+  ControlResults,
+  HealthFinding,
+  ListedEntry,
+  StateReport,
+  StatisticsReport,
+  StatusReport,
+  TableReport,
+  WatchTick,
+  WhyReport,
+} from '../control/protocol.js';
+import { type Answering, ControlError } from '../control/server.js';
+import {
+  type Address,
+  ADDRESS_BITS,
+  addressWords,
+  familyOf,
+  formatAddress,
+  formatPrefix,
+  isPossibleSource,
+  parseAddress,
+  parsePrefix,
+  type Prefix,
+} from '../packet/address.js';
+import { escapeText } from '../packet/escape.js';
+import type { Entry, Origin } from '../tracker/whitelist.js';
+import type { Engine } from './engine.js';
+import { judgeHealth } from './health.js';
+import { allowedLine } from './messages.js';
+import { PfView } from './pf-view.js';
+import { Exit } from '../sysexits.js';
+
+/** What is known of the processes, beside the engine. */
+export interface Surroundings {
+  readonly version: string;
+  /** the process that keeps root, or the only one */
+  readonly pid: number;
+  /** undefined: there is one process only */
+  readonly enginePid: number | undefined;
+  readonly user: string;
+  readonly isRoot: boolean;
+  readonly restarts: number;
+  readonly state: () => StateReport | undefined;
+  /** Reads the configuration again; resolves with what there is to say. */
+  readonly reload: () => Promise<ReloadResult>;
+  /** What there is to say of the configuration that is in use. */
+  readonly configuration: () => readonly HealthFinding[];
+}
+
+/** What came of reading the configuration again. */
+export interface ReloadResult {
+  readonly ok: boolean;
+  readonly messages: readonly string[];
+}
+
+/** The first tick of a watcher brings so many events. */
+const FIRST_EVENTS = 50;
+const MOST_EVENTS_IN_TICK = 100;
+const TOP_REFUSED = 10;
+const TICK_MS = 1000;
+
+/** Answers what administrators ask on the control socket. */
+export class Answers {
+  private readonly pf: PfView;
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly surroundings: Surroundings,
+  ) {
+    this.pf = new PfView(
+      () => engine.inspect(),
+      () => engine.config,
+      engine.clock.monotonicMs,
+      process.platform,
+    );
+  }
+
+  /** @throws ControlError when a question cannot be answered */
+  async answer(
+    request: ControlRequest,
+    answering: Answering,
+  ): Promise<ControlResults[ControlRequest['command']]> {
+    switch (request.command) {
+      case 'status':
+        return this.status();
+      case 'stats':
+        return this.statistics();
+      case 'list':
+        return this.list(answering);
+      case 'allow':
+        return this.allow(request.address, request.forSeconds);
+      case 'forget':
+        return this.forget(request.address);
+      case 'why':
+        return this.why(request.address);
+      case 'reload':
+        return this.reload();
+      case 'watch':
+        return this.watch(answering);
+    }
+  }
+
+  private async status(): Promise<StatusReport> {
+    const { engine, surroundings } = this;
+    const { version, pid, enginePid, user, restarts } = surroundings;
+    const { enabled } = await this.pf.look();
+    const { capture, table, queue } = engine.firewallReport();
+    const { frame, attempt, refusal, admission } = engine.lastSeen;
+    const byOrigin: Partial<Record<Origin, number>> = {};
+    for (const { origin } of engine.tracker.entries()) byOrigin[origin] = (byOrigin[origin] ?? 0) + 1;
+    return {
+      version,
+      node: process.version,
+      system: `${systemName()} ${release()}`,
+      pid,
+      enginePid,
+      user,
+      restarts,
+      startedAtMs: engine.clock.wallMs() - this.upMs(),
+      upMs: this.upMs(),
+      findings: await this.findings(),
+      entries: { total: engine.tracker.size, most: engine.config.maxEntries, byOrigin },
+      lastFrameAgoMs: this.ago(frame),
+      lastAttemptAgoMs: this.ago(attempt),
+      lastRefusalAgoMs: this.ago(refusal),
+      lastAdmissionAgoMs: this.ago(admission),
+      capture,
+      table: table && { ...table, pfEnabled: enabled },
+      queue,
+      state: surroundings.state(),
+    };
+  }
+
+  private async findings(): Promise<HealthFinding[]> {
+    const { engine, surroundings } = this;
+    const { enabled, rules } = await this.pf.look();
+    const { frame, attempt, refusal } = engine.lastSeen;
+    return judgeHealth({
+      upMs: this.upMs(),
+      entries: engine.tracker.size,
+      lastFrameAgoMs: this.ago(frame),
+      lastAttemptAgoMs: this.ago(attempt),
+      lastRefusalAgoMs: this.ago(refusal),
+      firewall: engine.firewallReport(),
+      pfEnabled: enabled,
+      rules,
+      configuration: surroundings.configuration(),
+      stateError: surroundings.state()?.error,
+      isRoot: surroundings.isRoot,
+    });
+  }
+
+  private async statistics(): Promise<StatisticsReport> {
+    const { engine } = this;
+    const { capture, table, queue } = engine.firewallReport();
+    const { enabled } = table === undefined ? { enabled: undefined } : await this.pf.look();
+    return {
+      upMs: this.upMs(),
+      entries: engine.tracker.size,
+      counters: engine.tracker.counters,
+      frames: engine.frames,
+      unjudged: engine.unjudged,
+      capture,
+      table: table && ({ ...table, pfEnabled: enabled } satisfies TableReport),
+      queue,
+      names: engine.names(),
+    };
+  }
+
+  /** Entries may come and go meanwhile: what is listed was there when its turn came. */
+  private async list(answering: Answering): Promise<ControlResults['list']> {
+    let count = 0;
+    for (const entry of this.engine.tracker.entries()) {
+      if (answering.signal.aborted) break;
+      count++;
+      await answering.item(this.listed(entry));
+    }
+    return { count };
+  }
+
+  private async reload(): Promise<ControlResults['reload']> {
+    const { ok, messages } = await this.surroundings.reload();
+    if (!ok) throw new ControlError(messages.join('\n'), Exit.CONFIG);
+    return { messages };
+  }
+
+  private allow(text: string, forSeconds: number | undefined): ControlResults['allow'] {
+    const { engine } = this;
+    const prefix = this.entryPrefix(text);
+    const asked = parseAddressOrPrefix(text).address;
+    if (engine.tracker.roleOf(asked) !== undefined) {
+      throw new ControlError(`${formatAddress(asked)} is a mail server of ours`, Exit.USAGE);
+    }
+    if (!isPossibleSource(familyOf(asked), ...addressWords(asked))) {
+      throw new ControlError(`${formatAddress(asked)} cannot be the address of a sender`, Exit.USAGE);
+    }
+    const nowMs = engine.clock.monotonicMs();
+    const lifeMs = (forSeconds ?? engine.config.whitelistTime) * 1000;
+    const { entry, wasThere } = engine.tracker.allow(prefix, nowMs, nowMs + lifeMs);
+    engine.entriesChanged(allowedLine(entry, Math.round((entry.deadlineMs - nowMs) / 1000)));
+    return { prefix: formatPrefix(prefix), expiresInMs: entry.deadlineMs - nowMs, wasThere };
+  }
+
+  private forget(text: string): ControlResults['forget'] {
+    const { tracker } = this.engine;
+    const prefix = parseAddressOrPrefix(text);
+    const entry = [
+      ...(prefix.length === ADDRESS_BITS[familyOf(prefix.address)] ? [tracker.find(prefix.address)] : []),
+      tracker.get(prefix),
+    ].find((found) => found !== undefined);
+    if (entry === undefined) {
+      const allowed = tracker.isAlwaysAllowed(prefix.address);
+      const why = allowed
+        ? 'is allowed by the configuration (allow): take it out there, and reload'
+        : 'is not in the whitelist';
+      throw new ControlError(`${formatPrefix(prefix)} ${why}`, Exit.DATAERR);
+    }
+    tracker.forget(entry);
+    return { prefix: entry.text };
+  }
+
+  private why(text: string): WhyReport {
+    const address = parseAddress(text);
+    if (address === undefined)
+      throw new ControlError(`"${escapeText(text, 64)}" is not an address`, Exit.USAGE);
+    const { engine } = this;
+    const name = formatAddress(address);
+    const entry = engine.tracker.find(address);
+    const remembered = engine.history.of(name);
+    const stored = entry === undefined ? undefined : engine.history.of(entry.text);
+    const wallMs = engine.clock.wallMs();
+    const events = [...new Set([...(remembered?.events ?? []), ...(stored?.events ?? [])])];
+    const hasRefusals = remembered !== undefined && remembered.refusals > 0;
+    return {
+      address: name,
+      ...this.verdict(address, entry),
+      entry: entry && this.listed(entry),
+      refusals: hasRefusals
+        ? {
+            count: remembered.refusals,
+            firstAgoMs: wallMs - remembered.firstRefusalMs,
+            lastAgoMs: wallMs - remembered.lastRefusalMs,
+          }
+        : undefined,
+      pool: remembered?.pool,
+      events: events.sort((a, b) => a.atMs - b.atMs),
+    };
+  }
+
+  private verdict(address: Address, entry: Entry | undefined): Pick<WhyReport, 'now' | 'text'> {
+    const { engine } = this;
+    const role = engine.tracker.roleOf(address);
+    if (role !== undefined) return { now: `${role}-mx`, text: `it is our ${role} MX` };
+    if (engine.tracker.isAlwaysAllowed(address)) {
+      return { now: 'always-allowed', text: 'it is let in at all times, by the configuration (allow)' };
+    }
+    if (entry === undefined) {
+      return { now: 'refused', text: 'it is refused at the real MX: it is not in the whitelist' };
+    }
+    const seconds = Math.max(0, Math.round((entry.deadlineMs - engine.clock.monotonicMs()) / 1000));
+    const text = `it is let in for another ${seconds} s, as ${entry.text} (${entry.origin})`;
+    return { now: 'whitelisted', text };
+  }
+
+  private async watch(answering: Answering): Promise<Record<string, never>> {
+    const { clock, history } = this.engine;
+    let position = Math.max(0, history.position - FIRST_EVENTS);
+    let wake = (): void => undefined;
+    answering.signal.addEventListener('abort', () => wake(), { once: true });
+    while (!answering.signal.aborted) {
+      if (!answering.isBehind) {
+        const tick = await this.tick(position);
+        position = history.position;
+        // a reader that does not keep up misses ticks, and nobody waits for it
+        void answering.item(tick);
+      }
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(TICK_MS, resolve);
+        wake = () => {
+          cancel();
+          resolve();
+        };
+      });
+    }
+    return {};
+  }
+
+  private async tick(position: number): Promise<WatchTick> {
+    const { engine } = this;
+    const findings = await this.findings();
+    const wallMs = engine.clock.wallMs();
+    return {
+      atMs: wallMs,
+      upMs: this.upMs(),
+      entries: engine.tracker.size,
+      frames: engine.frames,
+      unjudged: Object.values(engine.unjudged).reduce((sum, count) => sum + count, 0),
+      counters: { ...engine.tracker.counters },
+      pending: engine.firewallReport().table?.pending ?? 0,
+      lastFrameAgoMs: this.ago(engine.lastSeen.frame),
+      findings,
+      events: engine.history.since(position, MOST_EVENTS_IN_TICK),
+      topRefused: engine.history
+        .topRefused(TOP_REFUSED)
+        .map(({ address, count, lastMs }) => ({ address, count, lastAgoMs: wallMs - lastMs })),
+    };
+  }
+
+  private listed(entry: Entry): ListedEntry {
+    const nowMs = this.engine.clock.monotonicMs();
+    const { prefix, origin, addedMs, deadlineMs, attempts, lastAttemptMs, admissions, name, parent } = entry;
+    return {
+      prefix: formatPrefix(prefix),
+      origin,
+      ageMs: Math.round(nowMs - addedMs),
+      expiresInMs: Math.max(0, Math.round(deadlineMs - nowMs)),
+      attempts,
+      lastAttemptAgoMs: attempts > 0 ? Math.round(nowMs - lastAttemptMs) : undefined,
+      admissions,
+      name: name === undefined ? undefined : escapeText(name, 255),
+      parent: parent && parent.text,
+    };
+  }
+
+  /** What would be stored of a sender that has this address; a wider network is not for a while, but for good. */
+  private entryPrefix(text: string): Prefix {
+    const prefix = parseAddressOrPrefix(text);
+    const stored = this.engine.tracker.entryPrefix(prefix.address);
+    const isAddress = prefix.length === ADDRESS_BITS[familyOf(prefix.address)];
+    if (isAddress) return stored;
+    if (prefix.length >= stored.length) return prefix;
+    throw new ControlError(
+      `${formatPrefix(prefix)} is wider than what is stored of a sender (/${stored.length}): a network goes into ` +
+        'the configuration (allow), then reload',
+      Exit.USAGE,
+    );
+  }
+
+  private upMs(): number {
+    return Math.round(this.engine.clock.monotonicMs() - this.engine.startedMs);
+  }
+
+  private ago(atMs: number | undefined): number | undefined {
+    return atMs === undefined ? undefined : Math.round(this.engine.clock.monotonicMs() - atMs);
+  }
+}
+
+function parseAddressOrPrefix(text: string): Prefix {
+  const parsed = parsePrefix(text);
+  if (parsed.ok) return parsed.prefix;
+  throw new ControlError(`"${escapeText(text, 64)}" is not an address or a network`, Exit.USAGE);
+}

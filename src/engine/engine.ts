@@ -1,0 +1,333 @@
+// Packets in, decisions and log out.
+import { type Config, needsRestart, takeOver } from '../config/config.js';
+import type { Log } from '../log/log.js';
+import type { Level } from '../log/line.js';
+import type { Observation, Undecoded } from '../packet/observation.js';
+import type { HashKey } from '../tracker/siphash.js';
+import type { PrefixText } from '../packet/address.js';
+import type { Counters } from '../tracker/counters.js';
+import type { EntryListener, RemovalReason, RestoredEntry, Tracker } from '../tracker/tracker.js';
+import type { Clock } from '../clock.js';
+import type { Core, Firewall, FirewallReport } from './firewall.js';
+import { History } from './history.js';
+import { Judge, type Judgement, trackerConfig } from './judge.js';
+import {
+  countersLine,
+  decisionLevel,
+  decisionLine,
+  type Line,
+  namesLine,
+  removalLine,
+  statisticsLine,
+  unjudgedLine,
+} from './messages.js';
+import { Namer } from './namer.js';
+import { RateLimit } from './rate-limit.js';
+
+/** What the engine works with. */
+export interface EngineParts {
+  readonly config: Config;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly hashKey: HashKey;
+  readonly makeFirewall: (core: Core) => Firewall;
+  /** is told whenever something has changed that a restart must find again */
+  readonly changed?: () => void;
+}
+
+/** What an earlier run has left. */
+export interface Restored {
+  readonly entries: Iterable<RestoredEntry>;
+  /** entries whose time is over: they are taken out of the table, too */
+  readonly expired: readonly PrefixText[];
+  readonly counters: Counters | undefined;
+}
+
+/** When what was last seen; monotonic milliseconds. */
+export interface LastSeen {
+  frame: number | undefined;
+  attempt: number | undefined;
+  refusal: number | undefined;
+  admission: number | undefined;
+}
+
+/** Deadlines within this time are handled together. */
+const EXPIRY_SLACK_MS = 1000;
+/** Log lines about decisions in a second, at the most. */
+const LINES_PER_SECOND = 500;
+/** Events that are remembered in a second, at the most. */
+const EVENTS_PER_SECOND = 500;
+
+/** Packets in, decisions and log out: wires tracker, firewall and log together. */
+export class Engine implements Core {
+  config: Config;
+  readonly clock: Clock;
+  readonly startedMs: number;
+  readonly history = new History();
+  readonly lastSeen: LastSeen = {
+    frame: undefined,
+    attempt: undefined,
+    refusal: undefined,
+    admission: undefined,
+  };
+  expired: ReadonlySet<PrefixText> = new Set();
+  private readonly judgeOfFrames: Judge;
+  private readonly firewall: Firewall;
+  private readonly changed: () => void;
+  private cancelExpiry: (() => void) | undefined;
+  private expiryAtMs = Number.POSITIVE_INFINITY;
+  private roomForEntries = Number.POSITIVE_INFINITY;
+  private stopping = false;
+  /** undefined: DNS is not asked at all */
+  private readonly namer: Namer | undefined;
+  private readonly lines: RateLimit;
+  private readonly remembered: RateLimit;
+
+  constructor(private readonly parts: EngineParts) {
+    this.config = parts.config;
+    this.clock = parts.clock;
+    this.startedMs = parts.clock.monotonicMs();
+    this.changed = parts.changed ?? (() => undefined);
+    const listener: EntryListener = {
+      added: (entry) => this.firewall.added(entry),
+      removed: (entry, reason) => {
+        this.firewall.removed(entry);
+        this.changed();
+        this.sayOften(removalLevel(reason), () => removalLine(entry, reason));
+      },
+    };
+    this.firewall = parts.makeFirewall(this);
+    this.judgeOfFrames = new Judge(
+      trackerConfig(this.config, this.firewall.authority),
+      listener,
+      parts.hashKey,
+    );
+    const { noRdnsWhitelist, noPool } = this.config;
+    if (!noRdnsWhitelist || !noPool) {
+      this.namer = new Namer({
+        config: () => this.config,
+        tracker: this.tracker,
+        clock: this.clock,
+        admitted: () => {
+          this.armExpiry();
+          this.changed();
+        },
+        say: (line) => this.sayOften(line.level, () => line),
+      });
+    }
+    this.lines = new RateLimit(LINES_PER_SECOND, parts.clock, (suppressed) => {
+      const message = `${suppressed} more lines about packets within a second were not logged`;
+      this.say({ level: 'info', message, fields: { event: 'lines-suppressed', suppressed } });
+    });
+    this.remembered = new RateLimit(EVENTS_PER_SECOND, parts.clock, () => undefined);
+  }
+
+  get tracker(): Tracker {
+    return this.judgeOfFrames.tracker;
+  }
+
+  /**
+   * Does what needs root; it can be given up then, if the firewall does not need it later.
+   * @throws StartError when that cannot be done
+   */
+  prepare(): Promise<void> {
+    return this.firewall.prepare();
+  }
+
+  /**
+   * Gets the firewall ready and begins to judge.
+   * @param restored - what an earlier run has left; it is there before anything is read from the table
+   * @throws StartError when that cannot be done
+   */
+  async start(restored?: Restored): Promise<void> {
+    if (restored !== undefined) this.restore(restored);
+    try {
+      await this.firewall.start();
+    } catch (error) {
+      this.stopping = true;
+      this.cancelExpiry?.();
+      this.closeLimits();
+      throw error;
+    }
+    this.expired = new Set();
+    this.armExpiry();
+  }
+
+  /** Says that the start is complete. */
+  sayReady(): void {
+    const { size } = this.tracker;
+    const dry = this.config.dryRun ? '; dry-run: everything is accepted' : '';
+    const message = `mxallowd is ready: ${this.firewall.description} with ${size} entries${dry}`;
+    this.say({ level: 'info', message, fields: { event: 'ready', entries: size } });
+  }
+
+  /**
+   * Takes over another configuration, as far as a running daemon can.
+   * @returns what it has logged about that
+   */
+  reload(config: Config): string[] {
+    const restart = needsRestart(this.config, config);
+    const needed = `a restart is needed for the change of ${restart.join(', ')}`;
+    if (restart.length > 0) this.say({ level: 'warn', message: needed, fields: { event: 'restart-needed' } });
+    const before = this.config;
+    this.config = takeOver(this.config, config);
+    this.parts.log.setLevel(levelOf(config));
+    this.namer?.renew();
+    this.configureTracker();
+    const { fakeMailserver, realMailserver, allow } = config;
+    const message =
+      `configuration read again: ${fakeMailserver.length} fake and ${realMailserver.length} real addresses, ` +
+      `${allow.length} allowed at all times`;
+    this.say({ level: 'info', message, fields: { event: 'reloaded' } });
+    this.firewall.reconfigured(before);
+    return restart.length > 0 ? [needed, message] : [message];
+  }
+
+  /** Logs the statistics. */
+  logStatistics(): void {
+    this.say(statisticsLine(this.tracker.counters, this.tracker.size));
+    this.say(countersLine(this.tracker.counters, this.tracker.size));
+    this.say(unjudgedLine(this.judgeOfFrames.unjudged));
+    if (this.namer !== undefined) this.say(namesLine(this.namer.counters(), this.namer.skipped));
+    this.firewall.logStatistics();
+  }
+
+  /** Lets go of the firewall, with what is pending written out, and ends. */
+  async stop(withinMs: number): Promise<void> {
+    this.stopping = true;
+    this.cancelExpiry?.();
+    this.namer?.close();
+    await this.firewall.stop(withinMs);
+    this.closeLimits();
+  }
+
+  /** number of frames so far */
+  get frames(): number {
+    return this.judgeOfFrames.frames;
+  }
+
+  /** how many frames led to no decision, by reason */
+  get unjudged(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.judgeOfFrames.unjudged);
+  }
+
+  /** What was asked of DNS; undefined when nothing is. */
+  names():
+    | {
+        readonly asked: number;
+        readonly fromCache: number;
+        readonly failed: number;
+        readonly notMade: number;
+      }
+    | undefined {
+    if (this.namer === undefined) return undefined;
+    const { asked, fromCache, failed, dropped } = this.namer.counters();
+    return { asked, fromCache, failed, notMade: dropped + this.namer.skipped };
+  }
+
+  /** How the firewall is doing. */
+  firewallReport(): FirewallReport {
+    return this.firewall.report();
+  }
+
+  /** What the firewall says of itself. */
+  inspect(): ReturnType<Firewall['inspect']> {
+    return this.firewall.inspect();
+  }
+
+  /** An operator has let somebody in or taken somebody out. */
+  entriesChanged(line: Line): void {
+    this.armExpiry();
+    this.changed();
+    this.say(line);
+    this.remember(line);
+  }
+
+  judge(decoded: Observation | Undecoded): Judgement {
+    const nowMs = this.clock.monotonicMs();
+    const judgement = this.judgeOfFrames.decide(decoded, nowMs);
+    const { observation, decision } = judgement;
+    this.lastSeen.frame = nowMs;
+    if (observation === undefined || decision.kind === 'unjudged') return judgement;
+    this.lastSeen[decision.kind] = nowMs;
+    this.changed();
+    if (decision.kind === 'attempt') this.armExpiry();
+    this.sayOften(decisionLevel(decision), () =>
+      decisionLine(decision, observation, { isDry: this.config.dryRun, nowMs }),
+    );
+    if (decision.kind === 'attempt' && decision.entry !== undefined) {
+      this.namer?.attempt(observation.source, decision.entry);
+    }
+    if (decision.reason === 'not-whitelisted') this.namer?.refusal(observation);
+    return judgement;
+  }
+
+  limitEntries(maxEntries: number): void {
+    this.roomForEntries = maxEntries;
+    this.configureTracker();
+  }
+
+  entriesAdopted(): void {
+    this.armExpiry();
+    this.changed();
+  }
+
+  say(line: Line): void {
+    this.parts.log.write(line.level, line.message, line.fields);
+  }
+
+  /** The tracker gets no more room than the firewall has. */
+  private configureTracker(): void {
+    const maxEntries = Math.max(1, Math.min(this.config.maxEntries, this.roomForEntries));
+    this.tracker.configure(trackerConfig(this.config, this.firewall.authority, maxEntries));
+  }
+
+  private armExpiry(): void {
+    const nextMs = this.tracker.nextDeadlineMs();
+    if (nextMs === undefined || this.stopping || nextMs >= this.expiryAtMs - EXPIRY_SLACK_MS) return;
+    this.cancelExpiry?.();
+    this.expiryAtMs = nextMs + EXPIRY_SLACK_MS;
+    this.cancelExpiry = this.clock.after(this.expiryAtMs - this.clock.monotonicMs(), () => {
+      this.expiryAtMs = Number.POSITIVE_INFINITY;
+      this.tracker.expire(this.clock.monotonicMs());
+      this.armExpiry();
+    });
+  }
+
+  private restore({ entries, expired, counters }: Restored): void {
+    this.expired = new Set(expired);
+    if (counters !== undefined) this.tracker.restoreCounters(counters);
+    for (const entry of entries) this.tracker.restore(entry);
+  }
+
+  /** For lines that a sender can cause at will: made only when they are wanted, and not too many. */
+  private sayOften(level: Level, makeLine: () => Line): void {
+    const isSaid = this.parts.log.isEnabled(level) && this.lines.allows();
+    const isRemembered = this.remembered.allows();
+    if (!isSaid && !isRemembered) return;
+    const line = makeLine();
+    if (isSaid) this.say(line);
+    if (isRemembered) this.remember(line);
+  }
+
+  private remember({ fields, brief }: Line): void {
+    const { event, source } = fields;
+    if (typeof source !== 'string' || brief === undefined) return;
+    if (event === 'no-pool' || event === 'pooled') this.history.notePool(source, brief);
+    this.history.note({ atMs: this.clock.wallMs(), kind: event, address: source, text: brief });
+  }
+
+  private closeLimits(): void {
+    this.lines.close();
+    this.remembered.close();
+  }
+}
+
+function removalLevel(reason: RemovalReason): Level {
+  return reason === 'no-room' ? 'warn' : 'info';
+}
+
+/** The log level that the options ask for. */
+export function levelOf(config: Config): Level {
+  return config.quiet ? 'error' : config.logLevel;
+}

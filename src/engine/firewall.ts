@@ -1,0 +1,66 @@
+// What the engine needs of a firewall, and a firewall of the engine.
+import type { Config } from '../config/config.js';
+import type { CaptureReport, QueueReport, TableReport } from '../control/protocol.js';
+import type { PrefixText } from '../packet/address.js';
+import type { Observation, Undecoded } from '../packet/observation.js';
+import type { Tracker, TrackerConfig } from '../tracker/tracker.js';
+import type { Entry } from '../tracker/whitelist.js';
+import type { FirewallTexts } from '../table/table.js';
+import type { Clock } from '../clock.js';
+import type { Judgement } from './judge.js';
+import type { Line } from './messages.js';
+
+/** What a firewall needs of the engine. */
+export interface Core {
+  /** the configuration as it is now */
+  readonly config: Config;
+  readonly tracker: Tracker;
+  readonly clock: Clock;
+  /** entries of an earlier run whose time is over: they are not to be adopted */
+  readonly expired: ReadonlySet<PrefixText>;
+  /** Judges a packet, logs the decision, and sees to the entry's end. */
+  judge(decoded: Observation | Undecoded): Judgement;
+  /** The firewall has room for so many entries only. */
+  limitEntries(maxEntries: number): void;
+  /** Entries have come from elsewhere: their time must end, too. */
+  entriesAdopted(): void;
+  say(line: Line): void;
+}
+
+/** Where packets come from, and where it is decided who gets in: pf with its table, or the queues of netfilter. */
+export interface Firewall {
+  /** who decides whether a SYN to the real MX is admitted */
+  readonly authority: TrackerConfig['authority'];
+  /** for people; complete after the start */
+  readonly description: string;
+  /**
+   * Does what needs root and need be done once only.
+   * @throws StartError when that cannot be
+   */
+  prepare(): Promise<void>;
+  /**
+   * Gets ready to judge.
+   * @throws StartError when that cannot be
+   */
+  start(): Promise<void>;
+  added(entry: Entry): void;
+  removed(entry: Entry): void;
+  /** The engine has taken over another configuration. */
+  reconfigured(before: Config): void;
+  logStatistics(): void;
+  /** How it is doing. */
+  report(): FirewallReport;
+  /** What the firewall says of itself. */
+  inspect(): Promise<FirewallTexts>;
+  /** Writes out what is pending and lets go; never throws. */
+  stop(withinMs: number): Promise<void>;
+}
+
+/** How a firewall is doing: pf has a capture and a table, netfilter a queue. */
+export interface FirewallReport {
+  /** whether packets can come at all */
+  readonly isOpen: boolean;
+  readonly capture: CaptureReport | undefined;
+  readonly table: Omit<TableReport, 'pfEnabled'> | undefined;
+  readonly queue: QueueReport | undefined;
+}

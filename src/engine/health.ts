@@ -1,0 +1,138 @@
+// What is wrong, judged from figures. Pure.
+import type { HealthFinding, TableReport } from '../control/protocol.js';
+import type { FirewallReport } from './firewall.js';
+
+/** What is looked at to say whether a running daemon works. Times are milliseconds. */
+export interface HealthFacts {
+  readonly upMs: number;
+  readonly entries: number;
+  /** how long ago; undefined: none since the start */
+  readonly lastFrameAgoMs: number | undefined;
+  readonly lastAttemptAgoMs: number | undefined;
+  readonly lastRefusalAgoMs: number | undefined;
+  readonly firewall: FirewallReport;
+  /** undefined: not known, or no pf */
+  readonly pfEnabled: boolean | undefined;
+  /** what pf's rules lack */
+  readonly rules: readonly HealthFinding[];
+  /** what there is to say of the configuration */
+  readonly configuration: readonly HealthFinding[];
+  /** what went wrong with the state file; undefined: nothing */
+  readonly stateError: string | undefined;
+  readonly isRoot: boolean;
+}
+
+/** So long without a frame is worth a word: a mail server is tried all the time. */
+const SILENCE_MS = 60 * 60_000;
+/** Changes that wait for the table for so long are trouble. */
+const FAILING_MS = 5000;
+
+type Finding = HealthFinding | undefined | false;
+
+/** What an administrator should know of a running daemon, the worst first. */
+export function judgeHealth(facts: HealthFacts): HealthFinding[] {
+  const { firewall } = facts;
+  const findings: Finding[] = [
+    ...pfFindings(facts),
+    ...(firewall.table === undefined ? [] : tableFindings(firewall.table, facts)),
+    ...(firewall.queue === undefined ? [] : queueFindings(facts)),
+    ...silence(facts),
+    ...facts.configuration,
+    facts.stateError !== undefined && {
+      severity: 'warning',
+      id: 'state-not-written',
+      message: `the state file cannot be written, so a restart would forget: ${facts.stateError}`,
+    },
+    facts.isRoot && {
+      severity: 'warning',
+      id: 'root',
+      message: 'it runs as root throughout: make the user _mxallowd, and restart it (docs/security.md)',
+    },
+  ];
+  const order = { error: 0, warning: 1, note: 2 };
+  return findings
+    .filter((finding): finding is HealthFinding => finding !== undefined && finding !== false)
+    .sort((a, b) => order[a.severity] - order[b.severity]);
+}
+
+function pfFindings({ firewall, pfEnabled, rules }: HealthFacts): Finding[] {
+  if (firewall.capture === undefined) return [];
+  const { description, dropped = 0 } = firewall.capture;
+  return [
+    pfEnabled === false && {
+      severity: 'error',
+      id: 'pf-disabled',
+      message: 'pf is disabled: nothing is filtered and nothing is logged (pfctl -e)',
+    },
+    !firewall.isOpen && {
+      severity: 'error',
+      id: 'capture-lost',
+      message: `pf's log cannot be read (${description}): nobody new is let in`,
+    },
+    ...(pfEnabled === false ? [] : rules),
+    dropped > 0 && {
+      severity: 'warning',
+      id: 'frames-dropped',
+      message: `${dropped} frames were dropped before they could be read`,
+    },
+  ];
+}
+
+function tableFindings(table: Omit<TableReport, 'pfEnabled'>, { entries }: HealthFacts): Finding[] {
+  const { description, failingForMs = 0, lastError = 'unknown', pending } = table;
+  return [
+    failingForMs > 0 && {
+      severity: failingForMs > FAILING_MS ? 'error' : 'warning',
+      id: 'table-failing',
+      message: `the table ${description} cannot be written, ${pending} changes wait: ${lastError}`,
+    },
+    entries > 0 &&
+      table.entries === 0 &&
+      failingForMs === 0 && {
+        severity: 'warning',
+        id: 'table-empty',
+        message: `the table ${description} is empty, though ${entries} entries should be in it (mxallowd reload compares)`,
+      },
+    table.room !== undefined &&
+      table.room <= table.entries && {
+        severity: 'error',
+        id: 'table-full',
+        message: `the table ${description} has no room: raise "set limit table-entries" in pf.conf`,
+      },
+  ];
+}
+
+function queueFindings({ firewall }: HealthFacts): Finding[] {
+  const { description = '', lost = 0, full = 0 } = firewall.queue ?? {};
+  return [
+    !firewall.isOpen && {
+      severity: 'error',
+      id: 'queue-lost',
+      message: `${description} is not open: its packets are dropped, or pass (bypass)`,
+    },
+    lost + full > 0 && {
+      severity: 'warning',
+      id: 'packets-lost',
+      message: `${lost + full} packets were not judged, for they came too fast`,
+    },
+  ];
+}
+
+/** Silence is no proof of health. */
+function silence(facts: HealthFacts): Finding[] {
+  const { upMs, lastFrameAgoMs, lastAttemptAgoMs, lastRefusalAgoMs } = facts;
+  const quietMs = lastFrameAgoMs ?? upMs;
+  const source = facts.firewall.capture === undefined ? 'the queue' : "pf's log";
+  if (quietMs > SILENCE_MS) {
+    const message =
+      `nothing has come from ${source} for ${Math.floor(quietMs / 60_000)} minutes: ` +
+      'is it the right interface, do the rules have "log"? (mxallowd check)';
+    return [{ severity: 'warning', id: 'silence', message }];
+  }
+  const isRefusedOnly = lastRefusalAgoMs !== undefined && lastAttemptAgoMs === undefined && upMs > SILENCE_MS;
+  if (!isRefusedOnly) return [];
+  const message =
+    'senders are refused, but nobody has tried the fake MX since the start: is it in DNS, with the lower ' +
+    'preference number, and does its rule have "log"? (mxallowd check)';
+  return [{ severity: 'warning', id: 'no-attempts', message }];
+}

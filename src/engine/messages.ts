@@ -1,0 +1,310 @@
+// The log lines about packets, entries, names and tables. Pure.
+import type { CaptureStatistics } from '../capture/source.js';
+import type { Fields } from '../log/log.js';
+import type { Level } from '../log/line.js';
+import type { ResolverCounters } from '../names/resolver.js';
+import type { QueueStatistics } from '../netfilter/queue.js';
+import type { PoolVerdict } from '../names/pool.js';
+import { type Address, formatAddress } from '../packet/address.js';
+import { escapeText } from '../packet/escape.js';
+import type { Observation } from '../packet/observation.js';
+import type { WriterEvent } from '../table/writer.js';
+import type { Counters } from '../tracker/counters.js';
+import type { Decision } from '../tracker/decision.js';
+import type { RemovalReason } from '../tracker/tracker.js';
+import type { Entry } from '../tracker/whitelist.js';
+
+/** A log line. */
+export interface Line {
+  readonly level: Level;
+  readonly message: string;
+  readonly fields: Fields;
+  /** the same for a list that has the address in a column of its own; absent: not for such a list */
+  readonly brief?: string;
+}
+
+/** The level of a decision's line: what 1.9 logged is info, the rest debug. */
+export function decisionLevel(decision: Decision): Level {
+  return decision.kind === 'attempt' && decision.reason !== 'new-entry' ? 'debug' : 'info';
+}
+
+/**
+ * A decision in the words of 1.9.
+ * @param isDry - nothing is dropped, only told
+ */
+export function decisionLine(
+  decision: Decision,
+  observation: Observation,
+  { isDry, nowMs }: { readonly isDry: boolean; readonly nowMs: number },
+): Line {
+  const source = formatAddress(observation.source);
+  const fields = {
+    event: decision.kind,
+    reason: decision.reason,
+    source,
+    target: formatAddress(observation.destination),
+    interface: escapeText(observation.interfaceName, 64),
+  };
+  const isStrange =
+    decision.reason === 'not-yet-in-table' && nowMs - (decision.entry?.addedMs ?? nowMs) > SETTLED_MS;
+  const message = decisionText(decision, source, isDry, isStrange);
+  return {
+    level: decisionLevel(decision),
+    message,
+    fields,
+    brief: isStrange ? STRANGE_BRIEF : (BRIEF[decision.kind][decision.reason] ?? ''),
+  };
+}
+
+/** An entry older than this should be in the table: pf has dropped its SYN for another reason, or has lost it. */
+export const SETTLED_MS = 5000;
+const STRANGE_BRIEF = 'is whitelisted for some time, and yet pf drops it: see its rules';
+
+const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>> = {
+  attempt: {
+    'new-entry': 'tried the fake MX: whitelisted',
+    renewed: 'tried the fake MX again: its time begins anew',
+    'always-allowed': 'tried the fake MX: it is allowed at all times',
+  },
+  refusal: {
+    'not-whitelisted': 'has not tried the fake MX',
+    'not-yet-in-table': 'was faster than the table: its next SYN gets in',
+  },
+  admission: {
+    whitelisted: 'reached the real MX',
+    'always-allowed': 'reached the real MX: it is allowed at all times',
+    'passed-by-pf': 'reached the real MX: pf let it in by itself',
+  },
+  unjudged: {},
+};
+
+function decisionText(decision: Decision, source: string, isDry: boolean, isStrange: boolean): string {
+  switch (decision.kind) {
+    case 'attempt': {
+      const then = {
+        'new-entry': 'adding to whitelist',
+        renewed: 'renewing its whitelist entry',
+        'always-allowed': 'which is allowed at all times',
+      }[decision.reason];
+      return `Successful connection from ${source} to a fake mailserver, ${then}`;
+    }
+    case 'refusal': {
+      const isLate = decision.reason === 'not-yet-in-table';
+      const why = isStrange
+        ? 'whitelisted for some time: see the rules'
+        : 'whitelisted, but not yet in the table';
+      const late = isLate ? ` (${why})` : '';
+      const verb = isDry ? 'Would drop' : 'Dropping';
+      return `${verb} connection attempt from ${source} to a real mailserver${late}`;
+    }
+    case 'admission':
+      return `Successful connection from ${source} to a real mailserver`;
+    case 'unjudged':
+      return `Nothing to decide about a packet from ${source}: ${decision.reason}`;
+  }
+}
+
+/** The name of a sender is known; the words of 1.9. */
+export function resolvedLine(source: Address, name: string): Line {
+  const address = formatAddress(source);
+  return {
+    level: 'info',
+    message: `Resolved ${address} to ${name}`,
+    fields: { event: 'resolved', source: address, name },
+    brief: `its name is ${name}`,
+  };
+}
+
+/** Another address of a sender's name is admitted. */
+export function namedLine(entry: Entry, name: string): Line {
+  const source = entry.text;
+  const message = `Adding ${source} to whitelist: an address of ${name}`;
+  return { level: 'info', message, fields: { event: 'named', source, name }, brief: `an address of ${name}` };
+}
+
+/** A member of a sender's pool is admitted. */
+export function pooledLine(entry: Entry, name: string, domain: string): Line {
+  const source = entry.text;
+  const message = `Adding ${source} to whitelist: ${name} belongs to ${domain}, which has tried a fake mailserver`;
+  const brief = `belongs to ${domain}, which has tried the fake MX`;
+  return { level: 'info', message, fields: { event: 'pooled', source, name, domain }, brief };
+}
+
+/** Something of ours is broken: a package is missing, for instance. */
+export function namesFailedLine(error: unknown): Line {
+  const message = `a name could not be looked up: ${escapeText(String(error), 500)}`;
+  return { level: 'error', message, fields: { event: 'names-failed' } };
+}
+
+/** A refused sender belongs to nobody's pool. */
+export function noPoolLine(address: Address, verdict: PoolVerdict & { kind: 'no-pool' }): Line {
+  const source = formatAddress(address);
+  const { reason, about, spf } = verdict;
+  const brief = noPoolReason(verdict);
+  const message = `${source} is in no pool of a sender: ${brief}`;
+  return { level: 'debug', message, fields: { event: 'no-pool', source, reason, about, spf }, brief };
+}
+
+/** Why an address is in no pool, for people. */
+export function noPoolReason({ reason, about, spf }: PoolVerdict & { kind: 'no-pool' }): string {
+  return {
+    'no-name': `it has no name${about === '' ? '' : ` (${about})`}`,
+    unconfirmed: `its name ${about} does not point back to it`,
+    'encodes-address': `its name ${about} merely encodes its address, as dial-up names do`,
+    'no-domain': `its name ${about} is in no registrable domain`,
+    'no-attempt': `nobody of ${about} has tried the fake MX lately`,
+    spf: `the SPF record of ${about} says ${spf}`,
+  }[reason];
+}
+
+/** An operator has let somebody in. */
+export function allowedLine(entry: Entry, seconds: number): Line {
+  const source = entry.text;
+  const message = `Adding ${source} to whitelist: by hand, for ${seconds} s`;
+  const fields = { event: 'allowed', source, seconds };
+  return { level: 'info', message, fields, brief: `let in by hand, for ${seconds} s` };
+}
+
+/** An entry that has gone. */
+export function removalLine(entry: Entry, reason: RemovalReason): Line {
+  const prefix = entry.text;
+  const { admissions, name = 'none' } = entry;
+  const why = {
+    timeout: 'timeout',
+    forgotten: 'taken out by hand',
+    'no-room': 'no room: max-entries is reached',
+  };
+  const event = { timeout: 'expiry', forgotten: 'forgotten', 'no-room': 'eviction' }[reason];
+  const brief = {
+    timeout: `its time is over, used ${admissions} times`,
+    forgotten: 'taken out by hand',
+    'no-room': 'made room for another one',
+  }[reason];
+  return {
+    level: reason === 'no-room' ? 'warn' : 'info',
+    message: `Cleaning ${prefix} (RDNS: ${name}) from whitelist (${why[reason]})`,
+    fields: { event, source: prefix, reason, admissions },
+    brief,
+  };
+}
+
+/** The statistics in the words of 1.9, with our own counters as fields. */
+export function statisticsLine(counters: Counters, entries: number): Line {
+  const message =
+    `Statistics: ${counters.refusals} blocked connection attempts, ` +
+    `${counters.expiredUsed} successful connections, ${counters.expiredUnused} direct-to-fake-mx`;
+  return { level: 'info', message, fields: { event: 'statistics', entries, ...counters } };
+}
+
+/** The same since the start, in our own words. */
+export function countersLine(counters: Counters, entries: number): Line {
+  const { attempts, refusals, admissions } = counters;
+  const message =
+    `Since the start: ${attempts} attempts, ${refusals} refusals, ${admissions} admissions; ` +
+    `${entries} entries now`;
+  return { level: 'info', message, fields: { event: 'counters', attempts, refusals, admissions, entries } };
+}
+
+/** What was captured. */
+export function captureLine({ received, dropped }: CaptureStatistics): Line {
+  const message = `${received} frames received, ${dropped ?? 'an unknown number'} dropped`;
+  return { level: 'info', message, fields: { event: 'capture-statistics', received, dropped } };
+}
+
+/** Packets that led to no decision. */
+export function unjudgedLine(unjudged: ReadonlyMap<string, number>): Line {
+  const reasons = [...unjudged].map(([reason, count]) => `${count} ${reason}`).join(', ');
+  return {
+    level: 'info',
+    message: `not judged: ${reasons === '' ? 'none' : reasons}`,
+    fields: { event: 'unjudged', ...Object.fromEntries(unjudged) },
+  };
+}
+
+/** What was asked of DNS. */
+export function namesLine(counters: ResolverCounters, skipped: number): Line {
+  const { asked, fromCache, failed, dropped } = counters;
+  const message =
+    `${asked} DNS look-ups, ${fromCache} answered from memory, ${failed} failed; ` +
+    `${dropped + skipped} not made because there were too many`;
+  return {
+    level: 'info',
+    message,
+    fields: { event: 'names-statistics', asked, fromCache, failed, dropped, skipped },
+  };
+}
+
+/** What went through the queues of netfilter. */
+export function queueLine(statistics: QueueStatistics): Line {
+  const { received, accepted, dropped, lost, full, waiting } = statistics;
+  const message =
+    `${received} packets from the queue: ${accepted} accepted, ${dropped} dropped; ` +
+    `${lost} lost because we were too slow, ${full ?? 'an unknown number'} because the queue was full`;
+  const fields = { event: 'queue-statistics', received, accepted, dropped, lost, full, waiting };
+  return { level: 'info', message, fields };
+}
+
+/** Entries of the table that are nobody's business but the operator's. */
+export function foreignLine(count: number, table: string): Line {
+  const message =
+    `pf table ${table} has ${count} networks or exceptions that are left alone and never expire: ` +
+    'from your hand, or an "allow" that was taken back while mxallowd did not run';
+  return { level: 'warn', message, fields: { event: 'table-foreign', count } };
+}
+
+/** What the table's writer has to say; undefined for what nobody needs to read. */
+export function writerLine(event: WriterEvent, table: string): Line | undefined {
+  switch (event.kind) {
+    case 'written': {
+      const { verb, count, changed } = event;
+      const tookMs = Math.round(event.tookMs);
+      const done = verb === 'add' ? 'added to' : 'deleted from';
+      const message = `${changed ?? count} of ${count} addresses ${done} ${table} in ${tookMs} ms`;
+      return { level: 'debug', message, fields: { event: 'table-written', verb, count, changed, tookMs } };
+    }
+    case 'failed': {
+      const { failure, message } = event.reply;
+      const { pending, retryInMs } = event;
+      const text = `${table} cannot be written: ${escapeText(message)}; ${pending} changes wait, next try in ${retryInMs} ms`;
+      return {
+        level: 'error',
+        message: text,
+        fields: { event: 'table-failed', failure, pending, retryInMs },
+      };
+    }
+    case 'recovered': {
+      const { failures } = event;
+      const message = `${table} can be written again after ${Math.round(event.afterMs / 1000)} s and ${failures} failed tries`;
+      return { level: 'warn', message, fields: { event: 'table-recovered', failures } };
+    }
+    case 'table-made':
+      return {
+        level: 'warn',
+        message: `${table} was missing and has been made again; is it still in pf.conf, with "persist"?`,
+        fields: { event: 'table-made' },
+      };
+    case 'table-lost-entries': {
+      const { count } = event;
+      const message = `${table} had lost ${count} entries (was pf restarted, or the table flushed?); they are put back`;
+      return { level: 'warn', message, fields: { event: 'table-lost-entries', count } };
+    }
+    case 'compared': {
+      const { entries, missing, surplus, foreign } = event;
+      const message =
+        `${table} has ${entries} entries: ${missing} of ours were missing, ${surplus} are taken out, ` +
+        `${foreign} are left alone (networks wider than what is whitelisted, or exceptions)`;
+      return {
+        level: 'debug',
+        message,
+        fields: { event: 'table-compared', entries, missing, surplus, foreign },
+      };
+    }
+    case 'no-room': {
+      const { held, ceiling, pending } = event;
+      const message =
+        `${table} is full: ${held} entries of ${ceiling} that are safe; ${pending} wait. ` +
+        'Raise "set limit table-entries" in pf.conf or lower max-entries';
+      return { level: 'error', message, fields: { event: 'table-full', held, ceiling, pending } };
+    }
+  }
+}

@@ -1,0 +1,192 @@
+// Asks DNS about those who come, and admits more addresses.
+import type { Config } from '../config/config.js';
+import { checkSpf, judgePool, LiveDomains, poolDomains } from '../names/pool.js';
+import { companions, isPublic, reverse, type ReverseAnswer, type ReverseName } from '../names/rdns.js';
+import { BoundedResolver, RESOLVER_DEFAULTS, type ResolverCounters } from '../names/resolver.js';
+import type { Address } from '../packet/address.js';
+import type { Observation } from '../packet/observation.js';
+import type { Tracker } from '../tracker/tracker.js';
+import type { Entry } from '../tracker/whitelist.js';
+import type { Clock } from '../clock.js';
+import { type Line, namedLine, namesFailedLine, noPoolLine, pooledLine, resolvedLine } from './messages.js';
+
+/** What the namer needs of the engine. */
+export interface NamerParts {
+  /** the configuration as it is now */
+  readonly config: () => Config;
+  readonly tracker: Tracker;
+  readonly clock: Clock;
+  /** entries were added: their time must end, too */
+  readonly admitted: () => void;
+  readonly say: (line: Line) => void;
+}
+
+/** Look-ups about refused senders that may be begun in a second. */
+const POOL_CHECKS_PER_SECOND = 200;
+/** A sender that tries again within this time is not looked up again. */
+const ASK_AGAIN_MS = 60_000;
+/** Domains that one attempt opens the door for at the most. */
+const MOST_DOMAINS = 2;
+
+/**
+ * Asks DNS about those who come, and admits more addresses when the answers arrive. Nothing ever waits for it: names
+ * only add.
+ */
+export class Namer {
+  /** for those who try the fake MX; strangers who are refused must not take its turns */
+  readonly resolver: BoundedResolver;
+  /** for those who are refused */
+  readonly poolResolver: BoundedResolver;
+  private readonly live: LiveDomains;
+  /** senders that are being asked about, because of an attempt and because of a refusal */
+  private readonly naming = new Set<Address>();
+  private readonly pooling = new Set<Address>();
+  /** who of an entry's network was last asked for, and when */
+  private readonly asked = new WeakMap<Entry, { readonly source: Address; readonly atMs: number }>();
+  private checksInSecond = 0;
+  private secondMs = 0;
+  private closed = false;
+
+  /** look-ups about refused senders that were not begun, because there were too many */
+  skipped = 0;
+
+  constructor(private readonly parts: NamerParts) {
+    const { dnsServer, dnsTimeout, maxEntries } = parts.config();
+    const settings = {
+      ...RESOLVER_DEFAULTS,
+      servers: dnsServer,
+      timeoutMs: dnsTimeout * 1000,
+      nowMs: parts.clock.monotonicMs,
+    };
+    this.resolver = new BoundedResolver(settings);
+    this.poolResolver = new BoundedResolver(settings);
+    this.live = new LiveDomains(maxEntries);
+  }
+
+  /** A sender has tried the fake MX. */
+  attempt(source: Address, entry: Entry): void {
+    const nowMs = this.parts.clock.monotonicMs();
+    const last = this.asked.get(entry);
+    if (last?.source === source && nowMs - last.atMs < ASK_AGAIN_MS) return;
+    if (this.naming.has(source) || !isPublic(source)) return;
+    this.asked.set(entry, { source, atMs: nowMs });
+    this.ask(this.resolver, this.naming, source, (answer) => {
+      if (answer.status === 'failed' || answer.status === 'dropped') this.asked.delete(entry);
+      return this.onNames(source, answer);
+    });
+  }
+
+  /**
+   * A stranger was refused at the real MX: perhaps one of the pool of somebody who has tried the fake one.
+   * @param observation - its source is not looked at when nothing is going to be asked: this may be a flood
+   */
+  refusal(observation: Pick<Observation, 'source'>): void {
+    const { config, clock } = this.parts;
+    if (config().noPool || this.live.isEmpty(clock.monotonicMs())) return;
+    if (this.isSecondFull()) {
+      this.skipped++;
+      return;
+    }
+    const { source } = observation;
+    if (this.pooling.has(source) || !isPublic(source)) return;
+    this.checksInSecond++;
+    this.ask(this.poolResolver, this.pooling, source, (answer) => this.onRefused(source, answer));
+  }
+
+  /** Reads the system's DNS servers again. */
+  renew(): void {
+    this.resolver.renew();
+    this.poolResolver.renew();
+  }
+
+  /** What was asked, of both. */
+  counters(): ResolverCounters {
+    const [a, b] = [this.resolver.counters, this.poolResolver.counters];
+    return {
+      asked: a.asked + b.asked,
+      fromCache: a.fromCache + b.fromCache,
+      dropped: a.dropped + b.dropped,
+      failed: a.failed + b.failed,
+    };
+  }
+
+  /** Gives up all that is under way. */
+  close(): void {
+    this.closed = true;
+    this.resolver.close();
+    this.poolResolver.close();
+  }
+
+  private ask(
+    resolver: BoundedResolver,
+    underWay: Set<Address>,
+    source: Address,
+    then: (answer: ReverseAnswer) => void | Promise<void>,
+  ): void {
+    underWay.add(source);
+    void reverse(resolver, source)
+      .then((answer) => (this.closed ? undefined : then(answer)))
+      // a package that cannot be loaded (any more) must not end the daemon: names only add
+      .catch((error: unknown) => this.parts.say(namesFailedLine(error)))
+      .finally(() => underWay.delete(source));
+  }
+
+  private async onNames(source: Address, answer: ReverseAnswer): Promise<void> {
+    const { tracker, say, clock } = this.parts;
+    const config = this.parts.config();
+    const names = answer.names.filter(({ confirmed }) => confirmed || config.rdnsUnconfirmed);
+    const [first] = names;
+    const entry = tracker.find(source);
+    if (entry === undefined || first === undefined) return;
+    if (entry.name !== first.name) say(resolvedLine(source, first.name));
+    tracker.setName(entry, first.name);
+    if (!config.noRdnsWhitelist) this.admitOthers(source, entry, names);
+    if (config.noPool) return;
+    const domains = [...(await poolDomains(answer, source)).keys()].slice(0, MOST_DOMAINS);
+    for (const domain of domains) {
+      // who may not send for the domain does not open the door for it
+      if ((await checkSpf(this.resolver, domain, source)) !== 'pass') continue;
+      this.live.note(domain, clock.monotonicMs() + config.poolWindow * 1000);
+    }
+  }
+
+  /** The other addresses of a sender's names live as long as it does. */
+  private admitOthers(source: Address, entry: Entry, names: readonly ReverseName[]): void {
+    const { tracker, say, admitted, clock } = this.parts;
+    const { fakeMailserver, realMailserver } = this.parts.config();
+    const ours = [...fakeMailserver, ...realMailserver];
+    for (const [address, name] of companions(source, names, ours)) {
+      const added = tracker.admit(address, 'name', clock.monotonicMs(), entry.deadlineMs, entry);
+      if (added === undefined) continue;
+      tracker.setName(added, name);
+      say(namedLine(added, name));
+    }
+    admitted();
+  }
+
+  private async onRefused(source: Address, answer: ReverseAnswer): Promise<void> {
+    const { clock, tracker, say, admitted } = this.parts;
+    const isLive = (domain: string): boolean => this.live.has(domain, clock.monotonicMs());
+    const verdict = await judgePool(this.poolResolver, source, answer, isLive);
+    if (this.closed) return;
+    if (verdict.kind === 'no-pool') {
+      say(noPoolLine(source, verdict));
+      return;
+    }
+    const nowMs = clock.monotonicMs();
+    const added = tracker.admit(source, 'pool', nowMs, nowMs + this.parts.config().whitelistTime * 1000);
+    if (added === undefined) return;
+    tracker.setName(added, verdict.name);
+    say(pooledLine(added, verdict.name, verdict.domain));
+    admitted();
+  }
+
+  private isSecondFull(): boolean {
+    const nowMs = this.parts.clock.monotonicMs();
+    if (nowMs - this.secondMs >= 1000) {
+      this.secondMs = nowMs;
+      this.checksInSecond = 0;
+    }
+    return this.checksInSecond >= POOL_CHECKS_PER_SECOND;
+  }
+}

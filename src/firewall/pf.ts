@@ -1,0 +1,277 @@
+// pf as the firewall: a capture brings packets, a table enforces.
+import { CaptureError, type FrameSink, type FrameSource } from '../capture/source.js';
+import type { Config } from '../config/config.js';
+import { formatPrefix, type PrefixText } from '../packet/address.js';
+import { escapeText } from '../packet/escape.js';
+import type { Frame } from '../packet/frame.js';
+import { decode } from '../packet/observation.js';
+import { COMPARE_EVERY_MS, type FirewallTexts, type Table, type TableEntry } from '../table/table.js';
+import { TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
+import type { Decision } from '../tracker/decision.js';
+import type { Entry } from '../tracker/whitelist.js';
+import { type Core, type Firewall, type FirewallReport } from '../engine/firewall.js';
+import { Keeper } from './keeper.js';
+import { captureLine, foreignLine, SETTLED_MS, writerLine } from '../engine/messages.js';
+import { Exit, StartError } from '../sysexits.js';
+
+/** What pf is reached by. */
+export interface PfParts {
+  readonly table: Table;
+  /** makes a live source, not yet opened; called again when the capture has died */
+  readonly makeSource: (config: Config) => Promise<FrameSource>;
+  /** is told when the capture has died, where it cannot be opened again; absent: it is opened again */
+  readonly captureLost?: (why: string) => void;
+}
+
+/** A refused SYN shows that the table has lost an entry; no sooner than this after the last comparison. */
+const COMPARE_AGAIN_MS = 10_000;
+/** Entries beyond max-entries that the table may have, because they are not taken out yet. The monitor allows more. */
+const ON_THE_WAY = 15_000;
+/** Frames that are kept until the table has been read. */
+const MOST_EARLY = 4096;
+
+/** pf: its log says who came, its table says who may reach the real MX. */
+export class PfFirewall implements Firewall {
+  readonly authority = 'pf';
+  private readonly writer: TableWriter;
+  private readonly capture: Keeper<FrameSource>;
+  private cancelCompare: (() => void) | undefined;
+  private comparedAtMs = 0;
+  private foreign = 0;
+  private droppedBefore = 0;
+  private allowed: ReadonlySet<PrefixText>;
+  /** frames that came before the table was read; undefined from then on */
+  private early: Frame[] | undefined = [];
+  private failedCalls = 0;
+  private lastError: string | undefined;
+
+  constructor(
+    private readonly core: Core,
+    private readonly parts: PfParts,
+  ) {
+    const { clock, config } = core;
+    this.allowed = new Set(config.allow.map(formatPrefix));
+    this.writer = new TableWriter({
+      table: parts.table,
+      judge: (entry) => this.judgeTableEntry(entry),
+      report: (event) => this.onWriter(event),
+      nowMs: clock.monotonicMs,
+      after: clock.after,
+      soon: clock.soon,
+      most: () => core.config.maxEntries + core.config.allow.length + this.foreign + ON_THE_WAY,
+    });
+    this.capture = new Keeper({
+      open: async (lost, made) => {
+        const source = await parts.makeSource(this.core.config);
+        made(source);
+        this.droppedBefore = 0;
+        await source.open(this.sink(lost));
+      },
+      explain: (error) => (error instanceof CaptureError ? error.message : undefined),
+      name: 'capture',
+      meanwhile: 'nobody new is let in',
+      say: (line) => core.say(line),
+      clock,
+      ...(parts.captureLost === undefined ? {} : { giveUp: parts.captureLost }),
+    });
+  }
+
+  get description(): string {
+    return `${this.capture.description}, table ${this.parts.table.description}`;
+  }
+
+  async prepare(): Promise<void> {
+    try {
+      await this.capture.open();
+    } catch (error) {
+      await this.capture.close();
+      if (!(error instanceof CaptureError)) throw error;
+      throw captureError(error);
+    }
+    // the list comes while root is given up and the state file is loaded
+    this.parts.table.fetch?.();
+  }
+
+  async start(): Promise<void> {
+    for (const prefix of this.allowed) this.writer.want(prefix);
+    const reply = await this.writer.start();
+    if (!reply.ok) {
+      await this.capture.close();
+      throw tableError(this.core.config, this.parts.table.description, reply.failure, reply.message);
+    }
+    this.comparedAtMs = this.core.clock.monotonicMs();
+    this.core.entriesAdopted();
+    this.armCompare();
+    const early = this.early ?? [];
+    this.early = undefined;
+    for (const frame of early) this.onFrame(frame);
+  }
+
+  added(entry: Entry): void {
+    this.writer.want(entry.text);
+  }
+
+  removed(entry: Entry): void {
+    if (!this.allowed.has(entry.text)) this.writer.unwant(entry.text);
+  }
+
+  reconfigured(): void {
+    const before = this.allowed;
+    this.allowed = new Set(this.core.config.allow.map(formatPrefix));
+    for (const prefix of this.allowed) this.writer.want(prefix);
+    const entries = new Set([...this.core.tracker.entries()].map(({ text }) => text));
+    for (const prefix of before) {
+      if (!this.allowed.has(prefix) && !entries.has(prefix)) this.writer.unwant(prefix);
+    }
+    this.writer.compare();
+  }
+
+  logStatistics(): void {
+    this.core.say(captureLine(this.statistics()));
+  }
+
+  report(): FirewallReport {
+    const { table } = this.parts;
+    const { failingSince, tableSize, room, pending } = this.writer;
+    return {
+      isOpen: this.capture.isOpen,
+      capture: { description: this.capture.description, ...this.statistics() },
+      table: {
+        description: table.description,
+        entries: tableSize,
+        pending,
+        failedCalls: this.failedCalls,
+        failingForMs: failingSince === undefined ? undefined : this.core.clock.monotonicMs() - failingSince,
+        lastError: this.lastError,
+        room: Number.isFinite(room) ? room : undefined,
+      },
+      queue: undefined,
+    };
+  }
+
+  inspect(): Promise<FirewallTexts> {
+    return this.parts.table.inspect();
+  }
+
+  async stop(withinMs: number): Promise<void> {
+    this.cancelCompare?.();
+    const [unwritten] = await Promise.all([this.writer.close(withinMs), this.capture.close()]);
+    if (unwritten === 0) return;
+    const message = `${unwritten} changes could not be written to ${this.parts.table.description} before the end`;
+    this.core.say({ level: 'error', message, fields: { event: 'unwritten', unwritten } });
+  }
+
+  private statistics(): ReturnType<FrameSource['statistics']> {
+    return this.capture.current?.statistics() ?? { received: 0, dropped: undefined };
+  }
+
+  private sink(lost: (why: string) => void): FrameSink {
+    return {
+      frame: (frame) => (this.early === undefined ? this.onFrame(frame) : keepEarly(this.early, frame)),
+      notice: (text, severity) => {
+        const level = severity === 'warning' ? 'warn' : 'info';
+        this.core.say({ level, message: escapeText(text), fields: { event: 'capture-notice' } });
+      },
+      error: (error) => lost(error.message),
+      end: () => lost('it has ended'),
+    };
+  }
+
+  private onFrame(frame: Frame): void {
+    const { decision } = this.core.judge(decode(frame));
+    if (decision.kind === 'refusal') this.suspectTable(decision);
+  }
+
+  /** pf refused a sender that should have been in its table for some time: look what the table has. */
+  private suspectTable({ entry }: Decision & { kind: 'refusal' }): void {
+    const nowMs = this.core.clock.monotonicMs();
+    if (entry === undefined || nowMs - entry.addedMs < SETTLED_MS) return;
+    if (this.writer.pending > 0 || nowMs - this.comparedAtMs < COMPARE_AGAIN_MS) return;
+    this.comparedAtMs = nowMs;
+    this.writer.compare();
+  }
+
+  /** What to do with an entry of the table that is not ours. */
+  private judgeTableEntry(entry: TableEntry): Verdict {
+    const { tracker, clock, config } = this.core;
+    if (!tracker.isEntrySized(entry.prefix)) return 'leave';
+    if (this.core.expired.has(formatPrefix(entry.prefix))) return 'delete';
+    const lifeMs = config.whitelistTime * 1000;
+    const ageMs = entry.clearedAtMs === undefined ? 0 : Math.max(0, clock.wallMs() - entry.clearedAtMs);
+    const origin = this.comparedAtMs === 0 ? 'adopted' : 'manual';
+    return tracker.adopt(entry.prefix, origin, lifeMs - ageMs, clock.monotonicMs()) ? 'adopt' : 'delete';
+  }
+
+  private onWriter(event: WriterEvent): void {
+    const line = writerLine(event, `pf table ${this.parts.table.description}`);
+    if (line !== undefined) this.core.say(line);
+    if (event.kind === 'failed') {
+      this.failedCalls++;
+      this.lastError = escapeText(event.reply.message);
+    }
+    if (event.kind !== 'compared') return;
+    if (event.foreign > this.foreign) {
+      this.core.say(foreignLine(event.foreign, this.parts.table.description));
+    }
+    this.foreign = event.foreign;
+    this.limitEntries();
+    this.core.entriesAdopted();
+    this.checkDrops();
+  }
+
+  private limitEntries(): void {
+    const { config } = this.core;
+    const room = Math.max(1, this.writer.room - this.foreign - config.allow.length);
+    if (room < config.maxEntries) {
+      const message =
+        `pf's limit on table entries leaves room for ${room} entries, less than max-entries ` +
+        `(${config.maxEntries}); raise "set limit table-entries" in pf.conf`;
+      this.core.say({ level: 'warn', message, fields: { event: 'less-room', maxEntries: room } });
+    }
+    this.core.limitEntries(room);
+  }
+
+  /** Warns when frames were dropped since the last call. */
+  private checkDrops(): void {
+    const dropped = this.statistics().dropped ?? 0;
+    const more = dropped - this.droppedBefore;
+    this.droppedBefore = dropped;
+    if (more <= 0) return;
+    const message = `the kernel dropped ${more} frames before they could be read`;
+    this.core.say({ level: 'warn', message, fields: { event: 'frames-dropped', dropped: more } });
+  }
+
+  private armCompare(): void {
+    const { clock } = this.core;
+    this.cancelCompare = clock.after(COMPARE_EVERY_MS, () => {
+      this.comparedAtMs = clock.monotonicMs();
+      this.writer.compare();
+      this.armCompare();
+    });
+  }
+}
+
+/** Its bytes will be overwritten: a copy is kept. */
+function keepEarly(early: Frame[], frame: Frame): void {
+  if (early.length >= MOST_EARLY) return;
+  const { data, offset, captureLength } = frame;
+  early.push({ ...frame, data: new Uint8Array(data.subarray(offset, offset + captureLength)), offset: 0 });
+}
+
+function tableError(config: Config, table: string, failure: string, message: string): StartError {
+  if (failure === 'missing-table') {
+    const where = config.anchor === '' ? '/etc/pf.conf' : `the rules of anchor "${config.anchor}"`;
+    return new StartError(
+      `pf table ${table} does not exist: put the line "table <${config.table}> persist" into ${where} ` +
+        'and load it (pfctl -f /etc/pf.conf)',
+      Exit.UNAVAILABLE,
+    );
+  }
+  const status = failure === 'permission' ? Exit.NOPERM : Exit.UNAVAILABLE;
+  return new StartError(`pf table ${table} cannot be read: ${escapeText(message)}`, status);
+}
+
+function captureError(error: CaptureError): StartError {
+  const status = { permission: Exit.NOPERM, data: Exit.DATAERR }[error.kind as 'permission' | 'data'];
+  return new StartError(escapeText(error.message), status ?? Exit.UNAVAILABLE);
+}

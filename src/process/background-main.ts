@@ -1,0 +1,12 @@
+// The daemon, as the command that was typed has started it.
+import { runDaemon } from './daemon.js';
+import { receiveOptions } from './background.js';
+import { Exit } from '../sysexits.js';
+
+// the terminal may go; the daemon goes on
+process.stdout.on('error', () => undefined);
+process.stderr.on('error', () => undefined);
+process.exitCode = Exit.SOFTWARE;
+
+const status = await runDaemon(await receiveOptions(), true);
+process.stdout.write('', () => process.exit(status));

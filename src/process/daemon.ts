@@ -1,0 +1,233 @@
+// The daemon: its service, its signals and its PID file.
+import { fileURLToPath } from 'node:url';
+import type { Config, Given } from '../config/config.js';
+import { OPTIONS } from '../config/options.js';
+import { type Log, openLog } from '../log/log.js';
+import type { Reconfiguration } from '../monitor/messages.js';
+import { Monitor } from '../monitor/monitor.js';
+import { reportStart } from './background.js';
+import { endOnBug } from './bug.js';
+import { systemClock } from '../clock.js';
+import { nodePath } from './node-path.js';
+import { removePidFile, writePidFile } from './pid-file.js';
+import { Exit, StartError } from '../sysexits.js';
+import { type UserPlan } from '../monitor/user-plan.js';
+import { planUser } from './users.js';
+import { staySmall } from './v8.js';
+import { PfctlTable } from '../table/pfctl.js';
+import { loadConfig, type LoadedConfig, printProblems } from './load-config.js';
+
+/** A pfctl call with few addresses takes some 10 ms. */
+const PFCTL_TIMEOUT_MS = 10_000;
+
+/** What the daemon consists of: one process that does all, or a monitor with its engine. */
+export interface Service {
+  /** @throws StartError when it cannot start */
+  start(): Promise<void>;
+  /** Reads the configuration again. */
+  reload(): void;
+  logStatistics(): void;
+  /** Writes out what is pending, and ends; also before the start is complete. */
+  stop(signal: string): Promise<void>;
+}
+
+type Loaded = Extract<LoadedConfig, { ok: true }>;
+
+/**
+ * Runs the daemon until a signal ends it.
+ * @param given - what the command line says
+ * @param inBackground - another process waits for us to be ready
+ * @returns exit status
+ */
+export async function runDaemon(given: readonly Given[], inBackground: boolean): Promise<number> {
+  const loaded = loadConfig(given, []);
+  if (!loaded.ok) {
+    printProblems(loaded.problems);
+    return loaded.exitStatus;
+  }
+  const status = await startDaemon(loaded, given, inBackground);
+  if (inBackground) await reportStart(typeof status === 'number' ? status : Exit.OK);
+  if (typeof status === 'number') return status;
+  if (inBackground) process.chdir('/');
+  return status.untilSignal();
+}
+
+/** @returns a daemon that is ready, or the exit status; the reason has been told */
+async function startDaemon(
+  loaded: Loaded,
+  given: readonly Given[],
+  inBackground: boolean,
+): Promise<Daemon | number> {
+  const { config } = loaded;
+  const readAgain = (): Reconfiguration => loadConfig(given, []);
+  let plan: UserPlan;
+  try {
+    plan = planUser(config, process.getuid?.(), process.platform);
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    process.stderr.write(`mxallowd: ${error.message}\n`);
+    return error.exitStatus;
+  }
+  const log = openLog({
+    destination: config.stdout ? 'stdout' : 'syslog',
+    format: config.logFormat,
+    level: config.quiet ? 'error' : config.logLevel,
+    trouble: (message) => void process.stderr.write(`mxallowd: ${message}\n`),
+  });
+  const isSplit = config.queueNum === undefined && plan.kind === 'become';
+  endOnBug(log);
+  const service = isSplit
+    ? makeMonitor(loaded, plan, log, readAgain)
+    : await makeHost(loaded, plan, log, readAgain);
+  const daemon = new Daemon(config, log, service, isSplit ? lockPath(config) : undefined);
+  const failure = await daemon.start(inBackground);
+  if (failure === undefined) return daemon;
+  await log.close();
+  return failure;
+}
+
+function makeMonitor(
+  { config, remarks }: Loaded,
+  plan: UserPlan,
+  log: Log,
+  readAgain: () => Reconfiguration,
+): Service {
+  staySmall();
+  const engine = fileURLToPath(new URL('./engine-main.js', import.meta.url));
+  return new Monitor({
+    config,
+    remarks,
+    plan,
+    log,
+    clock: systemClock,
+    table: pfctlTable(config),
+    engine: [nodePath(), ...process.execArgv, engine],
+    readAgain,
+  });
+}
+
+/** One process does it all. What only it needs is loaded only then: the monitor stays small. */
+async function makeHost(
+  loaded: Loaded,
+  plan: UserPlan,
+  log: Log,
+  readAgain: () => Reconfiguration,
+): Promise<Service> {
+  const { SingleProcess } = await import('./single-process.js');
+  return new SingleProcess({ ...loaded, plan, log, readAgain, table: pfctlTable(loaded.config) });
+}
+
+function pfctlTable({ pfctl, table, anchor }: Config): PfctlTable {
+  return new PfctlTable({ path: pfctl, table, anchor, timeoutMs: PFCTL_TIMEOUT_MS });
+}
+
+/** A socket is answered by one engine after the other: in between the lock says that it is taken. */
+function lockPath({ controlSocket }: Config): string | undefined {
+  return controlSocket === '' ? undefined : `${controlSocket}.lock`;
+}
+
+/** A service, its signals and its PID file. */
+class Daemon {
+  private pidFile: string | undefined;
+  private isLocked = false;
+  private stopped: ((status: number) => void) | undefined;
+  private stopRequested: string | undefined;
+  private isReady = false;
+  private reloadRequested = false;
+
+  constructor(
+    private readonly config: Config,
+    private readonly log: Log,
+    private readonly service: Service,
+    /** tells others that we run, as the PID file does */
+    private readonly lockFile: string | undefined,
+  ) {}
+
+  /** @returns undefined when the daemon is ready, else the exit status; the reason has been told */
+  async start(inBackground: boolean): Promise<number | undefined> {
+    // before anything else: until it is handled, SIGUSR1 makes Node open its debugger
+    process.on('SIGUSR1', () => this.service.logStatistics());
+    process.on('SIGHUP', () => this.reload());
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.requestStop(signal));
+
+    const pidFile = this.config.pidFile ?? (inBackground ? OPTIONS.pidFile.defaultText : undefined);
+    if (pidFile !== undefined) {
+      const written = writePidFile(pidFile, process.pid);
+      if (!written.ok)
+        return this.fail(written.message, written.reason === 'running' ? Exit.UNAVAILABLE : Exit.CANTCREAT);
+      this.pidFile = pidFile;
+    }
+    const lock = this.lockFile === undefined ? undefined : writePidFile(this.lockFile, process.pid);
+    if (lock?.ok === false && lock.reason === 'running') {
+      this.removePidFile();
+      return this.fail(lock.message, Exit.UNAVAILABLE);
+    }
+    this.isLocked = lock?.ok === true;
+    try {
+      await this.service.start();
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      this.removePidFile();
+      return this.fail(error.message, error.exitStatus);
+    }
+    this.isReady = true;
+    if (this.reloadRequested) this.reload();
+    return undefined;
+  }
+
+  /** @returns exit status */
+  untilSignal(): Promise<number> {
+    return new Promise((resolve) => {
+      this.stopped = resolve;
+      if (this.stopRequested !== undefined) void this.stop(this.stopRequested);
+    });
+  }
+
+  private requestStop(signal: string): void {
+    if (this.stopRequested !== undefined) return;
+    this.stopRequested = signal;
+    if (!this.isReady) void this.abandonStart(signal);
+    else if (this.stopped !== undefined) void this.stop(signal);
+  }
+
+  /** A signal during the start: nothing is pending yet. */
+  private async abandonStart(signal: string): Promise<void> {
+    await this.service.stop(signal);
+    this.removePidFile();
+    await this.log.close();
+    process.exit(Exit.UNAVAILABLE);
+  }
+
+  private async stop(signal: string): Promise<void> {
+    await this.service.stop(signal);
+    this.removePidFile();
+    await this.log.close();
+    this.stopped?.(Exit.OK);
+  }
+
+  private reload(): void {
+    this.reloadRequested = !this.isReady;
+    if (this.isReady) this.service.reload();
+  }
+
+  private fail(message: string, status: number): number {
+    this.log.write('error', message, { event: 'start-failed' });
+    // in syslog, or in a file behind standard output, it may not be where the administrator looks
+    if (this.config.stdout && process.stdout.isTTY && process.stderr.isTTY) return status;
+    process.stderr.write(`mxallowd: ${message}\n`);
+    return status;
+  }
+
+  private removePidFile(): void {
+    if (this.isLocked && this.lockFile !== undefined) removePidFile(this.lockFile, process.pid);
+    this.isLocked = false;
+    if (this.pidFile === undefined) return;
+    try {
+      removePidFile(this.pidFile, process.pid);
+    } catch (error) {
+      // without root the folder is not ours to write to; the next start takes the file over
+      const message = `the PID file ${this.pidFile} stays, for its folder is not ours: ${String(error)}`;
+      this.log.write('info', message, { event: 'pid-file' });
+    }
+  }
+}

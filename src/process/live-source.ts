@@ -1,0 +1,20 @@
+// The live source that the configuration asks for, on this machine.
+import { release } from 'node:os';
+import { selectSource } from '../capture/select.js';
+import type { FrameSource } from '../capture/source.js';
+import type { Config } from '../config/config.js';
+import { systemClock } from '../clock.js';
+
+/** Makes the live source that the configuration asks for, on this machine. */
+export function liveSource({ capture, pflogInterface, pcapFilter, tcpdump }: Config): Promise<FrameSource> {
+  return selectSource({
+    capture,
+    interfaceName: pflogInterface,
+    filter: pcapFilter,
+    tcpdumpPath: tcpdump,
+    platform: process.platform,
+    architecture: process.arch,
+    release: release(),
+    wallClockMs: systemClock.wallMs,
+  });
+}

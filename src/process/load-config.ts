@@ -1,0 +1,130 @@
+// Reads the configuration file, and combines it with the command line.
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type Config, type Given, resolveConfig } from '../config/config.js';
+import { parseConfigFile } from '../config/file.js';
+import { OPTIONS } from '../config/options.js';
+import { formatProblem, type Problem } from '../config/problem.js';
+import { Exit } from '../sysexits.js';
+
+/** The configuration of this run, or all that is wrong with it and the exit status for that. */
+export type LoadedConfig =
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      readonly remarks: readonly Problem[];
+      readonly path: string | undefined;
+    }
+  | {
+      readonly ok: false;
+      /** warnings about the file come with what is wrong */
+      readonly problems: readonly Problem[];
+      readonly exitStatus: number;
+    };
+
+/** A configuration file is small; something larger is not one. */
+const MAX_FILE = 1 << 20;
+
+/**
+ * Reads the configuration file and combines it with the command line. The default file may be missing.
+ * @param given - from the command line
+ * @param problems - found on the command line already
+ * @param platform - the system that the configuration is for
+ */
+export function loadConfig(
+  given: readonly Given[],
+  problems: readonly Problem[],
+  platform: NodeJS.Platform = process.platform,
+): LoadedConfig {
+  const named = given.findLast((item) => item.key === 'config')?.text;
+  const path = resolve(named ?? OPTIONS.config.defaultText ?? '');
+  const file = readConfigFile(path, named !== undefined);
+  const parsed = file.text === undefined ? undefined : parseConfigFile(path, file.text);
+  const result = resolveConfig(
+    [...(parsed?.given ?? []), ...given],
+    [...problems, ...file.problems, ...(parsed?.problems ?? [])],
+    platform,
+  );
+  if (result.ok) {
+    const idle = [...(parsed?.given ?? []), ...given].flatMap((item) => withoutEffect(item, result.config));
+    const remarks = [...(parsed?.remarks ?? []), ...idle];
+    return { ok: true, config: result.config, remarks, path: parsed && path };
+  }
+  // what is missing altogether need not be told where no file could be read and the command line is wrong: it drowns that
+  const hasFile = named !== undefined || file.text !== undefined;
+  const isWrong =
+    !hasFile && (problems.length > 0 || result.problems.some(({ where }) => where.startsWith('-')));
+  const told =
+    file.problems.length === 0 && !isWrong
+      ? result.problems
+      : result.problems.filter((problem) => problem.where !== '' || problems.includes(problem));
+  const absent: Problem = { where: path, kind: 'usage', message: 'there is no such file' };
+  const isMissing = told.some((problem) => problem.where === '' && !problems.includes(problem));
+  const isAbsent = !hasFile && isMissing;
+  const isUsage = told.some((problem) => problem.kind === 'usage');
+  return {
+    ok: false,
+    problems: inOrderOfLines([
+      ...(isAbsent ? [absent] : []),
+      ...told,
+      ...(parsed?.remarks ?? []).map(asWarning),
+    ]),
+    exitStatus: isUsage ? Exit.USAGE : Exit.CONFIG,
+  };
+}
+
+function asWarning(remark: Problem): Problem {
+  return { ...remark, message: `warning: ${remark.message}` };
+}
+
+/** What somebody gave who thought of the other kind of firewall. */
+function withoutEffect({ where, key }: Given, { queueNum }: Config): Problem[] {
+  const { name, group } = OPTIONS[key];
+  const isPf = queueNum === undefined;
+  if (isPf ? group !== 'Linux' : group !== 'Capture' && group !== 'Table') return [];
+  const message = isPf ? `${name} is for Linux; here pf decides` : `${name} is for pf; here NFQUEUE decides`;
+  return [{ where, kind: 'config', message }];
+}
+
+/** What is wrong on the command line first, then in the file in the order of its lines, then what is missing. */
+function inOrderOfLines(problems: readonly Problem[]): Problem[] {
+  const line = ({ where }: Problem): number =>
+    Number(/:(\d+)$/.exec(where)?.[1] ?? (where.startsWith('-') ? 0 : 1e9));
+  return [...problems].sort((a, b) => line(a) - line(b));
+}
+
+/** Prints problems to standard error, a line each. */
+export function printProblems(problems: readonly Problem[]): void {
+  for (const problem of problems) process.stderr.write(`mxallowd: ${formatProblem(problem)}\n`);
+}
+
+/**
+ * Reads the text of a configuration file.
+ * @param mustExist - otherwise a missing one is no problem, and has no text
+ */
+export function readConfigFile(
+  path: string,
+  mustExist: boolean,
+): { text: string | undefined; problems: Problem[] } {
+  try {
+    const text = readFileSync(path, 'latin1');
+    if (text.length <= MAX_FILE) return { text, problems: [] };
+    return {
+      text: undefined,
+      problems: [{ where: path, kind: 'config', message: 'too large for a configuration file' }],
+    };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && !mustExist) return { text: undefined, problems: [] };
+    return {
+      text: undefined,
+      problems: [
+        {
+          where: path,
+          kind: 'config',
+          message: code === 'ENOENT' ? 'there is no such file' : message.replace(/,.*/, ''),
+        },
+      ],
+    };
+  }
+}
