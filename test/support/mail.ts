@@ -78,7 +78,7 @@ ${addresses('real')}`;
 /** Fails until the zone is served; asked on the host `internet`, of the name server that Postfix asks. */
 const ASK = `
 import { Resolver } from 'node:dns/promises';
-const resolver = new Resolver({ timeout: 500, tries: 1 });
+const resolver = new Resolver({ timeout: 5000, tries: 1 });
 resolver.setServers(['${WORLD.other}']);
 const found = await resolver.resolveMx('${MAIL.domain}');
 process.exitCode = found.length === 2 ? 0 : 1;`;
@@ -143,7 +143,7 @@ export class MailWorld {
   /** All that asks for names in the world asks our name server. */
   private async resolve(): Promise<void> {
     const file = join(this.folder, 'resolv.conf');
-    writeFileSync(file, `nameserver ${WORLD.other}\noptions timeout:2 attempts:3\n`);
+    writeFileSync(file, `nameserver ${WORLD.other}\noptions timeout:20 attempts:3\n`);
     // often a link into /run, which is empty in the world
     await this.world.script(`
       target=$(readlink -m /etc/resolv.conf)
