@@ -77,8 +77,11 @@ export class Stage {
     return StagedDaemon.start(this.world, args, onEvent);
   }
 
-  /** A sender tries to deliver a message. */
-  async send(from: string, to: string, timeoutMs = 3000): Promise<SendResult> {
+  /**
+   * A sender tries to deliver a message.
+   * @param timeoutMs - when it gives up; unless told, later than any answer comes
+   */
+  async send(from: string, to: string, timeoutMs = 120_000): Promise<SendResult> {
     const order: SendOrder = { id: ++this.lastId, from, to, port: SMTP, timeoutMs };
     const result = await new Promise<SendResult>((resolve) => {
       this.waiting.set(order.id, resolve);

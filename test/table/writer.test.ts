@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
 import type { WriterEvent } from '../../src/table/writer.js';
 import { type PfctlCall, PfctlStandIn } from '../support/pfctl-harness.js';
-import { addresses, prefix, WriterBench } from '../support/writing.js';
+import { addresses, HANGS_MS, prefix, WriterBench } from '../support/writing.js';
 
 const failed = (event: WriterEvent): boolean => event.kind === 'failed';
 const A = prefix('192.0.2.1');
@@ -117,11 +117,16 @@ describe('the table writer', () => {
   }
 
   for (const when of ['before', 'after'] as const) {
-    it(`kills a pfctl that hangs ${when} its work, looks what the table has, and goes on`, async () => {
-      const bench = new WriterBench(pfctl, { timeoutMs: 500 });
+    it(`kills a pfctl that hangs ${when} its work, looks what the table has, and goes on`, async (t) => {
+      t.mock.timers.enable({ apis: ['setTimeout'] });
+      const bench = new WriterBench(pfctl);
       pfctl.setFault({ mode: 'hang', times: 1, ...(when === 'after' ? { after: 'apply' } : {}) });
       for (const one of addresses(10)) bench.writer.want(one);
-      await bench.next(failed);
+      await pfctl.waitForCalls(1);
+      const failure = bench.next(failed);
+      t.mock.timers.tick(2 * HANGS_MS);
+      t.mock.timers.reset();
+      await failure;
       const [event] = bench.events.filter((each) => each.kind === 'failed');
       assert.equal(event?.kind === 'failed' && event.reply.failure, 'time-out');
       await bench.writer.idle();
@@ -328,7 +333,7 @@ describe('the table writer', () => {
       state = (Math.imul(state, 1103515245) + 12345) >>> 0;
       return (state >>> 8) % below;
     };
-    const bench = new WriterBench(pfctl, { timeoutMs: 1000, judge: () => 'delete' });
+    const bench = new WriterBench(pfctl, { judge: () => 'delete' });
     const pool = addresses(40);
     const wanted = new Set<string>();
     for (let round = 0; round < 25; round++) {
@@ -352,7 +357,8 @@ describe('the table writer', () => {
           bench.writer.unwant(one);
         }
       }
-      await new Promise((resolve) => setTimeout(resolve, random(60)));
+      // the next changes come now, or when something has been done
+      if (random(3) > 0) await Promise.race([bench.next(() => true), bench.writer.idle()]);
     }
     pfctl.setFault(null);
     if (pfctl.cleared() === undefined) pfctl.createTable();
