@@ -1,5 +1,6 @@
 import type { PrefixText } from '../../src/packet/address.js';
 import { formatPrefix, parsePrefix } from '../../src/packet/address.js';
+import { type Clock, systemClock } from '../../src/clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import type { TableEntry } from '../../src/table/table.js';
 import { TableWriter, type Verdict, type WriterEvent } from '../../src/table/writer.js';
@@ -37,6 +38,8 @@ export class WriterBench {
       judge?: (entry: TableEntry, writer: TableWriter) => Verdict;
       timeoutMs?: number;
       most?: number;
+      /** pfctl's, for its time-outs; absent: the real one */
+      clock?: Clock;
     } = {},
   ) {
     this.table = new PfctlTable({
@@ -44,6 +47,7 @@ export class WriterBench {
       table: 'mx-white',
       anchor: '',
       timeoutMs: options.timeoutMs ?? 10_000,
+      clock: options.clock ?? systemClock,
     });
     this.writer = new TableWriter({
       table: this.table,
