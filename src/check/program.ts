@@ -78,7 +78,11 @@ export async function runProgram(
           };
     case 'time-out':
     case 'stuck':
-      return { ok: false, kind: 'failed', message: `${shown} did not end within ${Math.round(end.afterMs / 1000)} s` };
+      return {
+        ok: false,
+        kind: 'failed',
+        message: `${shown} did not end within ${Math.round(end.afterMs / 1000)} s`,
+      };
     case 'signal':
       return { ok: false, kind: 'failed', message: `${shown} was killed by ${end.signal}` };
   }

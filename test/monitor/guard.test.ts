@@ -35,7 +35,13 @@ describe('the guard of the table', () => {
     sent = [];
     refused = [];
     guard = new TableGuard(
-      new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000, clock: systemClock }),
+      new PfctlTable({
+        path: pfctl.path,
+        table: 'mx-white',
+        anchor: '',
+        timeoutMs: 10_000,
+        clock: systemClock,
+      }),
       (message) => sent.push(message),
       (why) => refused.push(why),
       () => performance.now(),
