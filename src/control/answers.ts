@@ -78,6 +78,7 @@ const table = object<TableReport>({
   lastError: maybe(text),
   room: maybe(number),
   pfEnabled: maybe(bool),
+  pfAgoMs: maybe(number),
 });
 
 const queue = object<QueueReport>({

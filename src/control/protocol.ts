@@ -121,7 +121,10 @@ export interface TableReport {
   readonly lastError: string | undefined;
   /** the most entries that it may have; undefined: pf does not tell */
   readonly room: number | undefined;
+  /** as pf has said last; undefined: not known */
   readonly pfEnabled: boolean | undefined;
+  /** how long ago pf has said that; undefined: it has not said anything yet */
+  readonly pfAgoMs: number | undefined;
 }
 
 /** The queues of netfilter. */
