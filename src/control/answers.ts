@@ -94,7 +94,10 @@ const table = object({
   lastError: maybe(text),
   /** the most entries that it may have; undefined: pf does not tell */
   room: maybe(number),
+  /** as pf has said last; undefined: not known */
   pfEnabled: maybe(bool),
+  /** how long ago pf has said that; undefined: it has not said anything yet */
+  pfAgoMs: maybe(number),
 });
 /** The pf table, and how writing it goes. */
 export type TableReport = v.InferOutput<typeof table>;

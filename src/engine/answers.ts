@@ -30,7 +30,7 @@ import type { Entry, Origin } from '../tracker/whitelist.js';
 import type { Engine } from './engine.js';
 import { judgeHealth } from './health.js';
 import { allowedLine } from './messages.js';
-import { PfView } from './pf-view.js';
+import { type PfState, PfView } from './pf-view.js';
 import { Exit } from '../sysexits.js';
 
 /** What is known of the processes, beside the engine. */
@@ -73,7 +73,7 @@ export class Answers {
     this.pf = new PfView(
       () => engine.inspect(),
       () => engine.config,
-      engine.clock.monotonicMs,
+      engine.clock,
       process.platform,
     );
   }
@@ -106,8 +106,8 @@ export class Answers {
   private async status(): Promise<StatusReport> {
     const { engine, surroundings } = this;
     const { version, pid, enginePid, user, restarts } = surroundings;
-    const { enabled } = await this.pf.look();
-    const { capture, table, queue } = engine.firewallReport();
+    const pf = await this.pf.look();
+    const { capture, queue } = engine.firewallReport();
     const { frame, attempt, refusal, admission } = engine.lastSeen;
     const byOrigin: Partial<Record<Origin, number>> = {};
     for (const { origin } of engine.tracker.entries()) byOrigin[origin] = (byOrigin[origin] ?? 0) + 1;
@@ -121,22 +121,26 @@ export class Answers {
       restarts,
       startedAtMs: engine.clock.wallMs() - this.upMs(),
       upMs: this.upMs(),
-      findings: await this.findings(),
+      findings: this.findings(pf),
       entries: { total: engine.tracker.size, most: engine.config.maxEntries, byOrigin },
       lastFrameAgoMs: this.ago(frame),
       lastAttemptAgoMs: this.ago(attempt),
       lastRefusalAgoMs: this.ago(refusal),
       lastAdmissionAgoMs: this.ago(admission),
       capture,
-      table: table && { ...table, pfEnabled: enabled },
+      table: this.table(pf),
       queue,
       state: surroundings.state(),
     };
   }
 
-  private async findings(): Promise<HealthFinding[]> {
+  private table({ enabled, agoMs }: PfState): TableReport | undefined {
+    const { table } = this.engine.firewallReport();
+    return table && { ...table, pfEnabled: enabled, pfAgoMs: agoMs };
+  }
+
+  private findings(pf: PfState): HealthFinding[] {
     const { engine, surroundings } = this;
-    const { enabled, rules } = await this.pf.look();
     const { frame, attempt, refusal } = engine.lastSeen;
     return judgeHealth({
       upMs: this.upMs(),
@@ -145,8 +149,7 @@ export class Answers {
       lastAttemptAgoMs: this.ago(attempt),
       lastRefusalAgoMs: this.ago(refusal),
       firewall: engine.firewallReport(),
-      pfEnabled: enabled,
-      rules,
+      pf,
       configuration: surroundings.configuration(),
       stateError: surroundings.state()?.error,
       isRoot: surroundings.isRoot,
@@ -155,8 +158,8 @@ export class Answers {
 
   private async statistics(): Promise<StatisticsReport> {
     const { engine } = this;
-    const { capture, table, queue } = engine.firewallReport();
-    const { enabled } = table === undefined ? { enabled: undefined } : await this.pf.look();
+    const pf = await this.pf.look();
+    const { capture, queue } = engine.firewallReport();
     return {
       upMs: this.upMs(),
       entries: engine.tracker.size,
@@ -164,7 +167,7 @@ export class Answers {
       frames: engine.frames,
       unjudged: engine.unjudged,
       capture,
-      table: table && ({ ...table, pfEnabled: enabled } satisfies TableReport),
+      table: this.table(pf),
       queue,
       names: engine.names(),
     };
@@ -290,7 +293,7 @@ export class Answers {
 
   private async tick(position: number): Promise<WatchTick> {
     const { engine } = this;
-    const findings = await this.findings();
+    const findings = this.findings(await this.pf.look());
     const wallMs = engine.clock.wallMs();
     return {
       atMs: wallMs,

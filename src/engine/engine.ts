@@ -149,7 +149,6 @@ export class Engine implements Core {
       this.closeLimits();
       throw error;
     }
-    this.expired = new Set();
     this.armExpiry();
   }
 
@@ -268,6 +267,7 @@ export class Engine implements Core {
   }
 
   entriesAdopted(): void {
+    this.expired = new Set();
     this.armExpiry();
     this.changed();
   }
@@ -295,7 +295,8 @@ export class Engine implements Core {
   }
 
   private restore({ entries, expired, counters }: Restored): void {
-    this.expired = new Set(expired);
+    // netfilter has no table that they could be in
+    if (this.firewall.authority === 'pf') this.expired = new Set(expired);
     if (counters !== undefined) this.tracker.restoreCounters(counters);
     for (const entry of entries) this.tracker.restore(entry);
   }

@@ -100,7 +100,7 @@ function makeMonitor(
     plan,
     log,
     clock: systemClock,
-    table: pfctlTable(config),
+    table: pfctlTable(config, log),
     engine: [nodePath(), ...process.execArgv, engine],
     readAgain,
   });
@@ -114,11 +114,21 @@ async function makeHost(
   readAgain: () => Reconfiguration,
 ): Promise<Service> {
   const { SingleProcess } = await import('./single-process.js');
-  return new SingleProcess({ ...loaded, plan, log, readAgain, table: pfctlTable(loaded.config) });
+  return new SingleProcess({ ...loaded, plan, log, readAgain, table: pfctlTable(loaded.config, log) });
 }
 
-function pfctlTable({ pfctl, table, anchor }: Config): PfctlTable {
-  return new PfctlTable({ path: pfctl, table, anchor, timeoutMs: PFCTL_TIMEOUT_MS });
+function pfctlTable({ pfctl, table, anchor }: Config, log: Log): PfctlTable {
+  return new PfctlTable({
+    path: pfctl,
+    table,
+    anchor,
+    timeoutMs: PFCTL_TIMEOUT_MS,
+    clock: systemClock,
+    report: ({ kind, pid, afterMs, message }) => {
+      const isStuck = kind === 'stuck';
+      log.write(isStuck ? 'error' : 'warn', message, { event: `pfctl-${kind}`, pid, afterMs });
+    },
+  });
 }
 
 /** A socket is answered by one engine after the other: in between the lock says that it is taken. */

@@ -107,6 +107,7 @@ export class EngineProcess {
         new PfFirewall(core, {
           table,
           makeSource: liveSource,
+          isContinued: restarts > 0,
           captureLost: (why) => void this.end(Exit.TEMPFAIL, `capture lost: ${escapeText(why)}`),
         }),
       plan,

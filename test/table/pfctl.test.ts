@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { formatPrefix, type PrefixText } from '../../src/packet/address.js';
+import { systemClock } from '../../src/clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { classifyFailure, parseCtimeUtc, ShowParser, sumOtherTables } from '../../src/table/pfctl-output.js';
 import type { ShownEntry, TableEntry, TableFailure } from '../../src/table/table.js';
@@ -101,7 +102,14 @@ describe('what pfctl prints', () => {
 describe('a pf table by pfctl', () => {
   let pfctl: PfctlStandIn;
   const make = (settings: Partial<ConstructorParameters<typeof PfctlTable>[0]> = {}) =>
-    new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: HANGS_MS, ...settings });
+    new PfctlTable({
+      path: pfctl.path,
+      table: 'mx-white',
+      anchor: '',
+      timeoutMs: HANGS_MS,
+      clock: systemClock,
+      ...settings,
+    });
   beforeEach(async () => {
     pfctl = await PfctlStandIn.create();
   });

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
+import { KILLED_MS } from '../../src/table/child.js';
 import type { WriterEvent } from '../../src/table/writer.js';
+import { HandClock } from '../support/hand-clock.js';
+import { CANNOT_HOLD } from '../support/held.js';
 import { type PfctlCall, PfctlStandIn } from '../support/pfctl-harness.js';
 import { addresses, HANGS_MS, prefix, WriterBench } from '../support/writing.js';
 
@@ -135,6 +138,33 @@ describe('the table writer', () => {
       assert.deepEqual(commands.slice(0, 2), ['add', 'show']);
     });
   }
+
+  it('waits for one that cannot be killed, and reads the table before it writes again', async (test) => {
+    if (CANNOT_HOLD !== false) return test.skip(CANNOT_HOLD);
+    const clock = new HandClock();
+    const bench = new WriterBench(pfctl, { clock });
+    for (const one of addresses(10)) bench.writer.want(one);
+    await bench.writer.idle();
+    pfctl.clearCalls();
+    pfctl.setFault({ mode: 'stuck', after: 'apply', only: 'add', times: 1 });
+    for (const one of addresses(5, 10)) bench.writer.want(one);
+    await pfctl.waitForCalls(1);
+    clock.pass(10_005);
+    clock.pass(KILLED_MS);
+    await bench.next(failed);
+    bench.writer.unwant(prefix('10.0.0.11'));
+    for (const one of addresses(5, 20)) bench.writer.want(one);
+    bench.writer.compare();
+    for (let tries = 0; tries < 3; tries++) await bench.next(failed);
+    assert.deepEqual(pfctl.calls().map(command), ['add'], 'no other one was started');
+    assert.equal(bench.writer.pending, 10);
+    pfctl.release();
+    await bench.next((event) => event.kind === 'recovered');
+    await bench.writer.idle();
+    assert.deepEqual(pfctl.calls().map(command).slice(0, 2), ['add', 'show']);
+    const left = [...addresses(15), ...addresses(5, 20)].filter((one) => one !== '10.0.0.11');
+    assert.deepEqual(await pfctl.addresses(), left);
+  });
 
   it('never runs two pfctl at once', async () => {
     const { writer } = new WriterBench(pfctl);
