@@ -205,6 +205,13 @@ export function removalLine(entry: Entry, reason: RemovalReason): Line {
   };
 }
 
+/** What an earlier run has left cannot all be believed. */
+export function strangeEntriesLine(first: string, count: number): Line {
+  const others = count === 1 ? 'an entry' : `and ${count - 1} more entries`;
+  const message = `${first}, ${others} of the state file: not taken over, for no sender has such an address`;
+  return { level: 'warn', message, fields: { event: 'state-strange', first, count } };
+}
+
 /** The statistics in the words of 1.9, with our own counters as fields. */
 export function statisticsLine(counters: Counters, entries: number): Line {
   const message =
