@@ -4,7 +4,7 @@ import type { BpfLayout } from './bpf-buffer.js';
 /** What a request (ioctl(2)) carries: nothing, or an argument that goes in, comes out, or both (sys/ioccom.h). */
 const Carries = { NOTHING: 0x2000_0000, OUT: 0x4000_0000, IN: 0x8000_0000, BOTH: 0xc000_0000 } as const;
 
-/** IOCPARM_MASK: 13 bits of size. */
+/** IOCPARM_MASK (sys/ioccom.h): 13 bits of size. */
 const SIZE_MASK = 0x1fff;
 const GROUP = 'B'.charCodeAt(0);
 
@@ -36,7 +36,7 @@ export interface BpfAbi {
   readonly seconds: 4 | 8;
 }
 
-/** unsigned int; struct ifreq (a name of 16 bytes and a union of 16); struct bpf_stat; struct bpf_version. */
+/** unsigned int; struct ifreq (net/if.h: a name of 16 bytes and a union of 16); struct bpf_stat, struct bpf_version (net/bpf.h). */
 const UINT = 4;
 const IFREQ = 32;
 const BPF_STAT = 8;
@@ -72,7 +72,7 @@ export interface BpfSystem {
   readonly layout: BpfLayout;
 }
 
-/** O_NONBLOCK is the same on both. */
+/** sys/fcntl.h of both. */
 const O_NONBLOCK = 0x4;
 
 /**

@@ -25,7 +25,7 @@ const MAGIC: ReadonlyMap<number, { readonly littleEndian: boolean; readonly tick
   [0x4d3cb2a1, { littleEndian: false, ticksPerMs: 1e6 }],
 ]);
 
-/** Sizes of the file header and of the header of each record. */
+/** Sizes of the file header and of the header of each record (draft-ietf-opsawg-pcap sections 4 and 5). */
 const FILE_HEADER = 24;
 const RECORD_HEADER = 16;
 

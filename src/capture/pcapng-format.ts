@@ -9,7 +9,9 @@ const Block = { SECTION: 0x0a0d0d0a, INTERFACE: 1, PACKET: 2, SIMPLE: 3, ENHANCE
 /** Options of an interface block (section 4.2). */
 const Option = { END: 0, TIME_RESOLUTION: 9, TIME_OFFSET: 14 } as const;
 
+/** Section 4.1. */
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
+/** A type and two lengths (section 3.1). */
 const MIN_BLOCK = 12;
 const MAX_BLOCK = MAX_CAPTURE_LENGTH + (1 << 16);
 

@@ -11,12 +11,13 @@ export type IpFailure =
   | 'fragment'
   | 'not-tcp';
 
-/** IP protocol numbers (IANA). */
+/** IP protocol numbers (IANA, "Assigned Internet Protocol Numbers"). */
 const Protocol = { TCP: 6, FRAGMENT: 44, AH: 51 } as const;
 
 /** Extension headers whose length is (byte 1 + 1) × 8: hop-by-hop, routing, destination, mobility, HIP, shim6 (RFC 6564). */
 const PLAIN_EXTENSIONS: ReadonlySet<number> = new Set([0, 43, 60, 135, 139, 140]);
 
+/** Without options (RFC 791 section 3.1), and without extension headers (RFC 8200 section 3). */
 const IPV4_HEADER = 20;
 const IPV6_HEADER = 40;
 /** No sane packet has more; a chain of 8-byte headers in 64 KiB would have 8,000. */

@@ -100,7 +100,7 @@ function failed(reason: UndecodedReason): Undecoded {
 /** Ports at 0 and 2, data offset at 12, flags at 13 (RFC 9293 section 3.1). */
 const TCP_UP_TO_FLAGS = 14;
 const TCP_HEADER = 20;
-/** Without options and extension headers (RFC 791, RFC 8200). */
+/** Without options and extension headers (RFC 791 section 3.1, RFC 8200 section 3). */
 const IP_HEADER = { 4: 20, 6: 40 } as const;
 
 /**

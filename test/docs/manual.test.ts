@@ -151,7 +151,7 @@ describe('mxallowd(8)', () => {
   });
 
   it('has the signals that the daemon handles', () => {
-    const source = readFileSync(join(packageFolder(), 'src', 'commands', 'daemon.ts'), 'utf8');
+    const source = readFileSync(join(packageFolder(), 'src', 'process', 'daemon.ts'), 'utf8');
     const handled = new Set([...source.matchAll(/'(SIG[A-Z0-9]+)'/g)].map(([, name]) => name ?? ''));
     const { lists } = section(COMMAND_PAGE, 'SIGNALS');
     const told = (lists[0] ?? []).flatMap(({ head }) => head.split(' , '));

@@ -54,7 +54,7 @@ describe('the daemon in two processes', { skip: reason }, () => {
     assert.equal(monitor['Uid']?.split('\t')[0], '0');
     assert.equal(status(engine)['PPid'], String(daemon.pid));
     // its arguments are its own: rc.d finds the monitor by its own
-    assert.match(readFileSync(`/proc/${engine}/cmdline`, 'latin1'), /\0[^\0]*\/engine\.js\0$/);
+    assert.match(readFileSync(`/proc/${engine}/cmdline`, 'latin1'), /\0[^\0]*\/engine-main\.js\0$/);
   });
 
   it('keeps its state for its user alone, and its socket for root and the group', async () => {

@@ -160,11 +160,14 @@ describe('mxallowd watch in a terminal', { skip: tmuxUnavailable() }, () => {
   });
 
   it('gives the terminal back when something unforeseen happens', async () => {
+    const source = join(packageFolder(), 'build', 'src');
     const script = scratch.file(
       'throws.mjs',
-      `import { LiveScreen } from '${join(packageFolder(), 'build', 'src', 'commands', 'live-screen.js')}';
-       import { Terminal } from '${join(packageFolder(), 'build', 'src', 'commands', 'terminal.js')}';
-       void new LiveScreen(new Terminal(process.stdin, process.stdout, true), '${SOCKET}', 'mx').run();
+      `import { WatchFeed } from '${join(source, 'commands', 'watch', 'feed.js')}';
+       import { LiveScreen } from '${join(source, 'terminal', 'live-screen.js')}';
+       import { Terminal } from '${join(source, 'terminal', 'terminal.js')}';
+       const screen = new LiveScreen(new Terminal(process.stdin, process.stdout, true));
+       void screen.run(new WatchFeed(screen, '${SOCKET}', 'mx'));
        process.on('SIGUSR2', () => { throw 'unforeseen'; });`,
     );
     await start(
