@@ -14,6 +14,7 @@ import {
 } from '../table/table.js';
 import { type Failed, TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
 import type { Decision } from '../tracker/decision.js';
+import { isEntrySized } from '../tracker/roles.js';
 import type { Entry } from '../tracker/whitelist.js';
 import { type Core, type Firewall, type FirewallReport } from '../engine/firewall.js';
 import { Keeper } from './keeper.js';
@@ -211,7 +212,7 @@ export class PfFirewall implements Firewall {
   /** What to do with an entry of the table that is not ours. */
   private judgeTableEntry(entry: TableEntry): Verdict {
     const { tracker, clock, config } = this.core;
-    if (!tracker.isEntrySized(entry.prefix)) return 'leave';
+    if (!isEntrySized(entry.prefix)) return 'leave';
     if (this.core.expired.has(formatPrefix(entry.prefix))) return 'delete';
     const lifeMs = config.whitelistTime * 1000;
     const ageMs = entry.clearedAtMs === undefined ? 0 : Math.max(0, clock.wallMs() - entry.clearedAtMs);

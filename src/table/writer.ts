@@ -236,7 +236,8 @@ export class TableWriter {
     const { ledger, maxBatch } = this;
     const canAdd = ledger.additions > 0 && room > 0;
     const deletes = ledger.deletions > 0 && (this.deleteNext || !canAdd);
-    this.deleteNext = !deletes;
+    // an addition goes first where nothing else waits: what takes the place of another one must not come after it
+    this.deleteNext = !deletes && ledger.deletions > 0;
     if (deletes) return this.write('delete', ledger.nextDeletions(room > maxBatch ? SHORT_BATCH : MAX_BATCH));
     if (canAdd) return this.write('add', ledger.nextAdditions(Math.min(maxBatch, room)));
     if (ledger.additions === 0) return undefined;

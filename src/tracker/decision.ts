@@ -15,7 +15,7 @@ export type UnjudgedReason =
 export type Decision =
   | {
       readonly kind: 'attempt';
-      readonly reason: 'new-entry' | 'renewed' | 'always-allowed';
+      readonly reason: 'new-entry' | 'promoted' | 'renewed' | 'always-allowed';
       readonly entry: Entry | undefined;
     }
   | {

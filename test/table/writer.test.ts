@@ -89,6 +89,16 @@ describe('the table writer', () => {
     assert.deepEqual(pfctl.calls().map(command), ['add', 'delete']);
   });
 
+  it('adds before it deletes, so that what takes the place of another one is never missing', async () => {
+    const { writer } = new WriterBench(pfctl);
+    writer.want(A);
+    await writer.idle();
+    writer.unwant(A);
+    writer.want(B);
+    await writer.idle();
+    assert.deepEqual(pfctl.calls().map(command), ['add', 'add', 'delete']);
+  });
+
   it('does not call pfctl for an address that was given up before it was written', async () => {
     const { writer } = new WriterBench(pfctl);
     writer.want(A);
