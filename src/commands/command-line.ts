@@ -42,7 +42,12 @@ async function obey(args: readonly string[], early: EarlyHangup): Promise<number
       'strip-aliased': true,
     })
     .usage('Lets those who tried the fake MX reach the real one.\n\nUsage: $0 [COMMAND] [OPTION]...')
-    .command('$0', 'run the daemon', (y) => addOptions(y, 'all'), does(unlessStray((argv) => run(argv, early))));
+    .command(
+      '$0',
+      'run the daemon',
+      (y) => addOptions(y, 'all'),
+      does(unlessStray((argv) => run(argv, early))),
+    );
   for (const { name, help, load } of COMMANDS) {
     parser.command(
       name,

@@ -23,7 +23,8 @@ export function closeInherited(): void {
 
 /** Node's own are neither files nor devices, but for /dev/null, and are closed when a program is started. */
 function isForeign(descriptor: number, stats: Stats, nullDevice: number | undefined): boolean {
-  if (descriptor >= FIRST_FOREIGN || stats.isFile() || stats.isDirectory() || stats.isBlockDevice()) return true;
+  if (descriptor >= FIRST_FOREIGN || stats.isFile() || stats.isDirectory() || stats.isBlockDevice())
+    return true;
   if (stats.isCharacterDevice()) return stats.rdev !== nullDevice;
   return staysOpenOnExec(descriptor);
 }
