@@ -319,7 +319,8 @@ describe('every frame of a recording', { concurrency: true }, () => {
     '30-burst-20000-rate4000.pcap.gz': [20_000, 0, 0, 0],
     '34-pflog0-destroyed.pcap': [1, 0, 0, 0],
   };
-  const names = PFLOG_RECORDINGS.map((name) => name.replace('pflog/', ''));
+  // those of OpenBSD and FreeBSD 15 are judged in test/engine/judge.test.ts
+  const names = PFLOG_RECORDINGS.filter((name) => name.startsWith('pflog/')).map((name) => name.slice(6));
 
   it('is known for every recording that there is', () => {
     assert.deepEqual(names, Object.keys(EXPECTED).sort());
