@@ -19,7 +19,15 @@ async function oldNode(version: string): Promise<string | undefined> {
   if (existsSync(path)) return path;
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{}');
-  const args = ['install', '--no-audit', '--no-fund', '--fetch-retries=0', '--prefix', folder, `node@${version}`];
+  const args = [
+    'install',
+    '--no-audit',
+    '--no-fund',
+    '--fetch-retries=0',
+    '--prefix',
+    folder,
+    `node@${version}`,
+  ];
   await promisify(execFile)('npm', args, { timeout: INSTALL_MS }).catch(() => undefined);
   return existsSync(path) ? path : undefined;
 }
