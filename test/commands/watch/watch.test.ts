@@ -67,6 +67,10 @@ describe('mxallowd watch in a terminal', { skip: tmuxUnavailable() }, () => {
     until('the screen is whole', () => window.screen().slice(1).join('\n') === BODY.join('\n'));
   /** Waits until the shell waits for the next command. */
   const isPrompted = (): Promise<void> => until('the shell waits', () => window.screen().at(-1) === 'ready$');
+  const clear = async (): Promise<void> => {
+    window.enter('clear');
+    await until('the screen is clear', () => window.screen().join('|') === 'ready$');
+  };
   /** The terminal is as it was before: our command line above what it said at the end. */
   const assertGivenBack = async (status: number, ...said: readonly string[]): Promise<void> => {
     await window.shows(`ended with ${status}`);
@@ -104,7 +108,7 @@ describe('mxallowd watch in a terminal', { skip: tmuxUnavailable() }, () => {
     await window.shows(/^entries 77 /);
     window.press('Q');
     await assertGivenBack(0);
-    window.enter('clear');
+    await clear();
     await start();
     window.press('C-c');
     await assertGivenBack(0);
@@ -217,7 +221,7 @@ describe('mxallowd watch in a terminal', { skip: tmuxUnavailable() }, () => {
     assert.match(window.styledScreen(), /\x1b\[1mMOST REFUSED/);
     window.press('q');
     await window.shows('ended with 0');
-    window.enter('clear');
+    await clear();
     await start(`NO_COLOR=1 ${LINE}`);
     assert.doesNotMatch(window.styledScreen(), /\x1b/);
     window.press('q');
