@@ -67,7 +67,7 @@ class EngineProcess {
     const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
     this.channel = new Channel(socket, MOST_REPLY, {
       message: (value) => this.take(value as MonitorMessage),
-      garbage: (why) => void this.end(Exit.SOFTWARE, `the monitor has sent ${why}`),
+      garbage: (what) => void this.end(Exit.SOFTWARE, `the monitor has sent ${what}`),
       closed: () => {
         this.table?.lost();
         void this.end(Exit.UNAVAILABLE, 'the monitor has gone');

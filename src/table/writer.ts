@@ -1,6 +1,7 @@
 // Brings the table to what is wanted, in batches, over all failures.
 import { formatPrefix, type PrefixText } from '../packet/address.js';
 import { Ledger } from './ledger.js';
+import { Pace } from './pace.js';
 import { MAX_BATCH, roomFor } from './room.js';
 import type { Table, TableEntry, TableFailure, TableReply } from './table.js';
 
@@ -62,8 +63,6 @@ export interface WriterSettings {
 /** Delay before the first retry, and the longest one. */
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
-/** Addresses in one delete, as long as there is room for additions. */
-const SHORT_BATCH = 1000;
 
 /**
  * Keeps the firewall's table equal to the set of wanted prefixes. At most one command runs; what is asked for
@@ -72,6 +71,7 @@ const SHORT_BATCH = 1000;
  */
 export class TableWriter {
   private readonly ledger = new Ledger();
+  private readonly pace = new Pace();
   /** entries of the table that are left alone */
   private foreign = 0;
   private ceiling = Number.POSITIVE_INFINITY;
@@ -231,14 +231,16 @@ export class TableWriter {
 
   /** One add or one delete; undefined when there was nothing to do. Takes turns when both are waiting. */
   private async writeBatch(): Promise<TableReply | undefined> {
-    const most = Math.min(this.ceiling, this.settings.most?.() ?? this.ceiling);
-    const room = Math.max(0, most - this.tableSize);
+    const allowed = Math.min(this.ceiling, this.settings.most?.() ?? this.ceiling);
+    const room = Math.max(0, allowed - this.tableSize);
     const { ledger, maxBatch } = this;
     const canAdd = ledger.additions > 0 && room > 0;
     const deletes = ledger.deletions > 0 && (this.deleteNext || !canAdd);
     // an addition goes first where nothing else waits: what takes the place of another one must not come after it
     this.deleteNext = !deletes && ledger.deletions > 0;
-    if (deletes) return this.write('delete', ledger.nextDeletions(room > maxBatch ? SHORT_BATCH : MAX_BATCH));
+    // without room the additions wait for all that can be taken out
+    const most = room > maxBatch ? this.pace.deletions(canAdd) : MAX_BATCH;
+    if (deletes) return this.write('delete', ledger.nextDeletions(most));
     if (canAdd) return this.write('add', ledger.nextAdditions(Math.min(maxBatch, room)));
     if (ledger.additions === 0) return undefined;
     this.settings.report({
@@ -263,6 +265,7 @@ export class TableWriter {
       if (reply.created) this.compareWanted = true;
       const { changed } = reply;
       const tookMs = this.settings.nowMs() - startMs;
+      this.pace.note(batch.length, tookMs);
       this.settings.report({ kind: 'written', verb, count: batch.length, changed, tookMs });
       return reply;
     }

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
+import type { PrefixText } from '../../src/packet/address.js';
 import { KILLED_MS } from '../../src/table/child.js';
-import type { WriterEvent } from '../../src/table/writer.js';
+import { MemoryTable } from '../../src/table/memory.js';
+import type { TableReply } from '../../src/table/table.js';
+import { TableWriter, type WriterEvent } from '../../src/table/writer.js';
 import { HandClock } from '../support/hand-clock.js';
 import { CANNOT_HOLD } from '../support/held.js';
 import { type PfctlCall, PfctlStandIn } from '../support/pfctl-harness.js';
@@ -337,6 +340,82 @@ describe('the table writer', () => {
       if (event.kind === 'written') held += event.verb === 'add' ? event.count : -event.count;
       assert.ok(held <= 300, `${held} in the table`);
     }
+  });
+
+  describe('where each call takes two seconds', () => {
+    /** A table on a clock of the test's: calls take two seconds, whatever they do. */
+    class SlowTable extends MemoryTable {
+      readonly calls: string[] = [];
+
+      constructor(private readonly clock: HandClock) {
+        super(clock.wallMs);
+      }
+
+      override async add(prefixes: readonly PrefixText[]): Promise<TableReply> {
+        await this.note('add', prefixes.length);
+        return super.add(prefixes);
+      }
+
+      override async delete(prefixes: readonly PrefixText[]): Promise<TableReply> {
+        await this.note('delete', prefixes.length);
+        return super.delete(prefixes);
+      }
+
+      private note(verb: string, count: number): Promise<void> {
+        this.calls.push(`${verb} ${count}`);
+        return new Promise((resolve) => this.clock.after(2000, resolve));
+      }
+    }
+
+    const make = () => {
+      const clock = new HandClock();
+      const table = new SlowTable(clock);
+      const writer = new TableWriter({
+        table,
+        judge: () => 'leave',
+        report: () => undefined,
+        nowMs: clock.monotonicMs,
+        after: clock.after,
+        soon: (callback) => void setImmediate(callback),
+      });
+      /** The next call begins and ends. */
+      const call = async (): Promise<string> => {
+        const before = table.calls.length;
+        while (table.calls.length === before && writer.pending > 0)
+          await new Promise((resolve) => setImmediate(resolve));
+        clock.pass(2000);
+        await new Promise((resolve) => setImmediate(resolve));
+        return table.calls.slice(before).join();
+      };
+      return { table, writer, call };
+    };
+
+    it('takes 50,000 out in few calls when nothing else waits', async () => {
+      const { table, writer, call } = make();
+      for (const one of addresses(50_000)) writer.want(one);
+      while (writer.pending > 0) await call();
+      const before = table.calls.length;
+      for (const one of addresses(50_000)) writer.unwant(one);
+      while (writer.pending > 0) await call();
+      assert.equal(table.size, 0);
+      const deletions = table.calls.slice(before);
+      assert.ok(deletions.length <= 10, deletions.join());
+    });
+
+    it('lets an addition go first, as soon as the call that runs has ended', async () => {
+      const { table, writer, call } = make();
+      for (const one of addresses(30_000)) writer.want(one);
+      while (writer.pending > 0) await call();
+      for (const one of addresses(20_000)) writer.unwant(one);
+      const first = await call();
+      assert.match(first, /^delete /);
+      for (let round = 0; round < 3; round++) {
+        writer.want(prefix(`192.0.2.${round}`));
+        assert.equal(await call(), 'add 1');
+        assert.ok(table.has(prefix(`192.0.2.${round}`)));
+        if (writer.pending > 0) assert.match(await call(), /^delete \d{4,}$/);
+      }
+    });
   });
 
   it('works with the words of OpenBSD 7.8', async () => {
