@@ -8,6 +8,7 @@ import type {
   HealthFinding,
   HistoryEvent,
   ListedEntry,
+  LogReport,
   QueueReport,
   Severity,
   StateReport,
@@ -92,6 +93,8 @@ const queue = object<QueueReport>({
 
 const state = object<StateReport>({ path: text, writtenAgoMs: maybe(number), error: maybe(text) });
 
+const log = object<LogReport>({ description: text, lost: number });
+
 const status = object<StatusReport>({
   version: text,
   node: text,
@@ -112,6 +115,7 @@ const status = object<StatusReport>({
   table: maybe(table),
   queue: maybe(queue),
   state: maybe(state),
+  log,
 });
 
 const entry = object<ListedEntry>({
@@ -135,6 +139,7 @@ const statistics = object<StatisticsReport>({
   capture: maybe(capture),
   table: maybe(table),
   queue: maybe(queue),
+  log,
   names: maybe(
     object<NonNullable<StatisticsReport['names']>>({
       asked: number,

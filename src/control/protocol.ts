@@ -99,6 +99,7 @@ export interface StatusReport {
   /** with NFQUEUE */
   readonly queue: QueueReport | undefined;
   readonly state: StateReport | undefined;
+  readonly log: LogReport;
 }
 
 /** Where frames come from. */
@@ -133,6 +134,13 @@ export interface QueueReport {
   readonly lost: number;
   readonly full: number | undefined;
   readonly waiting: number | undefined;
+}
+
+/** The log of the process that judges. */
+export interface LogReport {
+  readonly description: string;
+  /** lines, as far as that can be known */
+  readonly lost: number;
 }
 
 /** The state file. */
@@ -172,6 +180,7 @@ export interface StatisticsReport {
   readonly capture: CaptureReport | undefined;
   readonly table: TableReport | undefined;
   readonly queue: QueueReport | undefined;
+  readonly log: LogReport;
   readonly names:
     | {
         readonly asked: number;

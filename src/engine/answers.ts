@@ -131,6 +131,7 @@ export class Answers {
       table: table && { ...table, pfEnabled: enabled },
       queue,
       state: surroundings.state(),
+      log: engine.logReport(),
     };
   }
 
@@ -166,6 +167,7 @@ export class Answers {
       capture,
       table: table && ({ ...table, pfEnabled: enabled } satisfies TableReport),
       queue,
+      log: engine.logReport(),
       names: engine.names(),
     };
   }

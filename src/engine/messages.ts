@@ -44,9 +44,9 @@ export function decisionLine(
     source,
     target: formatAddress(observation.destination),
     interface: escapeText(observation.interfaceName, 64),
+    ...(decision.kind === 'refusal' && { count: 1 }),
   };
-  const isStrange =
-    decision.reason === 'not-yet-in-table' && nowMs - (decision.entry?.addedMs ?? nowMs) > SETTLED_MS;
+  const isStrange = isStrangeRefusal(decision, nowMs);
   const message = decisionText(decision, source, isDry, isStrange);
   return {
     level: decisionLevel(decision),
@@ -58,6 +58,12 @@ export function decisionLine(
 
 /** An entry older than this should be in the table: pf has dropped its SYN for another reason, or has lost it. */
 export const SETTLED_MS = 5000;
+
+/** Whether pf refuses a sender that should long be in the table. */
+export function isStrangeRefusal(decision: Decision, nowMs: number): boolean {
+  return decision.reason === 'not-yet-in-table' && nowMs - (decision.entry?.addedMs ?? nowMs) > SETTLED_MS;
+}
+
 const STRANGE_BRIEF = 'is whitelisted for some time, and yet pf drops it: see its rules';
 
 const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>> = {
@@ -165,6 +171,13 @@ export function allowedLine(entry: Entry, seconds: number): Line {
   return { level: 'info', message, fields, brief: `let in by hand, for ${seconds} s` };
 }
 
+/** The event of an entry's end. */
+export const REMOVAL_EVENT: Readonly<Record<RemovalReason, string>> = {
+  timeout: 'expiry',
+  forgotten: 'forgotten',
+  'no-room': 'eviction',
+};
+
 /** An entry that has gone. */
 export function removalLine(entry: Entry, reason: RemovalReason): Line {
   const prefix = entry.text;
@@ -174,7 +187,7 @@ export function removalLine(entry: Entry, reason: RemovalReason): Line {
     forgotten: 'taken out by hand',
     'no-room': 'no room: max-entries is reached',
   };
-  const event = { timeout: 'expiry', forgotten: 'forgotten', 'no-room': 'eviction' }[reason];
+  const event = REMOVAL_EVENT[reason];
   const brief = {
     timeout: `its time is over, used ${admissions} times`,
     forgotten: 'taken out by hand',
