@@ -108,6 +108,8 @@ export const quietLog: Log = {
   write: () => undefined,
   isEnabled: () => false,
   setLevel: () => undefined,
+  description: 'nowhere',
+  lost: 0,
   close: () => Promise.resolve(),
 };
 

@@ -124,6 +124,14 @@ const state = object({
 /** The state file. */
 export type StateReport = v.InferOutput<typeof state>;
 
+const log = object({
+  description: text,
+  /** lines, as far as that can be known */
+  lost: number,
+});
+/** The log of the process that judges. */
+export type LogReport = v.InferOutput<typeof log>;
+
 const status = object({
   version: text,
   node: text,
@@ -158,6 +166,7 @@ const status = object({
   /** with NFQUEUE */
   queue: maybe(queue),
   state: maybe(state),
+  log,
 });
 /** Whether it works. */
 export type StatusReport = v.InferOutput<typeof status>;
@@ -190,6 +199,7 @@ const statistics = object({
   capture: maybe(capture),
   table: maybe(table),
   queue: maybe(queue),
+  log,
   names: maybe(object({ asked: number, fromCache: number, failed: number, notMade: number })),
 });
 /** Counted since the start (`counters` also before, as far as the state file knows). */

@@ -5,6 +5,7 @@ export type {
   HealthFinding,
   HistoryEvent,
   ListedEntry,
+  LogReport,
   QueueReport,
   Severity,
   StateReport,

@@ -131,6 +131,7 @@ export class Answers {
       table: this.table(pf),
       queue,
       state: surroundings.state(),
+      log: engine.logReport(),
     };
   }
 
@@ -169,6 +170,7 @@ export class Answers {
       capture,
       table: this.table(pf),
       queue,
+      log: engine.logReport(),
       names: engine.names(),
     };
   }

@@ -45,9 +45,9 @@ export function decisionLine(
     source,
     target: formatAddress(observation.destination),
     interface: escapeText(observation.interfaceName, 64),
+    ...(decision.kind === 'refusal' && { count: 1 }),
   };
-  const isStrange =
-    decision.reason === 'not-yet-in-table' && nowMs - (decision.entry?.addedMs ?? nowMs) > SETTLED_MS;
+  const isStrange = isStrangeRefusal(decision, nowMs);
   const message = decisionText(decision, source, isDry, isStrange);
   return {
     level: decisionLevel(decision),
@@ -59,6 +59,12 @@ export function decisionLine(
 
 /** An entry older than this should be in the table: pf has dropped its SYN for another reason, or has lost it. */
 export const SETTLED_MS = 5000;
+
+/** Whether pf refuses a sender that should long be in the table. */
+export function isStrangeRefusal(decision: Decision, nowMs: number): boolean {
+  return decision.reason === 'not-yet-in-table' && nowMs - (decision.entry?.addedMs ?? nowMs) > SETTLED_MS;
+}
+
 const STRANGE_BRIEF = 'is whitelisted for some time, and yet pf drops it: see its rules';
 
 const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>> = {
@@ -191,6 +197,11 @@ const REMOVALS: Readonly<Record<RemovalReason, Readonly<Record<'why' | 'event' |
     brief: 'what is stored of its sender has taken its place',
   },
 };
+
+/** The event of an entry's end. */
+export function removalEvent(reason: RemovalReason): string {
+  return REMOVALS[reason].event;
+}
 
 /** An entry that has gone. */
 export function removalLine(entry: Entry, reason: RemovalReason): Line {

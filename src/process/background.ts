@@ -1,6 +1,7 @@
 // Starts the daemon in the background, and waits until it is ready.
 import { spawn } from 'node:child_process';
 import type { Given } from '../config/config.js';
+import { isSameFile } from '../log/outputs.js';
 import { nodeChild, nodeEnvironment } from './node-child.js';
 import { Exit } from '../sysexits.js';
 
@@ -45,10 +46,12 @@ export async function receiveOptions(): Promise<readonly Given[]> {
  * @returns exit status for this process
  */
 export function startInBackground(given: readonly Given[], keepStdout: boolean): Promise<number> {
+  // an error is told once where both come out at one place, which the daemon sees then
+  const isOne = keepStdout && isSameFile(process.stdout.fd, process.stderr.fd);
   const [program, ...words] = nodeChild(process.argv.slice(1));
   const child = spawn(program, words, {
     detached: true,
-    stdio: ['ignore', keepStdout ? 'inherit' : 'ignore', 'pipe', 'ipc'],
+    stdio: ['ignore', keepStdout ? 'inherit' : 'ignore', isOne ? 'inherit' : 'pipe', 'ipc'],
     env: { ...nodeEnvironment(), [MARK]: '1' },
   });
   child.stderr?.pipe(process.stderr, { end: false });

@@ -2,7 +2,10 @@
 import { fileURLToPath } from 'node:url';
 import type { Config, Given } from '../config/config.js';
 import { OPTIONS } from '../config/options.js';
-import { type Log, openLog } from '../log/log.js';
+import type { Log } from '../log/log.js';
+import { complain, isSameFile } from '../log/outputs.js';
+import { openPlainLog } from '../log/plain.js';
+import { logSettings } from '../log/settings.js';
 import type { Reconfiguration } from '../monitor/messages.js';
 import { Monitor } from '../monitor/monitor.js';
 import { reportStart } from './background.js';
@@ -73,16 +76,13 @@ async function startDaemon(
     plan = planUser(config, process.getuid?.(), process.platform);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    process.stderr.write(`mxallowd: ${error.message}\n`);
+    complain(error.message);
     return error.exitStatus;
   }
-  const log = openLog({
-    destination: config.stdout ? 'stdout' : 'syslog',
-    format: config.logFormat,
-    level: config.quiet ? 'error' : config.logLevel,
-    trouble: (message) => void process.stderr.write(`mxallowd: ${message}\n`),
-  });
   const isSplit = config.queueNum === undefined && plan.kind === 'become';
+  const settings = logSettings(config);
+  // the monitor does not load winston
+  const log = isSplit ? openPlainLog(settings) : (await import('../log/winston.js')).openLog(settings);
   endOnBug(log);
   const service = isSplit
     ? makeMonitor(loaded, plan, log, readAgain)
@@ -230,8 +230,7 @@ class Daemon {
   private fail(message: string, status: number): number {
     this.log.write('error', message, { event: 'start-failed' });
     // in syslog, or in a file behind standard output, it may not be where the administrator looks
-    if (this.config.stdout && process.stdout.isTTY && process.stderr.isTTY) return status;
-    process.stderr.write(`mxallowd: ${message}\n`);
+    if (!this.config.stdout || !isSameFile(process.stdout.fd, process.stderr.fd)) complain(message);
     return status;
   }
 

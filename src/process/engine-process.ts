@@ -1,7 +1,9 @@
 // The engine as a process of its own.
 import { fstatSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { openLog } from '../log/log.js';
+import type { Log } from '../log/log.js';
+import { logSettings } from '../log/settings.js';
+import { openLog } from '../log/winston.js';
 import { Channel } from '../monitor/channel.js';
 import {
   CHANNEL_FD,
@@ -18,7 +20,6 @@ import { tableDescription } from '../table/pfctl.js';
 import { version } from '../version.js';
 import { endOnBug } from './bug.js';
 import { systemClock } from '../clock.js';
-import { levelOf } from '../engine/engine.js';
 import { Host } from './host.js';
 import { liveSource } from './live-source.js';
 import { PfFirewall } from '../firewall/pf.js';
@@ -57,7 +58,7 @@ class EngineProcess {
   private readonly channel: Channel;
   private table: RemoteTable | undefined;
   private host: Host | undefined;
-  private log: ReturnType<typeof openLog> | undefined;
+  private log: Log | undefined;
   private isReady = false;
   private isEnding = false;
   private unread: Reconfiguration | undefined;
@@ -106,12 +107,7 @@ class EngineProcess {
   private async start(start: EngineStart): Promise<void> {
     const { config, remarks, plan, restarts, monitorPid } = start;
     becomeQuick();
-    const log = openLog({
-      destination: config.stdout ? 'stdout' : 'syslog',
-      format: config.logFormat,
-      level: levelOf(config),
-      trouble: (message) => void process.stderr.write(`mxallowd: ${message}\n`),
-    });
+    const log = openLog(logSettings(config));
     this.log = log;
     endOnBug(log);
     const table = new RemoteTable(tableDescription(config), (message) => this.send(message));

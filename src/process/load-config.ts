@@ -5,6 +5,7 @@ import { type Config, type Given, resolveConfig } from '../config/config.js';
 import { parseConfigFile } from '../config/file.js';
 import { OPTIONS } from '../config/options.js';
 import { formatProblem, type Problem } from '../config/problem.js';
+import { complain } from '../log/outputs.js';
 import { Exit } from '../sysexits.js';
 
 /** The configuration of this run, or all that is wrong with it and the exit status for that. */
@@ -95,7 +96,7 @@ function inOrderOfLines(problems: readonly Problem[]): Problem[] {
 
 /** Prints problems to standard error, a line each. */
 export function printProblems(problems: readonly Problem[]): void {
-  for (const problem of problems) process.stderr.write(`mxallowd: ${formatProblem(problem)}\n`);
+  for (const problem of problems) complain(formatProblem(problem));
 }
 
 /**

@@ -50,6 +50,8 @@ describe('the monitor', () => {
     write: (level, message) => void lines.push(`${level}: ${message}`),
     isEnabled: () => true,
     setLevel: () => undefined,
+    description: 'this list',
+    lost: 0,
     close: () => Promise.resolve(),
   };
 
