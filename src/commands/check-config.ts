@@ -15,6 +15,7 @@ export const command: Command = {
   text: 'Reads the configuration as the daemon would, and says what it means.',
   words: '',
   optionSet: 'all',
+  shown: ['config', 'fakeMailserver', 'realMailserver'],
   options: [],
   run,
 };

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Config, type Given, resolveConfig } from '../config/config.js';
 import { parseConfigFile } from '../config/file.js';
-import { OPTIONS } from '../config/options.js';
+import { firewallOf, OPTIONS } from '../config/options.js';
 import { formatProblem, type Problem } from '../config/problem.js';
 import { complain } from '../log/outputs.js';
 import { Exit } from '../sysexits.js';
@@ -80,9 +80,10 @@ function asWarning(remark: Problem): Problem {
 
 /** What somebody gave who thought of the other kind of firewall. */
 function withoutEffect({ where, key }: Given, { queueNum }: Config): Problem[] {
-  const { name, group } = OPTIONS[key];
+  const { name } = OPTIONS[key];
+  const firewall = firewallOf(OPTIONS[key]);
   const isPf = queueNum === undefined;
-  if (isPf ? group !== 'Linux' : group !== 'Capture' && group !== 'Table') return [];
+  if (firewall === undefined || isPf === (firewall === 'pf')) return [];
   const message = isPf ? `${name} is for Linux; here pf decides` : `${name} is for pf; here NFQUEUE decides`;
   return [{ where, kind: 'config', message }];
 }

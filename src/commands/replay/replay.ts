@@ -27,6 +27,7 @@ export const command: Command = {
   text: 'Judges recordings of pflog (pcap, pcapng, .gz, or - for standard input)\nin their own time.',
   words: 'FILE...',
   optionSet: 'replay',
+  shown: ['config', 'fakeMailserver', 'realMailserver', 'whitelistTime'],
   options: OPTIONS,
   run: replay,
 };
