@@ -6,6 +6,8 @@ export type UnjudgedReason =
   | 'not-inbound'
   | 'not-a-verdict'
   | 'dropped-after-pass'
+  | 'ip-options'
+  | 'same-packet'
   | 'not-syn'
   | 'other-port'
   | 'other-destination'

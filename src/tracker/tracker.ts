@@ -13,7 +13,7 @@ import {
 import type { Observation } from '../packet/observation.js';
 import { Action, Direction, PfReason } from '../packet/pflog.js';
 import { type Counters, newCounters } from './counters.js';
-import { type Decision, leave } from './decision.js';
+import { type Decision, leave, type UnjudgedReason } from './decision.js';
 import { PrefixMap } from './prefix-map.js';
 import type { HashKey } from './siphash.js';
 import { type Entry, type Origin, Whitelist } from './whitelist.js';
@@ -118,13 +118,21 @@ export class Tracker {
     const role = this.role(observation);
     if (role === undefined) return leave('other-destination');
     if (!observation.isSyn) return leave('not-syn');
-    const passed = observation.action === Action.PASS || observation.action === Action.RDR;
-    if (!passed && observation.action !== Action.DROP) return leave('not-a-verdict');
-    if (passed && observation.pfReason !== PfReason.MATCH) return leave('dropped-after-pass');
+    const { action } = observation;
+    const passed = action === Action.PASS || action === Action.RDR || action === Action.NONE;
+    if (!passed && action !== Action.DROP) return leave('not-a-verdict');
+    const dropped = role === 'real' ? droppedBesideRules(observation, passed) : undefined;
+    if (dropped !== undefined) return leave(dropped);
     const { family, source0, source1, source2, source3 } = observation;
     if (!isPossibleSource(family, source0, source1, source2, source3)) return leave('impossible-source');
     const id = this.whitelist.match(family, source0, source1, source2, source3);
     return role === 'fake' ? this.attempt(observation, id, nowMs) : this.request(observation, id, passed);
+  }
+
+  /** pf has said something else of the same packet: what was counted for it is taken back. */
+  takeBack(kind: 'refusal' | 'admission'): void {
+    if (kind === 'refusal') this.counters.refusals--;
+    else this.counters.admissions--;
   }
 
   /**
@@ -364,6 +372,17 @@ export class Tracker {
     const configured = familyOf(address) === 4 ? this.config.ipv4Prefix : this.config.ipv6Prefix;
     return Math.min(configured, ADDRESS_BITS[familyOf(address)]);
   }
+}
+
+/**
+ * Why pf dropped a packet to the real MX whatever its rules said, or will drop it although they said pass: the rules
+ * have not refused it, and it has not been admitted.
+ */
+function droppedBesideRules(observation: Observation, passed: boolean): UnjudgedReason | undefined {
+  const { action, pfReason, hasIpOptions } = observation;
+  if (pfReason === PfReason.IP_OPTION) return 'ip-options';
+  if (pfReason !== PfReason.MATCH) return passed ? 'dropped-after-pass' : 'not-a-verdict';
+  return passed && hasIpOptions && action !== Action.NONE ? 'ip-options' : undefined;
 }
 
 function single(address: Address): Prefix {
