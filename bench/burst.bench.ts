@@ -17,7 +17,13 @@ const TARGETS = { ms: 1000, calls: 30 };
 console.log(machine());
 for (let round = 1; round <= ROUNDS; round++) {
   const pfctl = await PfctlStandIn.create();
-  const table = new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000 });
+  const table = new PfctlTable({
+    path: pfctl.path,
+    table: 'mx-white',
+    anchor: '',
+    timeoutMs: 10_000,
+    clock: systemClock,
+  });
   const writer = new TableWriter({
     table,
     judge: () => 'leave',

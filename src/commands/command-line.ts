@@ -3,6 +3,7 @@ import yargs from 'yargs';
 import { addOptions, commandFirst, expandGetopt, type ParsedArguments, wordsOf } from './arguments.js';
 import { COMMAND_NAMES, COMMANDS } from './commands.js';
 import { run } from './run.js';
+import { dieOfHangup, type EarlyHangup } from '../process/hangup.js';
 import { suggestion } from '../config/problem.js';
 import { escapeText } from '../packet/escape.js';
 import { Exit } from '../sysexits.js';
@@ -23,7 +24,8 @@ function watchReader(stream: NodeJS.WriteStream): void {
   });
 }
 
-async function main(args: readonly string[]): Promise<number> {
+/** @returns exit status */
+async function obey(args: readonly string[], early: EarlyHangup): Promise<number> {
   let status: number = Exit.OK;
   const does =
     (command: (argv: ParsedArguments) => number | Promise<number>) => async (argv: ParsedArguments) => {
@@ -40,7 +42,12 @@ async function main(args: readonly string[]): Promise<number> {
       'strip-aliased': true,
     })
     .usage('Lets those who tried the fake MX reach the real one.\n\nUsage: $0 [COMMAND] [OPTION]...')
-    .command('$0', 'run the daemon', (y) => addOptions(y, 'all'), does(unlessStray(run)));
+    .command(
+      '$0',
+      'run the daemon',
+      (y) => addOptions(y, 'all'),
+      does(unlessStray((argv) => run(argv, early))),
+    );
   for (const { name, help, load } of COMMANDS) {
     parser.command(
       name,
@@ -50,7 +57,10 @@ async function main(args: readonly string[]): Promise<number> {
         const usage = optionSet === 'none' ? `$0 ${name}` : `$0 ${name} [OPTION]... ${words}`.trimEnd();
         return addOptions(y, optionSet, options).usage(`${text}\n\nUsage: ${usage}`);
       },
-      does(async (argv) => (await load()).run(argv)),
+      does(async (argv) => {
+        dieOfHangup(early);
+        return (await load()).run(argv);
+      }),
     );
   }
   parser
@@ -105,12 +115,12 @@ function usageMessage(message: string): string {
   });
 }
 
-watchReader(process.stdout);
-watchReader(process.stderr);
-process.exitCode = Exit.SOFTWARE;
-const exitStatus = await main(process.argv.slice(2)).catch((error: unknown) => {
-  process.stderr.write(`mxallowd: bug: ${error instanceof Error ? error.message : String(error)}\n`);
-  return Exit.SOFTWARE;
-});
-// timers and children that are left must not keep the process alive
-process.stdout.write('', () => process.exit(exitStatus));
+/** Does what the command line says, and ends this process. */
+export async function main(early: EarlyHangup): Promise<void> {
+  watchReader(process.stdout);
+  watchReader(process.stderr);
+  process.exitCode = Exit.SOFTWARE;
+  const status = await obey(process.argv.slice(2), early);
+  // timers and children that are left must not keep the process alive
+  process.stdout.write('', () => process.exit(status));
+}

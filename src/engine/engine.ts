@@ -19,6 +19,7 @@ import {
   namesLine,
   removalLine,
   statisticsLine,
+  strangeEntriesLine,
   unjudgedLine,
 } from './messages.js';
 import { Namer } from './namer.js';
@@ -70,7 +71,9 @@ export class Engine implements Core {
     refusal: undefined,
     admission: undefined,
   };
-  expired: ReadonlySet<PrefixText> = new Set();
+  /** of an earlier run: those whose time is over, and those that are not taken in */
+  readonly expired = new Set<PrefixText>();
+  private isRestoring = false;
   private readonly judgeOfFrames: Judge;
   private readonly firewall: Firewall;
   private readonly changed: () => void;
@@ -92,6 +95,7 @@ export class Engine implements Core {
       added: (entry) => this.firewall.added(entry),
       removed: (entry, reason) => {
         this.firewall.removed(entry);
+        if (this.isRestoring) this.expired.add(entry.text);
         this.changed();
         this.sayOften(removalLevel(reason), () => removalLine(entry, reason));
       },
@@ -149,7 +153,6 @@ export class Engine implements Core {
       this.closeLimits();
       throw error;
     }
-    this.expired = new Set();
     this.armExpiry();
   }
 
@@ -268,6 +271,7 @@ export class Engine implements Core {
   }
 
   entriesAdopted(): void {
+    this.expired.clear();
     this.armExpiry();
     this.changed();
   }
@@ -295,9 +299,20 @@ export class Engine implements Core {
   }
 
   private restore({ entries, expired, counters }: Restored): void {
-    this.expired = new Set(expired);
+    for (const prefix of expired) this.expired.add(prefix);
     if (counters !== undefined) this.tracker.restoreCounters(counters);
-    for (const entry of entries) this.tracker.restore(entry);
+    this.isRestoring = true;
+    const strange: PrefixText[] = [];
+    for (const entry of entries) {
+      if (this.tracker.restore(entry)) continue;
+      this.expired.add(entry.text);
+      if (!this.tracker.roles.canBeEntry(entry.prefix)) strange.push(entry.text);
+    }
+    this.isRestoring = false;
+    // netfilter has no table that they could be in
+    if (this.firewall.authority !== 'pf') this.expired.clear();
+    const [first] = strange;
+    if (first !== undefined) this.say(strangeEntriesLine(first, strange.length));
   }
 
   /** For lines that a sender can cause at will: made only when they are wanted, and not too many. */

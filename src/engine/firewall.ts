@@ -56,11 +56,14 @@ export interface Firewall {
   stop(withinMs: number): Promise<void>;
 }
 
+/** What is known of the table without asking pf. */
+export type OwnTableReport = Omit<TableReport, 'pfEnabled' | 'pfAgoMs'>;
+
 /** How a firewall is doing: pf has a capture and a table, netfilter a queue. */
 export interface FirewallReport {
   /** whether packets can come at all */
   readonly isOpen: boolean;
   readonly capture: CaptureReport | undefined;
-  readonly table: Omit<TableReport, 'pfEnabled'> | undefined;
+  readonly table: OwnTableReport | undefined;
   readonly queue: QueueReport | undefined;
 }

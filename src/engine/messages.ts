@@ -25,7 +25,8 @@ export interface Line {
 
 /** The level of a decision's line: what 1.9 logged is info, the rest debug. */
 export function decisionLevel(decision: Decision): Level {
-  return decision.kind === 'attempt' && decision.reason !== 'new-entry' ? 'debug' : 'info';
+  const isOrdinary = decision.reason === 'renewed' || decision.reason === 'always-allowed';
+  return decision.kind === 'attempt' && isOrdinary ? 'debug' : 'info';
 }
 
 /**
@@ -63,6 +64,7 @@ const STRANGE_BRIEF = 'is whitelisted for some time, and yet pf drops it: see it
 const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>> = {
   attempt: {
     'new-entry': 'tried the fake MX: whitelisted',
+    promoted: 'tried the fake MX: its entry is its own now',
     renewed: 'tried the fake MX again: its time begins anew',
     'always-allowed': 'tried the fake MX: it is allowed at all times',
   },
@@ -83,6 +85,7 @@ function decisionText(decision: Decision, source: string, isDry: boolean, isStra
     case 'attempt': {
       const then = {
         'new-entry': 'adding to whitelist',
+        promoted: 'adding to whitelist (it came in with another sender before)',
         renewed: 'renewing its whitelist entry',
         'always-allowed': 'which is allowed at all times',
       }[decision.reason];
@@ -130,6 +133,14 @@ export function pooledLine(entry: Entry, name: string, domain: string): Line {
   return { level: 'info', message, fields: { event: 'pooled', source, name, domain }, brief };
 }
 
+/** A member of a sender's pool is not admitted: nobody has to go for it. */
+export function noPlaceLine(address: Address, domain: string): Line {
+  const source = formatAddress(address);
+  const brief = `belongs to ${domain}, which has tried the fake MX, but max-entries is reached`;
+  const fields = { event: 'no-pool', source, reason: 'no-room', about: domain };
+  return { level: 'warn', message: `${source} is not let in: it ${brief}`, fields, brief };
+}
+
 /** Something of ours is broken: a package is missing, for instance. */
 export function namesFailedLine(error: unknown): Line {
   const message = `a name could not be looked up: ${escapeText(String(error), 500)}`;
@@ -165,27 +176,40 @@ export function allowedLine(entry: Entry, seconds: number): Line {
   return { level: 'info', message, fields, brief: `let in by hand, for ${seconds} s` };
 }
 
+/** Why entries go, in the words of the log, and for lists. */
+const REMOVALS: Readonly<Record<RemovalReason, Readonly<Record<'why' | 'event' | 'brief', string>>>> = {
+  timeout: { why: 'timeout', event: 'expiry', brief: 'its time is over' },
+  forgotten: { why: 'taken out by hand', event: 'forgotten', brief: 'taken out by hand' },
+  'no-room': {
+    why: 'no room: max-entries is reached',
+    event: 'eviction',
+    brief: 'made room for another one',
+  },
+  replaced: {
+    why: 'what is stored of its sender has taken its place',
+    event: 'replaced',
+    brief: 'what is stored of its sender has taken its place',
+  },
+};
+
 /** An entry that has gone. */
 export function removalLine(entry: Entry, reason: RemovalReason): Line {
   const prefix = entry.text;
   const { admissions, name = 'none' } = entry;
-  const why = {
-    timeout: 'timeout',
-    forgotten: 'taken out by hand',
-    'no-room': 'no room: max-entries is reached',
-  };
-  const event = { timeout: 'expiry', forgotten: 'forgotten', 'no-room': 'eviction' }[reason];
-  const brief = {
-    timeout: `its time is over, used ${admissions} times`,
-    forgotten: 'taken out by hand',
-    'no-room': 'made room for another one',
-  }[reason];
+  const { why, event, brief } = REMOVALS[reason];
   return {
     level: reason === 'no-room' ? 'warn' : 'info',
-    message: `Cleaning ${prefix} (RDNS: ${name}) from whitelist (${why[reason]})`,
+    message: `Cleaning ${prefix} (RDNS: ${name}) from whitelist (${why})`,
     fields: { event, source: prefix, reason, admissions },
-    brief,
+    brief: reason === 'timeout' ? `${brief}, used ${admissions} times` : brief,
   };
+}
+
+/** What an earlier run has left cannot all be believed. */
+export function strangeEntriesLine(first: string, count: number): Line {
+  const others = count === 1 ? 'an entry' : `and ${count - 1} more entries`;
+  const message = `${first}, ${others} of the state file: not taken over, for no sender has such an address`;
+  return { level: 'warn', message, fields: { event: 'state-strange', first, count } };
 }
 
 /** The statistics in the words of 1.9, with our own counters as fields. */

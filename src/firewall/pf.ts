@@ -5,9 +5,16 @@ import { formatPrefix, type PrefixText } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Frame } from '../packet/frame.js';
 import { decode } from '../packet/observation.js';
-import { COMPARE_EVERY_MS, type FirewallTexts, type Table, type TableEntry } from '../table/table.js';
-import { TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
+import {
+  COMPARE_EVERY_MS,
+  type FirewallTexts,
+  type Table,
+  type TableEntry,
+  type TableFailure,
+} from '../table/table.js';
+import { type Failed, TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
 import type { Decision } from '../tracker/decision.js';
+import { isEntrySized } from '../tracker/roles.js';
 import type { Entry } from '../tracker/whitelist.js';
 import { type Core, type Firewall, type FirewallReport } from '../engine/firewall.js';
 import { Keeper } from './keeper.js';
@@ -21,6 +28,8 @@ export interface PfParts {
   readonly makeSource: (config: Config) => Promise<FrameSource>;
   /** is told when the capture has died, where it cannot be opened again; absent: it is opened again */
   readonly captureLost?: (why: string) => void;
+  /** it has judged before, in another process: it goes on though pfctl does not answer */
+  readonly isContinued?: boolean;
 }
 
 /** A refused SYN shows that the table has lost an entry; no sooner than this after the last comparison. */
@@ -37,6 +46,7 @@ export class PfFirewall implements Firewall {
   private readonly capture: Keeper<FrameSource>;
   private cancelCompare: (() => void) | undefined;
   private comparedAtMs = 0;
+  private hasCompared = false;
   private foreign = 0;
   private droppedBefore = 0;
   private allowed: ReadonlySet<PrefixText>;
@@ -44,6 +54,8 @@ export class PfFirewall implements Firewall {
   private early: Frame[] | undefined = [];
   private failedCalls = 0;
   private lastError: string | undefined;
+  /** what was wrong with the last call of pfctl; undefined: nothing */
+  private failure: TableFailure | undefined;
 
   constructor(
     private readonly core: Core,
@@ -95,16 +107,22 @@ export class PfFirewall implements Firewall {
   async start(): Promise<void> {
     for (const prefix of this.allowed) this.writer.want(prefix);
     const reply = await this.writer.start();
-    if (!reply.ok) {
-      await this.capture.close();
-      throw tableError(this.core.config, this.parts.table.description, reply.failure, reply.message);
-    }
-    this.comparedAtMs = this.core.clock.monotonicMs();
-    this.core.entriesAdopted();
+    if (!reply.ok) await this.startUnread(reply);
     this.armCompare();
     const early = this.early ?? [];
     this.early = undefined;
     for (const frame of early) this.onFrame(frame);
+  }
+
+  /** @throws StartError when it must not begin without having read the table */
+  private async startUnread(reply: Failed): Promise<void> {
+    const isSilent = reply.failure === 'stuck' || reply.failure === 'time-out';
+    if (this.parts.isContinued === true && isSilent) {
+      this.writer.startUnread(reply);
+      return;
+    }
+    await this.capture.close();
+    throw tableError(this.core.config, this.parts.table.description, reply.failure, reply.message);
   }
 
   added(entry: Entry): void {
@@ -194,22 +212,23 @@ export class PfFirewall implements Firewall {
   /** What to do with an entry of the table that is not ours. */
   private judgeTableEntry(entry: TableEntry): Verdict {
     const { tracker, clock, config } = this.core;
-    if (!tracker.isEntrySized(entry.prefix)) return 'leave';
+    if (!isEntrySized(entry.prefix)) return 'leave';
     if (this.core.expired.has(formatPrefix(entry.prefix))) return 'delete';
     const lifeMs = config.whitelistTime * 1000;
     const ageMs = entry.clearedAtMs === undefined ? 0 : Math.max(0, clock.wallMs() - entry.clearedAtMs);
-    const origin = this.comparedAtMs === 0 ? 'adopted' : 'manual';
+    const origin = this.hasCompared ? 'manual' : 'adopted';
     return tracker.adopt(entry.prefix, origin, lifeMs - ageMs, clock.monotonicMs()) ? 'adopt' : 'delete';
   }
 
   private onWriter(event: WriterEvent): void {
-    const line = writerLine(event, `pf table ${this.parts.table.description}`);
-    if (line !== undefined) this.core.say(line);
+    this.sayOfWriter(event);
     if (event.kind === 'failed') {
       this.failedCalls++;
       this.lastError = escapeText(event.reply.message);
     }
     if (event.kind !== 'compared') return;
+    this.comparedAtMs = this.core.clock.monotonicMs();
+    this.hasCompared = true;
     if (event.foreign > this.foreign) {
       this.core.say(foreignLine(event.foreign, this.parts.table.description));
     }
@@ -217,6 +236,18 @@ export class PfFirewall implements Firewall {
     this.limitEntries();
     this.core.entriesAdopted();
     this.checkDrops();
+  }
+
+  private sayOfWriter(event: WriterEvent): void {
+    const before = this.failure;
+    if (event.kind === 'recovered') this.failure = undefined;
+    if (event.kind === 'failed') {
+      this.failure = event.reply.failure;
+      // whoever runs pfctl tells how long that one is stuck
+      if (this.failure === 'stuck' && before === 'stuck') return;
+    }
+    const line = writerLine(event, `pf table ${this.parts.table.description}`);
+    if (line !== undefined) this.core.say(line);
   }
 
   private limitEntries(): void {

@@ -125,7 +125,7 @@ export class QueueFirewall implements Firewall {
   }
 
   inspect(): Promise<FirewallTexts> {
-    return Promise.resolve({ info: undefined, rules: undefined });
+    return Promise.resolve({ info: undefined, rules: undefined, unanswered: undefined });
   }
 
   async stop(): Promise<void> {

@@ -292,7 +292,8 @@ export class Monitor {
     const message = `${why}; nobody new is let in meanwhile; the engine is started again in ${waitMs / 1000} s`;
     log.write('error', message, { event: 'engine-ended', retryInMs: waitMs });
     this.cancelRestart = clock.after(waitMs, () => {
-      // what the last one has asked for must not answer the next one
+      // what the last one has asked for must not answer the next one, nor keep it waiting
+      this.guard.abort();
       void this.guard.idle().then(() => {
         if (!this.isStopping) this.startEngine();
       });

@@ -8,7 +8,9 @@ import { Monitor } from '../monitor/monitor.js';
 import { reportStart } from './background.js';
 import { endOnBug } from './bug.js';
 import { systemClock } from '../clock.js';
-import { nodePath } from './node-path.js';
+import { type EarlyHangup, takeHangup } from './hangup.js';
+import { NO_DEBUGGER } from './debugger.js';
+import { nodeChild } from './node-child.js';
 import { removePidFile, writePidFile } from './pid-file.js';
 import { Exit, StartError } from '../sysexits.js';
 import { type UserPlan } from '../monitor/user-plan.js';
@@ -37,15 +39,20 @@ type Loaded = Extract<LoadedConfig, { ok: true }>;
  * Runs the daemon until a signal ends it.
  * @param given - what the command line says
  * @param inBackground - another process waits for us to be ready
+ * @param early - SIGHUP that came before
  * @returns exit status
  */
-export async function runDaemon(given: readonly Given[], inBackground: boolean): Promise<number> {
+export async function runDaemon(
+  given: readonly Given[],
+  inBackground: boolean,
+  early: EarlyHangup,
+): Promise<number> {
   const loaded = loadConfig(given, []);
   if (!loaded.ok) {
     printProblems(loaded.problems);
     return loaded.exitStatus;
   }
-  const status = await startDaemon(loaded, given, inBackground);
+  const status = await startDaemon(loaded, given, inBackground, early);
   if (inBackground) await reportStart(typeof status === 'number' ? status : Exit.OK);
   if (typeof status === 'number') return status;
   if (inBackground) process.chdir('/');
@@ -57,6 +64,7 @@ async function startDaemon(
   loaded: Loaded,
   given: readonly Given[],
   inBackground: boolean,
+  early: EarlyHangup,
 ): Promise<Daemon | number> {
   const { config } = loaded;
   const readAgain = (): Reconfiguration => loadConfig(given, []);
@@ -80,7 +88,7 @@ async function startDaemon(
     ? makeMonitor(loaded, plan, log, readAgain)
     : await makeHost(loaded, plan, log, readAgain);
   const daemon = new Daemon(config, log, service, isSplit ? lockPath(config) : undefined);
-  const failure = await daemon.start(inBackground);
+  const failure = await daemon.start(inBackground, early);
   if (failure === undefined) return daemon;
   await log.close();
   return failure;
@@ -100,8 +108,8 @@ function makeMonitor(
     plan,
     log,
     clock: systemClock,
-    table: pfctlTable(config),
-    engine: [nodePath(), ...process.execArgv, engine],
+    table: pfctlTable(config, log),
+    engine: nodeChild([NO_DEBUGGER, engine]),
     readAgain,
   });
 }
@@ -114,11 +122,21 @@ async function makeHost(
   readAgain: () => Reconfiguration,
 ): Promise<Service> {
   const { SingleProcess } = await import('./single-process.js');
-  return new SingleProcess({ ...loaded, plan, log, readAgain, table: pfctlTable(loaded.config) });
+  return new SingleProcess({ ...loaded, plan, log, readAgain, table: pfctlTable(loaded.config, log) });
 }
 
-function pfctlTable({ pfctl, table, anchor }: Config): PfctlTable {
-  return new PfctlTable({ path: pfctl, table, anchor, timeoutMs: PFCTL_TIMEOUT_MS });
+function pfctlTable({ pfctl, table, anchor }: Config, log: Log): PfctlTable {
+  return new PfctlTable({
+    path: pfctl,
+    table,
+    anchor,
+    timeoutMs: PFCTL_TIMEOUT_MS,
+    clock: systemClock,
+    report: ({ kind, pid, afterMs, message }) => {
+      const isStuck = kind === 'stuck';
+      log.write(isStuck ? 'error' : 'warn', message, { event: `pfctl-${kind}`, pid, afterMs });
+    },
+  });
 }
 
 /** A socket is answered by one engine after the other: in between the lock says that it is taken. */
@@ -144,10 +162,9 @@ class Daemon {
   ) {}
 
   /** @returns undefined when the daemon is ready, else the exit status; the reason has been told */
-  async start(inBackground: boolean): Promise<number | undefined> {
-    // before anything else: until it is handled, SIGUSR1 makes Node open its debugger
+  async start(inBackground: boolean, early: EarlyHangup): Promise<number | undefined> {
     process.on('SIGUSR1', () => this.service.logStatistics());
-    process.on('SIGHUP', () => this.reload());
+    takeHangup(early, () => this.reload());
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.requestStop(signal));
 
     const pidFile = this.config.pidFile ?? (inBackground ? OPTIONS.pidFile.defaultText : undefined);

@@ -1,4 +1,5 @@
 // The engine as a process of its own.
+import { fstatSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { openLog } from '../log/log.js';
 import { Channel } from '../monitor/channel.js';
@@ -25,6 +26,26 @@ import { Exit, StartError } from '../sysexits.js';
 import { WRITE_OUT_MS } from '../monitor/stop.js';
 import { becomeQuick } from './v8.js';
 
+/** Makes this process the engine; one that no monitor has started ends with a word. */
+export function startEngine(): void {
+  // who reads our output may go; the daemon goes on
+  process.stdout.on('error', () => undefined);
+  process.stderr.on('error', () => undefined);
+  if (!isSocket(CHANNEL_FD)) {
+    process.stderr.write('mxallowd: this is the engine, which mxallowd starts by itself\n');
+    process.exit(Exit.USAGE);
+  }
+  new EngineProcess();
+}
+
+function isSocket(fd: number): boolean {
+  try {
+    return fstatSync(fd).isSocket();
+  } catch {
+    return false;
+  }
+}
+
 /** Without the monitor nothing can be written any more. */
 const ORPHAN_MS = 0;
 
@@ -32,7 +53,7 @@ const ORPHAN_MS = 0;
  * The engine as a process of its own: opens what needs root, becomes an ordinary user, judges, and has the monitor
  * change the table.
  */
-export class EngineProcess {
+class EngineProcess {
   private readonly channel: Channel;
   private table: RemoteTable | undefined;
   private host: Host | undefined;
@@ -55,8 +76,6 @@ export class EngineProcess {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => void this.stop(signal));
     }
-    // they are for the monitor, which tells us
-    process.on('SIGHUP', () => undefined);
     process.on('SIGUSR1', () => this.host?.logStatistics());
   }
 
@@ -107,6 +126,7 @@ export class EngineProcess {
         new PfFirewall(core, {
           table,
           makeSource: liveSource,
+          isContinued: restarts > 0,
           captureLost: (why) => void this.end(Exit.TEMPFAIL, `capture lost: ${escapeText(why)}`),
         }),
       plan,

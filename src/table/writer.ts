@@ -7,8 +7,8 @@ import type { Table, TableEntry, TableFailure, TableReply } from './table.js';
 /** What to do with an entry of the table that the writer did not put there. */
 export type Verdict = 'adopt' | 'delete' | 'leave';
 
-/** Failures after which the command may or may not have been carried out. */
-const UNKNOWN_OUTCOME: ReadonlySet<TableFailure> = new Set(['time-out', 'killed']);
+/** Failures after which a command may or may not have been carried out, or may still be. */
+const UNKNOWN_OUTCOME: ReadonlySet<TableFailure> = new Set(['time-out', 'killed', 'stuck']);
 
 /** What the writer tells: one place turns this into log lines. */
 export type WriterEvent =
@@ -37,7 +37,8 @@ export type WriterEvent =
     }
   | { readonly kind: 'no-room'; readonly held: number; readonly ceiling: number; readonly pending: number };
 
-type Failed = Extract<TableReply, { ok: false }>;
+/** A command that failed. */
+export type Failed = Extract<TableReply, { ok: false }>;
 
 /** What the writer needs from outside. */
 export interface WriterSettings {
@@ -136,6 +137,16 @@ export class TableWriter {
     return reply;
   }
 
+  /**
+   * Goes on after a start that failed: as soon as the table can be read it is, and judged for the first time; then it
+   * is written.
+   */
+  startUnread(reply: Failed): void {
+    this.closed = false;
+    this.compareWanted = true;
+    this.settle(reply);
+  }
+
   /** The most entries that the table may have; unlimited when the firewall does not tell. */
   get room(): number {
     return this.ceiling;
@@ -225,7 +236,8 @@ export class TableWriter {
     const { ledger, maxBatch } = this;
     const canAdd = ledger.additions > 0 && room > 0;
     const deletes = ledger.deletions > 0 && (this.deleteNext || !canAdd);
-    this.deleteNext = !deletes;
+    // an addition goes first where nothing else waits: what takes the place of another one must not come after it
+    this.deleteNext = !deletes && ledger.deletions > 0;
     if (deletes) return this.write('delete', ledger.nextDeletions(room > maxBatch ? SHORT_BATCH : MAX_BATCH));
     if (canAdd) return this.write('add', ledger.nextAdditions(Math.min(maxBatch, room)));
     if (ledger.additions === 0) return undefined;
@@ -292,6 +304,8 @@ export class TableWriter {
     });
     if (!reply.ok && reply.failure !== 'missing-table') {
       ledger.forgetSeen();
+      // nothing has been tried: what was to be found out still is, before anything is written
+      if (reply.failure === 'stuck') this.compareWanted = !this.closing || this.pending > 0;
       return reply;
     }
     const missing = ledger.compare();

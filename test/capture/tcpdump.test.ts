@@ -76,6 +76,9 @@ class StandIn {
   }
 }
 
+/** What has not happened by then never happens. */
+const HANGS_MS = 180_000;
+
 /** Resolves when a stand-in has gone by itself, and its end has been told to who waits for it. */
 async function gone(standIn: StandIn): Promise<void> {
   while (standIn.isRunning) await setImmediate();
@@ -379,7 +382,7 @@ describe('a tcpdump', () => {
     await source.close();
   });
 
-  it('that writes something else than a savefile is refused and killed', { timeout: 20_000 }, async () => {
+  it('that writes something else than a savefile is refused and killed', { timeout: HANGS_MS }, async () => {
     const standIn = new StandIn(`echo 'listening on pflog0'\n${STAY}`);
     const source = standIn.source();
     const error = await refusal(source.open(new KeepingSink()));
@@ -392,7 +395,7 @@ describe('a tcpdump', () => {
 
   it(
     'whose stream turns into garbage is one error after the good frames, and is killed',
-    { timeout: 20_000 },
+    { timeout: HANGS_MS },
     async () => {
       const standIn = new StandIn(
         `${cat(RECORDING)}\n${WAIT}\nhead -c 4096 /dev/zero | tr '\\000' '\\377'\n${STAY}`,

@@ -4,6 +4,7 @@ import { type Given, resolveConfig } from '../../src/config/config.js';
 import type { Config } from '../../src/config/config.js';
 import { parseEngineRequest, TableGuard } from '../../src/monitor/guard.js';
 import { MOST_PREFIXES, type EngineRequest, type MonitorMessage } from '../../src/monitor/messages.js';
+import { systemClock } from '../../src/clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
 
@@ -34,7 +35,13 @@ describe('the guard of the table', () => {
     sent = [];
     refused = [];
     guard = new TableGuard(
-      new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000 }),
+      new PfctlTable({
+        path: pfctl.path,
+        table: 'mx-white',
+        anchor: '',
+        timeoutMs: 10_000,
+        clock: systemClock,
+      }),
       (message) => sent.push(message),
       (why) => refused.push(why),
       () => performance.now(),

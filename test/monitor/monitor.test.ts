@@ -51,7 +51,13 @@ describe('the monitor', () => {
       plan: { kind: 'as-is' },
       log,
       clock,
-      table: new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000 }),
+      table: new PfctlTable({
+        path: pfctl.path,
+        table: 'mx-white',
+        anchor: '',
+        timeoutMs: 10_000,
+        clock: systemClock,
+      }),
       engine,
       readAgain: () => ({ ok: false, problems: [] }),
     });
@@ -141,7 +147,13 @@ describe('the monitor', () => {
       plan: { kind: 'as-is' },
       log,
       clock: systemClock,
-      table: new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000 }),
+      table: new PfctlTable({
+        path: pfctl.path,
+        table: 'mx-white',
+        anchor: '',
+        timeoutMs: 10_000,
+        clock: systemClock,
+      }),
       engine: [
         process.execPath,
         FORGER,

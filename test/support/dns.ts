@@ -81,7 +81,7 @@ export class NameServer {
       child.once('error', end);
     });
     const server = new NameServer(folder, child, closed, `127.0.0.1:${port}`);
-    const resolver = new Resolver({ timeout: 500, tries: 1 });
+    const resolver = new Resolver({ timeout: 5000, tries: 1 });
     resolver.setServers([server.address]);
     try {
       await until('nsd answers', async () => {
@@ -150,10 +150,26 @@ export function writeNameServer(folder: string, listen: string, zones: Zones): s
   return config;
 }
 
+/** An answer comes, unless a test wants none: nobody is to ask again, or to give up, because the machine is busy. */
+export const PATIENCE_MS = 60_000;
+
+/**
+ * A command that ends well when a name server of ours answers.
+ * @param server - as `192.0.2.53`, `127.0.0.1:5353`
+ */
+export function askCommand(server: string): string[] {
+  const program = `
+    const resolver = new (require('node:dns').promises.Resolver)({ timeout: 5000, tries: 1 });
+    resolver.setServers(['${server}']);
+    resolver.resolve4('${READY}').catch(() => (process.exitCode = 1));`;
+  return [process.execPath, '-e', program];
+}
+
 /** A resolver that asks one server only. */
 export function resolverOf(server: string, settings: Partial<ResolverSettings> = {}): BoundedResolver {
   return new BoundedResolver({
     ...RESOLVER_DEFAULTS,
+    timeoutMs: PATIENCE_MS,
     nowMs: () => performance.now(),
     ...settings,
     servers: [server],

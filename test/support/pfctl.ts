@@ -3,6 +3,8 @@
  * exit status are those of FreeBSD 10.2's pfctl, which test/table/pfctl-stand-in.test.ts replays; what it
  * does not know it refuses with "stand-in pfctl: not implemented".
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   mkdirSync,
@@ -14,6 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { readRuleset } from './pfctl-rules.js';
 import {
   createTable,
@@ -1059,6 +1062,20 @@ function writeAll(descriptor: number, text: string): void {
   }
 }
 
+/** From now on SIGKILL does not help either, until the holder has ended. */
+async function beHeld(directory: string): Promise<void> {
+  const holder = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('./holder.js', import.meta.url)), String(process.pid), directory],
+    // it must not keep our pipes
+    { stdio: ['ignore', 'pipe', 'ignore'], detached: true },
+  );
+  const [said] = (await once(holder.stdout, 'data')) as [Buffer];
+  if (String(said) !== 'held\n') throw new Error(`the holder says ${String(said)}`);
+  mkdirSync(join(directory, 'holders'), { recursive: true });
+  writeFileSync(join(directory, 'holders', String(holder.pid)), '');
+}
+
 /** Never returns, and SIGTERM does not help. */
 async function hang(): Promise<never> {
   for (;;) await delay(60_000);
@@ -1079,9 +1096,10 @@ async function main(directory: string, argv: readonly string[]): Promise<number>
   if (typeof options === 'number') return finish(options);
   const fault = takeFault(directory, options.command ?? ruleCommand(options));
   if (fault?.mode === 'partial-stdin') return finish(EXIT_USAGE);
-  if (fault?.mode === 'hang') process.on('SIGTERM', () => undefined);
+  const hangs = fault?.mode === 'hang' || fault?.mode === 'stuck';
+  if (hangs) process.on('SIGTERM', () => undefined);
   const waiting = join(directory, 'waiting', String(process.pid));
-  if (fault?.mode === 'hang' || fault?.mode === 'slow') {
+  if (hangs || fault?.mode === 'slow') {
     mkdirSync(join(directory, 'waiting'), { recursive: true });
     writeFileSync(waiting, '');
   }
@@ -1091,7 +1109,8 @@ async function main(directory: string, argv: readonly string[]): Promise<number>
     return finish(fault.rc ?? EXIT_USAGE);
   }
   if (fault?.mode === 'slow') await delay(fault.ms ?? 0);
-  const isCutShort = fault?.mode === 'hang' || fault?.mode === 'kill';
+  if (fault?.mode === 'stuck') await beHeld(directory);
+  const isCutShort = hangs || fault?.mode === 'kill';
   const status = isCutShort && fault.after !== 'apply' ? 0 : perform(directory, options, input, output);
   if (isCutShort) logCall(directory, at, argv, input, null);
   if (fault?.mode === 'kill') process.kill(process.pid, 'SIGKILL');

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
+import { KILLED_MS } from '../../src/table/child.js';
 import type { WriterEvent } from '../../src/table/writer.js';
+import { HandClock } from '../support/hand-clock.js';
+import { CANNOT_HOLD } from '../support/held.js';
 import { type PfctlCall, PfctlStandIn } from '../support/pfctl-harness.js';
-import { addresses, prefix, WriterBench } from '../support/writing.js';
+import { addresses, HANGS_MS, prefix, WriterBench } from '../support/writing.js';
 
 const failed = (event: WriterEvent): boolean => event.kind === 'failed';
 const A = prefix('192.0.2.1');
@@ -86,6 +89,16 @@ describe('the table writer', () => {
     assert.deepEqual(pfctl.calls().map(command), ['add', 'delete']);
   });
 
+  it('adds before it deletes, so that what takes the place of another one is never missing', async () => {
+    const { writer } = new WriterBench(pfctl);
+    writer.want(A);
+    await writer.idle();
+    writer.unwant(A);
+    writer.want(B);
+    await writer.idle();
+    assert.deepEqual(pfctl.calls().map(command), ['add', 'add', 'delete']);
+  });
+
   it('does not call pfctl for an address that was given up before it was written', async () => {
     const { writer } = new WriterBench(pfctl);
     writer.want(A);
@@ -117,11 +130,16 @@ describe('the table writer', () => {
   }
 
   for (const when of ['before', 'after'] as const) {
-    it(`kills a pfctl that hangs ${when} its work, looks what the table has, and goes on`, async () => {
-      const bench = new WriterBench(pfctl, { timeoutMs: 500 });
+    it(`kills a pfctl that hangs ${when} its work, looks what the table has, and goes on`, async (t) => {
+      t.mock.timers.enable({ apis: ['setTimeout'] });
+      const bench = new WriterBench(pfctl);
       pfctl.setFault({ mode: 'hang', times: 1, ...(when === 'after' ? { after: 'apply' } : {}) });
       for (const one of addresses(10)) bench.writer.want(one);
-      await bench.next(failed);
+      await pfctl.waitForCalls(1);
+      const failure = bench.next(failed);
+      t.mock.timers.tick(2 * HANGS_MS);
+      t.mock.timers.reset();
+      await failure;
       const [event] = bench.events.filter((each) => each.kind === 'failed');
       assert.equal(event?.kind === 'failed' && event.reply.failure, 'time-out');
       await bench.writer.idle();
@@ -130,6 +148,33 @@ describe('the table writer', () => {
       assert.deepEqual(commands.slice(0, 2), ['add', 'show']);
     });
   }
+
+  it('waits for one that cannot be killed, and reads the table before it writes again', async (test) => {
+    if (CANNOT_HOLD !== false) return test.skip(CANNOT_HOLD);
+    const clock = new HandClock();
+    const bench = new WriterBench(pfctl, { clock });
+    for (const one of addresses(10)) bench.writer.want(one);
+    await bench.writer.idle();
+    pfctl.clearCalls();
+    pfctl.setFault({ mode: 'stuck', after: 'apply', only: 'add', times: 1 });
+    for (const one of addresses(5, 10)) bench.writer.want(one);
+    await pfctl.waitForCalls(1);
+    clock.pass(10_005);
+    clock.pass(KILLED_MS);
+    await bench.next(failed);
+    bench.writer.unwant(prefix('10.0.0.11'));
+    for (const one of addresses(5, 20)) bench.writer.want(one);
+    bench.writer.compare();
+    for (let tries = 0; tries < 3; tries++) await bench.next(failed);
+    assert.deepEqual(pfctl.calls().map(command), ['add'], 'no other one was started');
+    assert.equal(bench.writer.pending, 10);
+    pfctl.release();
+    await bench.next((event) => event.kind === 'recovered');
+    await bench.writer.idle();
+    assert.deepEqual(pfctl.calls().map(command).slice(0, 2), ['add', 'show']);
+    const left = [...addresses(15), ...addresses(5, 20)].filter((one) => one !== '10.0.0.11');
+    assert.deepEqual(await pfctl.addresses(), left);
+  });
 
   it('never runs two pfctl at once', async () => {
     const { writer } = new WriterBench(pfctl);
@@ -328,7 +373,7 @@ describe('the table writer', () => {
       state = (Math.imul(state, 1103515245) + 12345) >>> 0;
       return (state >>> 8) % below;
     };
-    const bench = new WriterBench(pfctl, { timeoutMs: 1000, judge: () => 'delete' });
+    const bench = new WriterBench(pfctl, { judge: () => 'delete' });
     const pool = addresses(40);
     const wanted = new Set<string>();
     for (let round = 0; round < 25; round++) {
@@ -352,7 +397,8 @@ describe('the table writer', () => {
           bench.writer.unwant(one);
         }
       }
-      await new Promise((resolve) => setTimeout(resolve, random(60)));
+      // the next changes come now, or when something has been done
+      if (random(3) > 0) await Promise.race([bench.next(() => true), bench.writer.idle()]);
     }
     pfctl.setFault(null);
     if (pfctl.cleared() === undefined) pfctl.createTable();

@@ -66,7 +66,7 @@ export function captureRows({ description, received, dropped }: CaptureReport): 
 /** How the pf table stands. */
 export function tableRows(table: TableReport): Row[] {
   const room = table.room === undefined ? '' : ` of at most ${grouped(table.room)}`;
-  const pf = table.pfEnabled === undefined ? '' : `, pf is ${table.pfEnabled ? 'enabled' : 'DISABLED'}`;
+  const pf = pfWords(table);
   const { failedCalls, failingForMs, lastError } = table;
   const since = failingForMs === undefined ? '' : `, failing for ${duration(failingForMs)}`;
   const error = lastError === undefined ? '' : `: ${lastError}`;
@@ -77,6 +77,15 @@ export function tableRows(table: TableReport): Row[] {
       `${counted(table.pending, 'change')} pending, ${counted(failedCalls, 'failed call')}${since}${error}`,
     ],
   ];
+}
+
+/** pf is asked again when it was not asked lately: what is older is what it has said last. */
+const OLD_MS = 20_000;
+
+function pfWords({ pfEnabled, pfAgoMs }: TableReport): string {
+  if (pfEnabled === undefined) return pfAgoMs === undefined ? ', pf has not answered yet' : '';
+  const age = pfAgoMs === undefined || pfAgoMs < OLD_MS ? '' : ` as of ${ago(pfAgoMs)}`;
+  return `, pf is ${pfEnabled ? 'enabled' : 'DISABLED'}${age}`;
 }
 
 /** What came through the queues. */

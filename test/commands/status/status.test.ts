@@ -61,6 +61,7 @@ describe('the text of mxallowd status', () => {
         lastError: 'pfctl: /dev/pf: Permission denied',
         room: undefined,
         pfEnabled: false,
+        pfAgoMs: 185_000,
       },
       state: {
         path: '/var/db/mxallowd/state',
@@ -76,7 +77,7 @@ describe('the text of mxallowd status', () => {
       'last seen:    frame never, attempt never, refusal never, admission never',
       'capture:      tcpdump on pflog0: 0 frames, whether some were dropped is not',
       '              known',
-      'table:        <mx-white> by /sbin/pfctl: 1 entry, pf is DISABLED',
+      'table:        <mx-white> by /sbin/pfctl: 1 entry, pf is DISABLED as of 3m05s ago',
       '              1 change pending, 1 failed call, failing for 1m35s: pfctl:',
       '              /dev/pf: Permission denied',
       'state file:   /var/db/mxallowd/state: not written yet, last error: ENOSPC: no',

@@ -160,12 +160,12 @@ describe('mxallowd watch in a terminal', { skip: tmuxUnavailable() }, () => {
   });
 
   it('gives the terminal back when something unforeseen happens', async () => {
-    const source = join(packageFolder(), 'build', 'src');
+    const built = join(packageFolder(), 'build', 'src');
     const script = scratch.file(
       'throws.mjs',
-      `import { WatchFeed } from '${join(source, 'commands', 'watch', 'feed.js')}';
-       import { LiveScreen } from '${join(source, 'terminal', 'live-screen.js')}';
-       import { Terminal } from '${join(source, 'terminal', 'terminal.js')}';
+      `import { WatchFeed } from '${join(built, 'commands', 'watch', 'feed.js')}';
+       import { LiveScreen } from '${join(built, 'terminal', 'live-screen.js')}';
+       import { Terminal } from '${join(built, 'terminal', 'terminal.js')}';
        const screen = new LiveScreen(new Terminal(process.stdin, process.stdout, true));
        void screen.run(new WatchFeed(screen, '${SOCKET}', 'mx'));
        process.on('SIGUSR2', () => { throw 'unforeseen'; });`,
