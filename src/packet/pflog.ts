@@ -12,11 +12,11 @@ export const IP_VERSION_OF_FAMILY: ReadonlyMap<number, 4 | 6> = new Map([
   [10, 6], // Linux
 ]);
 
-/** Rule actions (OpenBSD sys/net/pfvar.h); the others differ from system to system. */
-export const Action = { PASS: 0, DROP: 1, RDR: 8, MATCH: 12 } as const;
+/** Rule actions (OpenBSD sys/net/pfvar.h); the others differ from system to system. NONE: there is no pf. */
+export const Action = { NONE: -1, PASS: 0, DROP: 1, RDR: 8, MATCH: 12 } as const;
 
-/** Why pf took the action (OpenBSD sys/net/pfvar.h PFRES_); other numbers say that a packet was dropped. */
-export const PfReason = { MATCH: 0 } as const;
+/** Why pf took the action (OpenBSD sys/net/pfvar.h PFRES_); other numbers than MATCH say that a packet was dropped. */
+export const PfReason = { MATCH: 0, IP_OPTION: 8 } as const;
 
 /** Directions (sys/net/pfvar.h). */
 export const Direction = { INOUT: 0, IN: 1, OUT: 2, FORWARD: 3 } as const;

@@ -27,6 +27,8 @@ export interface NotedPacket {
   readonly said: string;
   /** of TCP, where tcpdump shows it */
   readonly sequence: number | undefined;
+  /** IP options or extension headers; only OpenBSD's tcpdump shows those of IPv4 */
+  readonly hasIpOptions: boolean | undefined;
 }
 
 const FIELD_LINE = /^(\d+)\.(\d{6}) caplen (\d+) len (\d+) \| (.*?) \| (?:(\S+) > (\S+))?/;
@@ -122,6 +124,7 @@ function notedPacket(line: string): NotedPacket | undefined {
     interfaceName,
     said: / rule \S+\): /.test(line) ? saidByTcpdump4(packet) : saidByOpenbsd(packet),
     sequence: sequenceOf(packet),
+    hasIpOptions: / rule \S+\): /.test(line) ? undefined : / (optlen=|HBH |DSTOPT |srcrt )/.test(packet),
   };
 }
 
