@@ -6,6 +6,7 @@ import { parseEngineRequest, TableGuard } from '../../src/monitor/guard.js';
 import { MOST_PREFIXES, type EngineRequest, type MonitorMessage } from '../../src/monitor/messages.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
+import { HANGS_MS } from '../support/writing.js';
 
 function config(...more: [Given['key'], string][]): Config {
   const given: [Given['key'], string][] = [
@@ -34,7 +35,7 @@ describe('the guard of the table', () => {
     sent = [];
     refused = [];
     guard = new TableGuard(
-      new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000 }),
+      new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: HANGS_MS }),
       (message) => sent.push(message),
       (why) => refused.push(why),
       () => performance.now(),
