@@ -72,28 +72,27 @@ class Victim {
     this.daemon = await this.place.ready(['-t', String(WHITELIST_SECONDS)]);
   }
 
-  /** Senders try; then it is killed at any moment, or when the state file is being written, or a little later. */
+  /** Senders try, until the state file is being written; others come in the moment in which it is killed. */
   private async load(): Promise<void> {
     const { place } = this;
     const size = sizeOf(place.stateFile);
     const moment = this.random();
-    await this.try(1 + this.random() * 30);
-    if (moment < 0.3) return;
-    await until('the state file changes', () => sizeOf(place.stateFile) !== size);
-    if (moment > 0.6) await this.try(this.random() * 10);
-  }
-
-  /** So many times somebody tries, and the last one is listed. */
-  private async try(times: number): Promise<void> {
-    const { place } = this;
-    for (let i = 0; i < times; i++, this.next += 2) {
-      place.log([...frames(4, 2, 'fake', this.next), ...frames(4, 1, 'real', this.next)]);
-    }
+    this.try(1 + this.random() * 30);
+    if (moment < 0.2) return;
     const last = this.next - 1;
     const prefix = `10.${last >> 16}.${(last >> 8) & 255}.${last & 255}`;
-    await until(`${prefix} is let in`, async () =>
-      (await listed(place)).some((one) => one.prefix === prefix),
-    );
+    const isListed = async (): Promise<boolean> => (await listed(place)).some((one) => one.prefix === prefix);
+    await until(`${prefix} is let in`, isListed);
+    if (moment < 0.4) return;
+    await until('the state file changes', () => sizeOf(place.stateFile) !== size);
+    if (moment > 0.6) this.try(this.random() * 10);
+  }
+
+  /** So many times somebody tries. */
+  private try(times: number): void {
+    for (let i = 0; i < times; i++, this.next += 2) {
+      this.place.log([...frames(4, 2, 'fake', this.next), ...frames(4, 1, 'real', this.next)]);
+    }
   }
 
   private async killEngine(): Promise<void> {
