@@ -29,6 +29,7 @@ import {
 import { Namer } from './namer.js';
 import { RateLimit } from './rate-limit.js';
 import { type Happening, Telling } from './telling.js';
+import { amount } from '../words.js';
 
 /** What the engine works with. */
 export interface EngineParts {
@@ -161,7 +162,7 @@ export class Engine implements Core {
   sayReady(): void {
     const { size } = this.tracker;
     const dry = this.config.dryRun ? '; dry-run: everything is accepted' : '';
-    const message = `mxallowd is ready: ${this.firewall.description} with ${size} entries${dry}`;
+    const message = `mxallowd is ready: ${this.firewall.description} with ${amount(size, 'entry', 'entries')}${dry}`;
     this.say({ level: 'info', message, fields: { event: 'ready', entries: size } });
   }
 

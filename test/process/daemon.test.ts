@@ -101,7 +101,7 @@ for (const user of USERS)
       await until('it is in the table', async () => (await place.pfctl.addresses()).length === 1);
       place.pfctl.emptyTable();
       daemon.kill('SIGHUP');
-      await daemon.line(/had lost 1 entries/);
+      await daemon.line(/had lost 1 entry /);
       await until('it is back', async () => (await place.pfctl.addresses()).length === 1);
     });
 
@@ -121,7 +121,7 @@ for (const user of USERS)
       place.pfctl.putEntries(['10.0.0.2', '10.9.0.0/24', '2001:db8:9::/48'], now - 4000);
       place.pfctl.putEntries(['198.51.0.0/16'], now - 9000);
       const daemon = await place.ready();
-      assert.match(daemon.stdout, /with 1 entries/);
+      assert.match(daemon.stdout, /with 1 entry$/m);
       await until('the old ones are out', async () => (await place.pfctl.addresses()).length === 2);
       assert.deepEqual(await place.pfctl.addresses(), ['10.0.0.1', '198.51.0.0/16']);
       const { items } = await ask(place.controlSocket, { command: 'list' });
@@ -174,7 +174,7 @@ for (const user of USERS)
       await daemon.line(/10\.0\.0\.1 to a fake/);
       daemon.kill('SIGINT');
       assert.equal(await daemon.ended, 0);
-      assert.match(daemon.stdout, /1 changes could not be written/);
+      assert.match(daemon.stdout, /1 change could not be written/);
     });
 
     it('goes to the background when it is ready, and not before', async () => {
