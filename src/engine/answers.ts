@@ -131,6 +131,7 @@ export class Answers {
       table: this.table(pf),
       queue,
       state: surroundings.state(),
+      log: engine.logReport(),
     };
   }
 
@@ -169,6 +170,7 @@ export class Answers {
       capture,
       table: this.table(pf),
       queue,
+      log: engine.logReport(),
       names: engine.names(),
     };
   }
@@ -194,7 +196,7 @@ export class Answers {
     const { engine } = this;
     const prefix = this.entryPrefix(text);
     const asked = parseAddressOrPrefix(text).address;
-    if (engine.tracker.roleOf(asked) !== undefined) {
+    if (engine.tracker.roles.of(asked) !== undefined) {
       throw new ControlError(`${formatAddress(asked)} is a mail server of ours`, Exit.USAGE);
     }
     if (!isPossibleSource(familyOf(asked), ...addressWords(asked))) {
@@ -215,7 +217,7 @@ export class Answers {
       tracker.get(prefix),
     ].find((found) => found !== undefined);
     if (entry === undefined) {
-      const allowed = tracker.isAlwaysAllowed(prefix.address);
+      const allowed = tracker.roles.allows(prefix.address);
       const why = allowed
         ? 'is allowed by the configuration (allow): take it out there, and reload'
         : 'is not in the whitelist';
@@ -255,9 +257,9 @@ export class Answers {
 
   private verdict(address: Address, entry: Entry | undefined): Pick<WhyReport, 'now' | 'text'> {
     const { engine } = this;
-    const role = engine.tracker.roleOf(address);
+    const role = engine.tracker.roles.of(address);
     if (role !== undefined) return { now: `${role}-mx`, text: `it is our ${role} MX` };
-    if (engine.tracker.isAlwaysAllowed(address)) {
+    if (engine.tracker.roles.allows(address)) {
       return { now: 'always-allowed', text: 'it is let in at all times, by the configuration (allow)' };
     }
     if (entry === undefined) {
@@ -331,7 +333,7 @@ export class Answers {
   /** What would be stored of a sender that has this address; a wider network is not for a while, but for good. */
   private entryPrefix(text: string): Prefix {
     const prefix = parseAddressOrPrefix(text);
-    const stored = this.engine.tracker.entryPrefix(prefix.address);
+    const stored = this.engine.tracker.roles.entryPrefix(prefix.address);
     const isAddress = prefix.length === ADDRESS_BITS[familyOf(prefix.address)];
     if (isAddress) return stored;
     if (prefix.length >= stored.length) return prefix;

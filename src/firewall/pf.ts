@@ -14,11 +14,13 @@ import {
 } from '../table/table.js';
 import { type Failed, TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
 import type { Decision } from '../tracker/decision.js';
+import { isEntrySized } from '../tracker/roles.js';
 import type { Entry } from '../tracker/whitelist.js';
 import { type Core, type Firewall, type FirewallReport } from '../engine/firewall.js';
 import { Keeper } from './keeper.js';
 import { captureLine, foreignLine, SETTLED_MS, writerLine } from '../engine/messages.js';
 import { Exit, StartError } from '../sysexits.js';
+import { amount } from '../words.js';
 
 /** What pf is reached by. */
 export interface PfParts {
@@ -174,7 +176,7 @@ export class PfFirewall implements Firewall {
     this.cancelCompare?.();
     const [unwritten] = await Promise.all([this.writer.close(withinMs), this.capture.close()]);
     if (unwritten === 0) return;
-    const message = `${unwritten} changes could not be written to ${this.parts.table.description} before the end`;
+    const message = `${amount(unwritten, 'change')} could not be written to ${this.parts.table.description} before the end`;
     this.core.say({ level: 'error', message, fields: { event: 'unwritten', unwritten } });
   }
 
@@ -211,7 +213,7 @@ export class PfFirewall implements Firewall {
   /** What to do with an entry of the table that is not ours. */
   private judgeTableEntry(entry: TableEntry): Verdict {
     const { tracker, clock, config } = this.core;
-    if (!tracker.isEntrySized(entry.prefix)) return 'leave';
+    if (!isEntrySized(entry.prefix)) return 'leave';
     if (this.core.expired.has(formatPrefix(entry.prefix))) return 'delete';
     const lifeMs = config.whitelistTime * 1000;
     const ageMs = entry.clearedAtMs === undefined ? 0 : Math.max(0, clock.wallMs() - entry.clearedAtMs);
@@ -254,7 +256,7 @@ export class PfFirewall implements Firewall {
     const room = Math.max(1, this.writer.room - this.foreign - config.allow.length);
     if (room < config.maxEntries) {
       const message =
-        `pf's limit on table entries leaves room for ${room} entries, less than max-entries ` +
+        `pf's limit on table entries leaves room for ${amount(room, 'entry', 'entries')}, less than max-entries ` +
         `(${config.maxEntries}); raise "set limit table-entries" in pf.conf`;
       this.core.say({ level: 'warn', message, fields: { event: 'less-room', maxEntries: room } });
     }
@@ -267,7 +269,7 @@ export class PfFirewall implements Firewall {
     const more = dropped - this.droppedBefore;
     this.droppedBefore = dropped;
     if (more <= 0) return;
-    const message = `the kernel dropped ${more} frames before they could be read`;
+    const message = `the kernel dropped ${amount(more, 'frame')} unread`;
     this.core.say({ level: 'warn', message, fields: { event: 'frames-dropped', dropped: more } });
   }
 

@@ -157,7 +157,7 @@ export class Monitor {
         // a session of its own: signals of a terminal are for us, and its children can be ended with it
         detached: true,
         stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
-        env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin' },
+        env: engineEnvironment(process.env),
         cwd: '/',
       });
     } catch (error) {
@@ -327,6 +327,11 @@ export class Monitor {
     const message = `the engine has asked for what it must not, and was refused: ${why}`;
     this.parts.log.write('error', message, { event: 'request-refused' });
   }
+}
+
+/** Where programs are, and what tells that the journal reads standard output. */
+function engineEnvironment({ PATH, JOURNAL_STREAM }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { PATH: PATH ?? '/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin', JOURNAL_STREAM };
 }
 
 /** @returns whether there was anybody in the group */

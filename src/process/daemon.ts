@@ -2,13 +2,18 @@
 import { fileURLToPath } from 'node:url';
 import type { Config, Given } from '../config/config.js';
 import { OPTIONS } from '../config/options.js';
-import { type Log, openLog } from '../log/log.js';
+import type { Log } from '../log/log.js';
+import { complain, isSameFile } from '../log/outputs.js';
+import { openPlainLog } from '../log/plain.js';
+import { logSettings } from '../log/settings.js';
 import type { Reconfiguration } from '../monitor/messages.js';
 import { Monitor } from '../monitor/monitor.js';
 import { reportStart } from './background.js';
 import { endOnBug } from './bug.js';
 import { systemClock } from '../clock.js';
-import { nodePath } from './node-path.js';
+import { type EarlyHangup, takeHangup } from './hangup.js';
+import { NO_DEBUGGER } from './debugger.js';
+import { nodeChild } from './node-child.js';
 import { removePidFile, writePidFile } from './pid-file.js';
 import { Exit, StartError } from '../sysexits.js';
 import { type UserPlan } from '../monitor/user-plan.js';
@@ -37,15 +42,20 @@ type Loaded = Extract<LoadedConfig, { ok: true }>;
  * Runs the daemon until a signal ends it.
  * @param given - what the command line says
  * @param inBackground - another process waits for us to be ready
+ * @param early - SIGHUP that came before
  * @returns exit status
  */
-export async function runDaemon(given: readonly Given[], inBackground: boolean): Promise<number> {
+export async function runDaemon(
+  given: readonly Given[],
+  inBackground: boolean,
+  early: EarlyHangup,
+): Promise<number> {
   const loaded = loadConfig(given, []);
   if (!loaded.ok) {
     printProblems(loaded.problems);
     return loaded.exitStatus;
   }
-  const status = await startDaemon(loaded, given, inBackground);
+  const status = await startDaemon(loaded, given, inBackground, early);
   if (inBackground) await reportStart(typeof status === 'number' ? status : Exit.OK);
   if (typeof status === 'number') return status;
   if (inBackground) process.chdir('/');
@@ -57,6 +67,7 @@ async function startDaemon(
   loaded: Loaded,
   given: readonly Given[],
   inBackground: boolean,
+  early: EarlyHangup,
 ): Promise<Daemon | number> {
   const { config } = loaded;
   const readAgain = (): Reconfiguration => loadConfig(given, []);
@@ -65,22 +76,19 @@ async function startDaemon(
     plan = planUser(config, process.getuid?.(), process.platform);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    process.stderr.write(`mxallowd: ${error.message}\n`);
+    complain(error.message);
     return error.exitStatus;
   }
-  const log = openLog({
-    destination: config.stdout ? 'stdout' : 'syslog',
-    format: config.logFormat,
-    level: config.quiet ? 'error' : config.logLevel,
-    trouble: (message) => void process.stderr.write(`mxallowd: ${message}\n`),
-  });
   const isSplit = config.queueNum === undefined && plan.kind === 'become';
+  const settings = logSettings(config);
+  // the monitor does not load winston
+  const log = isSplit ? openPlainLog(settings) : (await import('../log/winston.js')).openLog(settings);
   endOnBug(log);
   const service = isSplit
     ? makeMonitor(loaded, plan, log, readAgain)
     : await makeHost(loaded, plan, log, readAgain);
   const daemon = new Daemon(config, log, service, isSplit ? lockPath(config) : undefined);
-  const failure = await daemon.start(inBackground);
+  const failure = await daemon.start(inBackground, early);
   if (failure === undefined) return daemon;
   await log.close();
   return failure;
@@ -101,7 +109,7 @@ function makeMonitor(
     log,
     clock: systemClock,
     table: pfctlTable(config, log),
-    engine: [nodePath(), ...process.execArgv, engine],
+    engine: nodeChild([NO_DEBUGGER, engine]),
     readAgain,
   });
 }
@@ -154,10 +162,9 @@ class Daemon {
   ) {}
 
   /** @returns undefined when the daemon is ready, else the exit status; the reason has been told */
-  async start(inBackground: boolean): Promise<number | undefined> {
-    // before anything else: until it is handled, SIGUSR1 makes Node open its debugger
+  async start(inBackground: boolean, early: EarlyHangup): Promise<number | undefined> {
     process.on('SIGUSR1', () => this.service.logStatistics());
-    process.on('SIGHUP', () => this.reload());
+    takeHangup(early, () => this.reload());
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.requestStop(signal));
 
     const pidFile = this.config.pidFile ?? (inBackground ? OPTIONS.pidFile.defaultText : undefined);
@@ -223,8 +230,7 @@ class Daemon {
   private fail(message: string, status: number): number {
     this.log.write('error', message, { event: 'start-failed' });
     // in syslog, or in a file behind standard output, it may not be where the administrator looks
-    if (this.config.stdout && process.stdout.isTTY && process.stderr.isTTY) return status;
-    process.stderr.write(`mxallowd: ${message}\n`);
+    if (!this.config.stdout || !isSameFile(process.stdout.fd, process.stderr.fd)) complain(message);
     return status;
   }
 

@@ -4,6 +4,7 @@ import { Ledger } from './ledger.js';
 import { Pace } from './pace.js';
 import { MAX_BATCH, roomFor } from './room.js';
 import type { Table, TableEntry, TableFailure, TableReply } from './table.js';
+import { amount } from '../words.js';
 
 /** What to do with an entry of the table that the writer did not put there. */
 export type Verdict = 'adopt' | 'delete' | 'leave';
@@ -238,7 +239,8 @@ export class TableWriter {
     const { ledger, maxBatch } = this;
     const canAdd = ledger.additions > 0 && room > 0;
     const deletes = ledger.deletions > 0 && (this.deleteNext || !canAdd);
-    this.deleteNext = !deletes;
+    // an addition goes first where nothing else waits: what takes the place of another one must not come after it
+    this.deleteNext = !deletes && ledger.deletions > 0;
     // without room the additions wait for all that can be taken out
     const most = room > maxBatch ? this.pace.deletions(canAdd) : MAX_BATCH;
     if (deletes) return this.write('delete', ledger.nextDeletions(most));
@@ -251,7 +253,11 @@ export class TableWriter {
       pending: ledger.additions,
     });
     this.compareWanted = true;
-    return { ok: false, failure: 'no-room', message: `${this.tableSize} entries, and no room for more` };
+    return {
+      ok: false,
+      failure: 'no-room',
+      message: `${amount(this.tableSize, 'entry', 'entries')}, and no room for more`,
+    };
   }
 
   private async write(verb: 'add' | 'delete', batch: readonly PrefixText[]): Promise<TableReply> {

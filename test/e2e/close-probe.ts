@@ -36,7 +36,8 @@ export interface CloseResult {
   readonly queues: number;
 }
 
-const DEADLINE_MS = 10_000;
+/** It comes, unless something is broken. */
+const DEADLINE_MS = 120_000;
 
 /** The queues of this host. */
 function readQueues(): QueueRow[] {

@@ -8,6 +8,7 @@ import { systemClock } from '../../src/clock.js';
 import { HandClock } from '../support/hand-clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
+import { HANGS_MS } from '../support/writing.js';
 
 function config(...more: [Given['key'], string][]): Config {
   const given: [Given['key'], string][] = [
@@ -40,7 +41,7 @@ describe('the guard of the table', () => {
         path: pfctl.path,
         table: 'mx-white',
         anchor: '',
-        timeoutMs: 10_000,
+        timeoutMs: HANGS_MS,
         clock: systemClock,
       }),
       (message) => sent.push(message),

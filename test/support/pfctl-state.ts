@@ -225,9 +225,10 @@ export function pause(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
-const LOCK_DEADLINE_MS = 60_000;
+const LOCK_DEADLINE_MS = 180_000;
 const LOCK_RETRY_MS = 2;
-const TAKEOVER_ABANDONED_MS = 1_000;
+/** Its owner does two system calls meanwhile, and may have to wait for the processor. */
+const TAKEOVER_ABANDONED_MS = 60_000;
 
 /** Runs `body` while no other process runs one for the same directory. */
 export function withLock<T>(directory: string, body: () => T): T {

@@ -9,7 +9,7 @@ import { classifyFailure, parseCtimeUtc, ShowParser, sumOtherTables } from '../.
 import type { ShownEntry, TableEntry, TableFailure } from '../../src/table/table.js';
 import { packageFolder } from '../../src/version.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
-import { addresses, prefix } from '../support/writing.js';
+import { addresses, HANGS_MS, prefix } from '../support/writing.js';
 
 function recording(name: string): string {
   return readFileSync(join(packageFolder(), 'test', 'fixtures', 'pfctl', name), 'latin1');
@@ -106,7 +106,7 @@ describe('a pf table by pfctl', () => {
       path: pfctl.path,
       table: 'mx-white',
       anchor: '',
-      timeoutMs: 10_000,
+      timeoutMs: HANGS_MS,
       clock: systemClock,
       ...settings,
     });
@@ -202,8 +202,12 @@ describe('a pf table by pfctl', () => {
 
   it('is not held up by a grandchild that keeps the pipes open', async () => {
     const wrapper = join(pfctl.directory, 'wrapper');
-    writeFileSync(wrapper, '#!/bin/sh\n(sleep 30) &\necho "1/1 addresses added." >&2\n', { mode: 0o755 });
+    const pidFile = join(pfctl.directory, 'grandchild');
+    const script = `sleep 600 & echo $! >'${pidFile}'\necho "1/1 addresses added." >&2`;
+    writeFileSync(wrapper, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     const reply = await make({ path: wrapper }).add(addresses(1));
     assert.deepEqual(reply, { ok: true, changed: 1, created: false });
+    // throws when it is not there any more
+    process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
   });
 });

@@ -8,7 +8,7 @@ import { TableWriter, type WriterEvent } from '../../src/table/writer.js';
 import { HandClock } from '../support/hand-clock.js';
 import { CANNOT_HOLD } from '../support/held.js';
 import { type PfctlCall, PfctlStandIn } from '../support/pfctl-harness.js';
-import { addresses, prefix, WriterBench } from '../support/writing.js';
+import { addresses, HANGS_MS, prefix, WriterBench } from '../support/writing.js';
 
 const failed = (event: WriterEvent): boolean => event.kind === 'failed';
 const A = prefix('192.0.2.1');
@@ -92,6 +92,16 @@ describe('the table writer', () => {
     assert.deepEqual(pfctl.calls().map(command), ['add', 'delete']);
   });
 
+  it('adds before it deletes, so that what takes the place of another one is never missing', async () => {
+    const { writer } = new WriterBench(pfctl);
+    writer.want(A);
+    await writer.idle();
+    writer.unwant(A);
+    writer.want(B);
+    await writer.idle();
+    assert.deepEqual(pfctl.calls().map(command), ['add', 'add', 'delete']);
+  });
+
   it('does not call pfctl for an address that was given up before it was written', async () => {
     const { writer } = new WriterBench(pfctl);
     writer.want(A);
@@ -123,11 +133,16 @@ describe('the table writer', () => {
   }
 
   for (const when of ['before', 'after'] as const) {
-    it(`kills a pfctl that hangs ${when} its work, looks what the table has, and goes on`, async () => {
-      const bench = new WriterBench(pfctl, { timeoutMs: 500 });
+    it(`kills a pfctl that hangs ${when} its work, looks what the table has, and goes on`, async (t) => {
+      t.mock.timers.enable({ apis: ['setTimeout'] });
+      const bench = new WriterBench(pfctl);
       pfctl.setFault({ mode: 'hang', times: 1, ...(when === 'after' ? { after: 'apply' } : {}) });
       for (const one of addresses(10)) bench.writer.want(one);
-      await bench.next(failed);
+      await pfctl.waitForCalls(1);
+      const failure = bench.next(failed);
+      t.mock.timers.tick(2 * HANGS_MS);
+      t.mock.timers.reset();
+      await failure;
       const [event] = bench.events.filter((each) => each.kind === 'failed');
       assert.equal(event?.kind === 'failed' && event.reply.failure, 'time-out');
       await bench.writer.idle();
@@ -455,7 +470,7 @@ describe('the table writer', () => {
       state = (Math.imul(state, 1103515245) + 12345) >>> 0;
       return (state >>> 8) % below;
     };
-    const bench = new WriterBench(pfctl, { timeoutMs: 1000, judge: () => 'delete' });
+    const bench = new WriterBench(pfctl, { judge: () => 'delete' });
     const pool = addresses(40);
     const wanted = new Set<string>();
     for (let round = 0; round < 25; round++) {
@@ -479,7 +494,8 @@ describe('the table writer', () => {
           bench.writer.unwant(one);
         }
       }
-      await new Promise((resolve) => setTimeout(resolve, random(60)));
+      // the next changes come now, or when something has been done
+      if (random(3) > 0) await Promise.race([bench.next(() => true), bench.writer.idle()]);
     }
     pfctl.setFault(null);
     if (pfctl.cleared() === undefined) pfctl.createTable();

@@ -3,6 +3,7 @@ import { ORIGINS } from '../../control/answers.js';
 import type {
   CaptureReport,
   HealthFinding,
+  LogReport,
   QueueReport,
   Severity,
   StateReport,
@@ -27,6 +28,7 @@ export function statusLines(report: StatusReport): string[] {
       ...(report.table === undefined ? [] : tableRows(report.table)),
       ...(report.queue === undefined ? [] : queueRows(report.queue)),
       ...(report.state === undefined ? [] : stateRows(report.state)),
+      logRow(report.log),
       ...entryRows(report.entries),
     ],
     TITLE_WIDTH,
@@ -109,6 +111,11 @@ export function queueRows({
 function stateRows({ path, writtenAgoMs, error }: StateReport): Row[] {
   const written = writtenAgoMs === undefined ? 'not written yet' : `written ${ago(writtenAgoMs)}`;
   return [['state file', `${path}: ${written}${error === undefined ? '' : `, last error: ${error}`}`]];
+}
+
+/** Where log lines go, and how many did not get there. */
+export function logRow({ description, lost }: LogReport): Row {
+  return ['log', `${description}: ${counted(lost, 'line')} lost`];
 }
 
 function entryRows({ total, most, byOrigin }: StatusReport['entries']): Row[] {
