@@ -113,6 +113,13 @@ export class Workplace {
     this.pflog = undefined;
   }
 
+  /** Each tcpdump says the beginning of a capture by itself, then nothing: it may be started again and again. */
+  captureAgainAndAgain(): void {
+    const header = join(this.folder, 'header');
+    writeFileSync(header, fileHeader(117));
+    writeFileSync(this.tcpdump, `#!/bin/sh\ncat '${header}'\nexec sleep 3600\n`, { mode: 0o755 });
+  }
+
   private makeFifo(): void {
     execFileSync('mkfifo', [this.fifo]);
   }
