@@ -241,6 +241,11 @@ export class Engine implements Core {
     return this.firewall.report();
   }
 
+  /** Whether packets are taken as they come; for a watchdog that asks now and then. */
+  goesOn(): boolean {
+    return this.firewall.goesOn();
+  }
+
   /** What the firewall says of itself. */
   inspect(): ReturnType<Firewall['inspect']> {
     return this.firewall.inspect();
