@@ -4,6 +4,7 @@ import { accessSync, constants } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { SavefileParser } from './savefile-parser.js';
 import { CaptureError, type CaptureStatistics, type FrameSink, type FrameSource } from './source.js';
+import { systemWords } from '../words.js';
 
 /** Long enough for a pflog header of 100 bytes, IPv6 with extension headers, and TCP. */
 export const SNAP_LENGTH = 256;
@@ -106,9 +107,10 @@ export class TcpdumpSource implements FrameSource {
     // no process at all (no such file, no descriptors left): then it may have no pipes either
     if (child.pid === undefined) {
       return new Promise((_, reject) => {
-        child.once('error', ({ code, message }: NodeJS.ErrnoException) => {
+        child.once('error', (error: NodeJS.ErrnoException) => {
+          const { code } = error;
           const kind = code === 'ENOENT' ? 'unavailable' : code === 'EACCES' ? 'permission' : 'died';
-          reject(new CaptureError(`${this.path}: ${message}`, kind));
+          reject(new CaptureError(`${this.path}: ${systemWords(error)}`, kind));
         });
       });
     }
@@ -152,7 +154,7 @@ export class TcpdumpSource implements FrameSource {
       this.exited = new Promise((done) => {
         child.on('error', (error: NodeJS.ErrnoException) => {
           const missing = error.code === 'ENOENT';
-          fail(new CaptureError(`${this.path}: ${error.message}`, missing ? 'unavailable' : 'died'));
+          fail(new CaptureError(`${this.path}: ${systemWords(error)}`, missing ? 'unavailable' : 'died'));
           if (child.pid === undefined) done();
         });
         // a wrapper's own child may hold the pipes open: it ends at its next packet

@@ -6,6 +6,7 @@ import { levelOf } from '../log/settings.js';
 import type { Observation, Undecoded } from '../packet/observation.js';
 import type { HashKey } from '../tracker/siphash.js';
 import type { PrefixText } from '../packet/address.js';
+import type { Counters } from '../tracker/counters.js';
 import type { Decision } from '../tracker/decision.js';
 import type { EntryListener, RestoredEntry, Tracker } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
@@ -27,8 +28,8 @@ import {
 } from './messages.js';
 import { Namer } from './namer.js';
 import { RateLimit } from './rate-limit.js';
-import { type Restored, takeIn } from './restored.js';
 import { type Happening, Telling } from './telling.js';
+import { amount } from '../words.js';
 
 /** What the engine works with. */
 export interface EngineParts {
@@ -39,6 +40,14 @@ export interface EngineParts {
   readonly makeFirewall: (core: Core) => Firewall;
   /** is told whenever something has changed that a restart must find again */
   readonly changed?: () => void;
+}
+
+/** What an earlier run has left. */
+export interface Restored {
+  readonly entries: Iterable<RestoredEntry>;
+  /** entries whose time is over: they are taken out of the table, too */
+  readonly expired: readonly PrefixText[];
+  readonly counters: Counters | undefined;
 }
 
 /** When what was last seen; monotonic milliseconds. */
@@ -153,7 +162,7 @@ export class Engine implements Core {
   sayReady(): void {
     const { size } = this.tracker;
     const dry = this.config.dryRun ? '; dry-run: everything is accepted' : '';
-    const message = `mxallowd is ready: ${this.firewall.description} with ${size} entries${dry}`;
+    const message = `mxallowd is ready: ${this.firewall.description} with ${amount(size, 'entry', 'entries')}${dry}`;
     this.say({ level: 'info', message, fields: { event: 'ready', entries: size } });
   }
 
@@ -297,13 +306,21 @@ export class Engine implements Core {
     });
   }
 
-  private restore(restored: Restored): void {
+  private restore({ entries, expired, counters }: Restored): void {
+    for (const prefix of expired) this.expired.add(prefix);
+    if (counters !== undefined) this.tracker.restoreCounters(counters);
     this.isRestoring = true;
-    const [first, ...others] = takeIn(restored, this.tracker, this.config.allow, this.expired);
+    const strange: PrefixText[] = [];
+    for (const entry of entries) {
+      if (this.tracker.restore(entry)) continue;
+      this.expired.add(entry.text);
+      if (!this.tracker.roles.canBeEntry(entry.prefix)) strange.push(entry.text);
+    }
     this.isRestoring = false;
     // netfilter has no table that they could be in
     if (this.firewall.authority !== 'pf') this.expired.clear();
-    if (first !== undefined) this.say(strangeEntriesLine(first, others.length + 1));
+    const [first] = strange;
+    if (first !== undefined) this.say(strangeEntriesLine(first, strange.length));
   }
 
   /** For lines that a sender can cause at will: made only when they are wanted, and not too many. */

@@ -3,6 +3,7 @@ import { inWords } from '../clock.js';
 import type { HealthFinding } from '../control/protocol.js';
 import type { FirewallReport, OwnTableReport } from './firewall.js';
 import type { PfState } from './pf-view.js';
+import { amount } from '../words.js';
 
 /** What is looked at to say whether a running daemon works. Times are milliseconds. */
 export interface HealthFacts {
@@ -77,7 +78,7 @@ function pfFindings({ firewall, pf }: HealthFacts): Finding[] {
     dropped > 0 && {
       severity: 'warning',
       id: 'frames-dropped',
-      message: `${dropped} frames were dropped before they could be read`,
+      message: `${amount(dropped, 'frame was', 'frames were')} dropped unread`,
     },
   ];
 }
@@ -101,14 +102,14 @@ function tableFindings(table: OwnTableReport, { entries }: HealthFacts): Finding
     failingForMs > 0 && {
       severity: failingForMs > FAILING_MS ? 'error' : 'warning',
       id: 'table-failing',
-      message: `the table ${description} cannot be written, ${pending} changes wait: ${lastError}`,
+      message: `the table ${description} cannot be written, ${amount(pending, 'change waits', 'changes wait')}: ${lastError}`,
     },
     entries > 0 &&
       table.entries === 0 &&
       failingForMs === 0 && {
         severity: 'warning',
         id: 'table-empty',
-        message: `the table ${description} is empty, though ${entries} entries should be in it (mxallowd reload compares)`,
+        message: `the table ${description} is empty, though ${amount(entries, 'entry', 'entries')} should be in it (mxallowd reload compares)`,
       },
     table.room !== undefined &&
       table.room <= table.entries && {
@@ -130,7 +131,7 @@ function queueFindings({ firewall }: HealthFacts): Finding[] {
     lost + full > 0 && {
       severity: 'warning',
       id: 'packets-lost',
-      message: `${lost + full} packets were not judged, for they came too fast`,
+      message: `${amount(lost + full, 'packet was', 'packets were')} not judged, for they came too fast`,
     },
   ];
 }

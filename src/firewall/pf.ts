@@ -20,6 +20,7 @@ import { type Core, type Firewall, type FirewallReport } from '../engine/firewal
 import { Keeper } from './keeper.js';
 import { captureLine, foreignLine, SETTLED_MS, writerLine } from '../engine/messages.js';
 import { Exit, StartError } from '../sysexits.js';
+import { amount } from '../words.js';
 
 /** What pf is reached by. */
 export interface PfParts {
@@ -175,7 +176,7 @@ export class PfFirewall implements Firewall {
     this.cancelCompare?.();
     const [unwritten] = await Promise.all([this.writer.close(withinMs), this.capture.close()]);
     if (unwritten === 0) return;
-    const message = `${unwritten} changes could not be written to ${this.parts.table.description} before the end`;
+    const message = `${amount(unwritten, 'change')} could not be written to ${this.parts.table.description} before the end`;
     this.core.say({ level: 'error', message, fields: { event: 'unwritten', unwritten } });
   }
 
@@ -255,7 +256,7 @@ export class PfFirewall implements Firewall {
     const room = Math.max(1, this.writer.room - this.foreign - config.allow.length);
     if (room < config.maxEntries) {
       const message =
-        `pf's limit on table entries leaves room for ${room} entries, less than max-entries ` +
+        `pf's limit on table entries leaves room for ${amount(room, 'entry', 'entries')}, less than max-entries ` +
         `(${config.maxEntries}); raise "set limit table-entries" in pf.conf`;
       this.core.say({ level: 'warn', message, fields: { event: 'less-room', maxEntries: room } });
     }
@@ -268,7 +269,7 @@ export class PfFirewall implements Firewall {
     const more = dropped - this.droppedBefore;
     this.droppedBefore = dropped;
     if (more <= 0) return;
-    const message = `the kernel dropped ${more} frames before they could be read`;
+    const message = `the kernel dropped ${amount(more, 'frame')} unread`;
     this.core.say({ level: 'warn', message, fields: { event: 'frames-dropped', dropped: more } });
   }
 

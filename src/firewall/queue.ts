@@ -15,6 +15,7 @@ import type { Judgement } from '../engine/judge.js';
 import { Keeper } from './keeper.js';
 import { type Line, queueLine } from '../engine/messages.js';
 import { Exit, StartError } from '../sysexits.js';
+import { amount } from '../words.js';
 
 /** Enough for an IP header with options or extension headers, and TCP's; a SYN has 40 to 80 bytes. */
 const COPY_RANGE = 256;
@@ -181,7 +182,7 @@ export class QueueFirewall implements Firewall {
   private sayLeft(left: number): void {
     if (left === 0) return;
     const fate = this.core.config.queueExit === 'accept' ? 'accepted' : 'dropped';
-    const message = `${left} packets that waited in ${this.description} were ${fate} unjudged at the end`;
+    const message = `${amount(left, 'packet')} still in ${this.description} at the end: ${fate} unjudged`;
     this.core.say({ level: 'info', message, fields: { event: 'queue-left', left, fate } });
   }
 }
@@ -215,10 +216,12 @@ async function orStartError<T>(opening: Promise<T>): Promise<T> {
 function lostLine({ lost, full }: { lost: number; full: number }, config: Config): Line {
   const fate = config.failOpen ? 'let in unjudged (fail-open)' : 'dropped unjudged; senders try again';
   const where = [
-    ...(full > 0 ? [`${full} packets found the queue full (queue-length ${config.queueLength})`] : []),
-    ...(lost > 0 ? [`${lost} packets found our receive buffer full`] : []),
+    ...(full > 0
+      ? [`${amount(full, 'packet')} found the queue full (queue-length ${config.queueLength})`]
+      : []),
+    ...(lost > 0 ? [`${amount(lost, 'packet')} found our receive buffer full`] : []),
   ];
-  const message = `${where.join(', ')}: they were ${fate}`;
+  const message = `${where.join(', ')}: ${fate}`;
   return { level: 'warn', message, fields: { event: 'queue-overflow', lost, full } };
 }
 

@@ -14,6 +14,7 @@ import { escapeText } from '../packet/escape.js';
 import type { FirewallTexts, TableLimits, TableReply } from '../table/table.js';
 import { Bucket } from './bucket.js';
 import { type EngineRequest, MOST_PREFIXES, type MonitorMessage } from './messages.js';
+import { amount } from '../words.js';
 
 /** The table as the monitor uses it. */
 export interface GuardedTable {
@@ -178,7 +179,7 @@ export class TableGuard {
       this.room,
     );
     if (this.held + count <= most) return undefined;
-    return `more than ${most} entries: the table has ${this.held}, and ${count} were to be added`;
+    return `more than ${amount(most, 'entry', 'entries')}: the table has ${this.held}, and ${count} were to be added`;
   }
 
   private prefixProblem(verb: 'add' | 'delete', text: PrefixText): string | undefined {

@@ -8,7 +8,7 @@ import type { StateProblem } from '../state/problem.js';
 import { StateFile } from '../state/state-file.js';
 import type { RestoredEntry, Tracker } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
-import type { Restored } from '../engine/restored.js';
+import type { Restored } from '../engine/engine.js';
 import type { Line } from '../engine/messages.js';
 import { stateOf } from './state-source.js';
 import type { SystemUser } from '../monitor/user-plan.js';

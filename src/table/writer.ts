@@ -4,6 +4,7 @@ import { Ledger } from './ledger.js';
 import { Pace } from './pace.js';
 import { MAX_BATCH, roomFor } from './room.js';
 import type { Table, TableEntry, TableFailure, TableReply } from './table.js';
+import { amount } from '../words.js';
 
 /** What to do with an entry of the table that the writer did not put there. */
 export type Verdict = 'adopt' | 'delete' | 'leave';
@@ -250,7 +251,11 @@ export class TableWriter {
       pending: ledger.additions,
     });
     this.compareWanted = true;
-    return { ok: false, failure: 'no-room', message: `${this.tableSize} entries, and no room for more` };
+    return {
+      ok: false,
+      failure: 'no-room',
+      message: `${amount(this.tableSize, 'entry', 'entries')}, and no room for more`,
+    };
   }
 
   private async write(verb: 'add' | 'delete', batch: readonly PrefixText[]): Promise<TableReply> {

@@ -367,7 +367,7 @@ describe('a tcpdump', () => {
     const source = new TcpdumpSource(path, [], 'pflog0');
     const sink = new KeepingSink();
     const error = await refusal(source.open(sink));
-    assert.equal(error.message, `${path}: spawn ${path} ENOENT`);
+    assert.equal(error.message, `${path}: there is no such file`);
     assert.equal(error.kind, 'unavailable');
     await source.close();
     assert.deepEqual(sink.endings, []);
@@ -378,7 +378,7 @@ describe('a tcpdump', () => {
     writeFileSync(path, 'not a program');
     const source = new TcpdumpSource(path, [], 'pflog0');
     const error = await refusal(source.open(new KeepingSink()));
-    assert.equal(error.message, `${path}: spawn ${path} EACCES`);
+    assert.equal(error.message, `${path}: permission denied`);
     await source.close();
   });
 

@@ -273,7 +273,7 @@ describe('a queue that is full', { skip: stageUnavailable() }, () => {
     const { message } = await daemon.event(({ event }) => event === 'queue-overflow');
     assert.match(
       message,
-      /^\d+ packets found the queue full \(queue-length 64\): they were dropped unjudged; senders try again$/,
+      /^\d+ packets found the queue full \(queue-length 64\): dropped unjudged; senders try again$/,
     );
   });
 
