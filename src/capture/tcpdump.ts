@@ -116,7 +116,9 @@ export class TcpdumpSource implements FrameSource {
     // no process at all (no descriptors left, for instance): then it may have no pipes either
     if (child.pid === undefined) {
       return new Promise((_, reject) => {
-        child.once('error', (error) => reject(new CaptureError(`${this.path}: ${systemWords(error)}`, 'died')));
+        child.once('error', (error) =>
+          reject(new CaptureError(`${this.path}: ${systemWords(error)}`, 'died')),
+        );
       });
     }
     this.leashed = leashed;
