@@ -86,7 +86,7 @@ async function measure(family: 4 | 6): Promise<void> {
     figures.blocked.push(delay.max / 1e6);
     figures.plain.push(await timed(plainWrite));
     figures.load.push(
-      await timed(() => Array.from(loadState(path, Date.now()).entries, ({ prefix }) => prefix)),
+      await timed(() => Array.from(loadState(path, Date.now(), ENTRIES).entries, ({ prefix }) => prefix)),
     );
     figures.read.push(await timed(plainRead));
     fill(source, family, round);
@@ -135,7 +135,7 @@ for (const family of [4, 6] as const) await measure(family);
 const cold = `
   import(process.argv[1]).then(({ loadState }) => {
     const start = performance.now();
-    for (const entry of loadState(process.argv[2], Date.now()).entries) if (entry.prefix === '') process.exit(1);
+    for (const entry of loadState(process.argv[2], Date.now(), ${ENTRIES}).entries) if (entry.prefix === '') process.exit(1);
     console.log(performance.now() - start);
   });`;
 const { execFileSync } = await import('node:child_process');

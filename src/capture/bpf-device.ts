@@ -33,9 +33,9 @@ export function findBpfFunctions({ koffi, find }: Libc): BpfFunctions | undefine
   return { koffi, open, ioctl, read, close };
 }
 
-/** struct ifreq: the name comes first. */
+/** struct ifreq (net/if.h): the name comes first. */
 const IFREQ = 32;
-/** Where struct bpf_stat has its two unsigned ints. */
+/** Where struct bpf_stat (net/bpf.h) has its two unsigned ints. */
 const STAT = { received: 0, dropped: 4 } as const;
 
 /** What the kernel counts, since the filter was set; 32 bits, then from 0 again. */

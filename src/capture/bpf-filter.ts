@@ -51,10 +51,12 @@ interface Step {
 
 /** packet/pflog: no header has been shorter. */
 const MIN_PFLOG_LENGTH = 45;
+/** As packet/ip has them: RFC 791 section 3.1, RFC 8200 section 3; the ports of TCP: RFC 9293 section 3.1. */
 const IPV4_HEADER = 20;
 const IPV6_HEADER = 40;
 const PORTS = 4;
 const IPV4_FRAGMENT_OFFSET = 0x1fff;
+/** IANA's number of the protocol. */
 const TCP = 6;
 /** The headers that packet/ip looks behind: hop-by-hop, routing, fragment, AH, destination, mobility, HIP, shim6. */
 const IPV6_EXTENSIONS = [0, 43, 44, 51, 60, 135, 139, 140];
@@ -134,7 +136,7 @@ export function compileBpfFilter(expression: string): BpfProgram | undefined {
   return port <= 0xffff ? assemble(portSteps(port, SNAP_LENGTH)) : undefined;
 }
 
-/** Bytes of a struct bpf_insn: code u16, jt u8, jf u8, k u32. */
+/** Bytes of a struct bpf_insn (net/bpf.h): code u16, jt u8, jf u8, k u32. */
 const INSTRUCTION = 8;
 
 /** The array of struct bpf_insn that BIOCSETF takes, in the machine's byte order. */

@@ -4,7 +4,7 @@ import type { BpfLayout } from './bpf-buffer.js';
 /** What a request (ioctl(2)) carries: nothing, or an argument that goes in, comes out, or both (sys/ioccom.h). */
 const Carries = { NOTHING: 0x2000_0000, OUT: 0x4000_0000, IN: 0x8000_0000, BOTH: 0xc000_0000 } as const;
 
-/** IOCPARM_MASK: 13 bits of size. */
+/** IOCPARM_MASK (sys/ioccom.h): 13 bits of size. */
 const SIZE_MASK = 0x1fff;
 const GROUP = 'B'.charCodeAt(0);
 
@@ -36,7 +36,7 @@ export interface BpfAbi {
   readonly seconds: 4 | 8;
 }
 
-/** unsigned int; struct ifreq (a name of 16 bytes and a union of 16); struct bpf_stat; struct bpf_version. */
+/** unsigned int; struct ifreq (net/if.h: a name of 16 bytes and a union of 16); struct bpf_stat, struct bpf_version (net/bpf.h). */
 const UINT = 4;
 const IFREQ = 32;
 const BPF_STAT = 8;
@@ -72,12 +72,12 @@ export interface BpfSystem {
   readonly layout: BpfLayout;
 }
 
-/** O_NONBLOCK is the same on both. */
+/** sys/fcntl.h of both. */
 const O_NONBLOCK = 0x4;
 
 /**
  * OpenBSD's struct bpf_hdr has a time of its own, of two 32-bit numbers, on all machines. 28 bytes with padding on
- * amd64 (compiled on 7.8); its fields take 18.
+ * amd64 (seen on 7.8); its fields take 18.
  */
 const OPENBSD_LAYOUT: BpfLayout = {
   fieldBytes: 18,
@@ -89,7 +89,7 @@ const OPENBSD_LAYOUT: BpfLayout = {
   alignment: 4,
 };
 
-/** FreeBSD's begins with a struct timeval: 32 bytes with padding (seen on 10.4/amd64); alignment is sizeof(long). */
+/** FreeBSD's begins with a struct timeval: 32 bytes with padding (seen on 10.4/amd64 and 15.1/amd64); alignment is sizeof(long). */
 const FREEBSD_64_LAYOUT: BpfLayout = {
   fieldBytes: 26,
   seconds: { offset: 0, size: 8 },
@@ -125,8 +125,8 @@ const FREEBSD = {
 } as const;
 
 /**
- * The systems that are known. Request numbers are computed as the headers do it; those of FreeBSD/amd64 have been
- * seen (recorded on 10.4), of OpenBSD/amd64 BIOCIMMEDIATE. 32-bit ARM is left out: koffi does not come for it.
+ * The systems that are known. Request numbers are computed as the headers do it; those of amd64 have been seen
+ * (recorded on FreeBSD 10.4 and 15.1, OpenBSD 7.8). 32-bit ARM is left out: koffi does not come for it.
  */
 export const BPF_SYSTEMS: readonly BpfSystem[] = [
   { ...OPENBSD, architectures: ARCHITECTURES_64, abi: LP64, requests: requests(LP64, 118) },

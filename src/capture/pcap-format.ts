@@ -1,6 +1,7 @@
 // The classic savefile format, pcap-savefile(5). Pure.
 import type { Frame, LinkType } from '../packet/frame.js';
 import { CaptureError, requirePflog } from './source.js';
+import { amount } from '../words.js';
 
 /** Reads one savefile format, fed with chunks. */
 export interface SavefileFormat {
@@ -25,7 +26,7 @@ const MAGIC: ReadonlyMap<number, { readonly littleEndian: boolean; readonly tick
   [0x4d3cb2a1, { littleEndian: false, ticksPerMs: 1e6 }],
 ]);
 
-/** Sizes of the file header and of the header of each record. */
+/** Sizes of the file header and of the header of each record (draft-ietf-opsawg-pcap sections 4 and 5). */
 const FILE_HEADER = 24;
 const RECORD_HEADER = 16;
 
@@ -59,7 +60,7 @@ export class PcapFormat implements SavefileFormat {
       const captureLength = view.getUint32(at + 8, littleEndian);
       if (captureLength > MAX_CAPTURE_LENGTH) {
         throw new CaptureError(
-          `${this.origin}: damaged: a record of ${captureLength} bytes, at most ${MAX_CAPTURE_LENGTH} expected`,
+          `${this.origin}: damaged: a record of ${amount(captureLength, 'byte')}, at most ${MAX_CAPTURE_LENGTH} expected`,
           'data',
         );
       }

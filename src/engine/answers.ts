@@ -30,7 +30,7 @@ import type { Entry, Origin } from '../tracker/whitelist.js';
 import type { Engine } from './engine.js';
 import { judgeHealth } from './health.js';
 import { allowedLine } from './messages.js';
-import { PfView } from './pf-view.js';
+import { type PfState, PfView } from './pf-view.js';
 import { Exit } from '../sysexits.js';
 
 /** What is known of the processes, beside the engine. */
@@ -73,7 +73,7 @@ export class Answers {
     this.pf = new PfView(
       () => engine.inspect(),
       () => engine.config,
-      engine.clock.monotonicMs,
+      engine.clock,
       process.platform,
     );
   }
@@ -106,8 +106,8 @@ export class Answers {
   private async status(): Promise<StatusReport> {
     const { engine, surroundings } = this;
     const { version, pid, enginePid, user, restarts } = surroundings;
-    const { enabled } = await this.pf.look();
-    const { capture, table, queue } = engine.firewallReport();
+    const pf = await this.pf.look();
+    const { capture, queue } = engine.firewallReport();
     const { frame, attempt, refusal, admission } = engine.lastSeen;
     const byOrigin: Partial<Record<Origin, number>> = {};
     for (const { origin } of engine.tracker.entries()) byOrigin[origin] = (byOrigin[origin] ?? 0) + 1;
@@ -121,22 +121,27 @@ export class Answers {
       restarts,
       startedAtMs: engine.clock.wallMs() - this.upMs(),
       upMs: this.upMs(),
-      findings: await this.findings(),
+      findings: this.findings(pf),
       entries: { total: engine.tracker.size, most: engine.config.maxEntries, byOrigin },
       lastFrameAgoMs: this.ago(frame),
       lastAttemptAgoMs: this.ago(attempt),
       lastRefusalAgoMs: this.ago(refusal),
       lastAdmissionAgoMs: this.ago(admission),
       capture,
-      table: table && { ...table, pfEnabled: enabled },
+      table: this.table(pf),
       queue,
       state: surroundings.state(),
+      log: engine.logReport(),
     };
   }
 
-  private async findings(): Promise<HealthFinding[]> {
+  private table({ enabled, agoMs }: PfState): TableReport | undefined {
+    const { table } = this.engine.firewallReport();
+    return table && { ...table, pfEnabled: enabled, pfAgoMs: agoMs };
+  }
+
+  private findings(pf: PfState): HealthFinding[] {
     const { engine, surroundings } = this;
-    const { enabled, rules } = await this.pf.look();
     const { frame, attempt, refusal } = engine.lastSeen;
     return judgeHealth({
       upMs: this.upMs(),
@@ -145,8 +150,7 @@ export class Answers {
       lastAttemptAgoMs: this.ago(attempt),
       lastRefusalAgoMs: this.ago(refusal),
       firewall: engine.firewallReport(),
-      pfEnabled: enabled,
-      rules,
+      pf,
       configuration: surroundings.configuration(),
       stateError: surroundings.state()?.error,
       isRoot: surroundings.isRoot,
@@ -155,8 +159,8 @@ export class Answers {
 
   private async statistics(): Promise<StatisticsReport> {
     const { engine } = this;
-    const { capture, table, queue } = engine.firewallReport();
-    const { enabled } = table === undefined ? { enabled: undefined } : await this.pf.look();
+    const pf = await this.pf.look();
+    const { capture, queue } = engine.firewallReport();
     return {
       upMs: this.upMs(),
       entries: engine.tracker.size,
@@ -164,8 +168,9 @@ export class Answers {
       frames: engine.frames,
       unjudged: engine.unjudged,
       capture,
-      table: table && ({ ...table, pfEnabled: enabled } satisfies TableReport),
+      table: this.table(pf),
       queue,
+      log: engine.logReport(),
       names: engine.names(),
     };
   }
@@ -191,7 +196,7 @@ export class Answers {
     const { engine } = this;
     const prefix = this.entryPrefix(text);
     const asked = parseAddressOrPrefix(text).address;
-    if (engine.tracker.roleOf(asked) !== undefined) {
+    if (engine.tracker.roles.of(asked) !== undefined) {
       throw new ControlError(`${formatAddress(asked)} is a mail server of ours`, Exit.USAGE);
     }
     if (!isPossibleSource(familyOf(asked), ...addressWords(asked))) {
@@ -212,7 +217,7 @@ export class Answers {
       tracker.get(prefix),
     ].find((found) => found !== undefined);
     if (entry === undefined) {
-      const allowed = tracker.isAlwaysAllowed(prefix.address);
+      const allowed = tracker.roles.allows(prefix.address);
       const why = allowed
         ? 'is allowed by the configuration (allow): take it out there, and reload'
         : 'is not in the whitelist';
@@ -252,9 +257,9 @@ export class Answers {
 
   private verdict(address: Address, entry: Entry | undefined): Pick<WhyReport, 'now' | 'text'> {
     const { engine } = this;
-    const role = engine.tracker.roleOf(address);
+    const role = engine.tracker.roles.of(address);
     if (role !== undefined) return { now: `${role}-mx`, text: `it is our ${role} MX` };
-    if (engine.tracker.isAlwaysAllowed(address)) {
+    if (engine.tracker.roles.allows(address)) {
       return { now: 'always-allowed', text: 'it is let in at all times, by the configuration (allow)' };
     }
     if (entry === undefined) {
@@ -290,7 +295,7 @@ export class Answers {
 
   private async tick(position: number): Promise<WatchTick> {
     const { engine } = this;
-    const findings = await this.findings();
+    const findings = this.findings(await this.pf.look());
     const wallMs = engine.clock.wallMs();
     return {
       atMs: wallMs,
@@ -328,7 +333,7 @@ export class Answers {
   /** What would be stored of a sender that has this address; a wider network is not for a while, but for good. */
   private entryPrefix(text: string): Prefix {
     const prefix = parseAddressOrPrefix(text);
-    const stored = this.engine.tracker.entryPrefix(prefix.address);
+    const stored = this.engine.tracker.roles.entryPrefix(prefix.address);
     const isAddress = prefix.length === ADDRESS_BITS[familyOf(prefix.address)];
     if (isAddress) return stored;
     if (prefix.length >= stored.length) return prefix;

@@ -50,17 +50,22 @@ export interface Firewall {
   logStatistics(): void;
   /** How it is doing. */
   report(): FirewallReport;
+  /** Whether it takes what comes; for a watchdog that asks now and then. */
+  goesOn(): boolean;
   /** What the firewall says of itself. */
   inspect(): Promise<FirewallTexts>;
   /** Writes out what is pending and lets go; never throws. */
   stop(withinMs: number): Promise<void>;
 }
 
+/** What is known of the table without asking pf. */
+export type OwnTableReport = Omit<TableReport, 'pfEnabled' | 'pfAgoMs'>;
+
 /** How a firewall is doing: pf has a capture and a table, netfilter a queue. */
 export interface FirewallReport {
   /** whether packets can come at all */
   readonly isOpen: boolean;
   readonly capture: CaptureReport | undefined;
-  readonly table: Omit<TableReport, 'pfEnabled'> | undefined;
+  readonly table: OwnTableReport | undefined;
   readonly queue: QueueReport | undefined;
 }

@@ -13,6 +13,7 @@ import type { Counters } from '../tracker/counters.js';
 import type { Decision } from '../tracker/decision.js';
 import type { RemovalReason } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
+import { amount } from '../words.js';
 
 /** A log line. */
 export interface Line {
@@ -25,7 +26,8 @@ export interface Line {
 
 /** The level of a decision's line: what 1.9 logged is info, the rest debug. */
 export function decisionLevel(decision: Decision): Level {
-  return decision.kind === 'attempt' && decision.reason !== 'new-entry' ? 'debug' : 'info';
+  const isOrdinary = decision.reason === 'renewed' || decision.reason === 'always-allowed';
+  return decision.kind === 'attempt' && isOrdinary ? 'debug' : 'info';
 }
 
 /**
@@ -44,9 +46,9 @@ export function decisionLine(
     source,
     target: formatAddress(observation.destination),
     interface: escapeText(observation.interfaceName, 64),
+    ...(decision.kind === 'refusal' && { count: 1 }),
   };
-  const isStrange =
-    decision.reason === 'not-yet-in-table' && nowMs - (decision.entry?.addedMs ?? nowMs) > SETTLED_MS;
+  const isStrange = isStrangeRefusal(decision, nowMs);
   const message = decisionText(decision, source, isDry, isStrange);
   return {
     level: decisionLevel(decision),
@@ -58,11 +60,18 @@ export function decisionLine(
 
 /** An entry older than this should be in the table: pf has dropped its SYN for another reason, or has lost it. */
 export const SETTLED_MS = 5000;
+
+/** Whether pf refuses a sender that should long be in the table. */
+export function isStrangeRefusal(decision: Decision, nowMs: number): boolean {
+  return decision.reason === 'not-yet-in-table' && nowMs - (decision.entry?.addedMs ?? nowMs) > SETTLED_MS;
+}
+
 const STRANGE_BRIEF = 'is whitelisted for some time, and yet pf drops it: see its rules';
 
 const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>> = {
   attempt: {
     'new-entry': 'tried the fake MX: whitelisted',
+    promoted: 'tried the fake MX: its entry is its own now',
     renewed: 'tried the fake MX again: its time begins anew',
     'always-allowed': 'tried the fake MX: it is allowed at all times',
   },
@@ -83,6 +92,7 @@ function decisionText(decision: Decision, source: string, isDry: boolean, isStra
     case 'attempt': {
       const then = {
         'new-entry': 'adding to whitelist',
+        promoted: 'adding to whitelist (it came in with another sender before)',
         renewed: 'renewing its whitelist entry',
         'always-allowed': 'which is allowed at all times',
       }[decision.reason];
@@ -130,6 +140,14 @@ export function pooledLine(entry: Entry, name: string, domain: string): Line {
   return { level: 'info', message, fields: { event: 'pooled', source, name, domain }, brief };
 }
 
+/** A member of a sender's pool is not admitted: nobody has to go for it. */
+export function noPlaceLine(address: Address, domain: string): Line {
+  const source = formatAddress(address);
+  const brief = `belongs to ${domain}, which has tried the fake MX, but max-entries is reached`;
+  const fields = { event: 'no-pool', source, reason: 'no-room', about: domain };
+  return { level: 'warn', message: `${source} is not let in: it ${brief}`, fields, brief };
+}
+
 /** Something of ours is broken: a package is missing, for instance. */
 export function namesFailedLine(error: unknown): Line {
   const message = `a name could not be looked up: ${escapeText(String(error), 500)}`;
@@ -165,27 +183,45 @@ export function allowedLine(entry: Entry, seconds: number): Line {
   return { level: 'info', message, fields, brief: `let in by hand, for ${seconds} s` };
 }
 
+/** Why entries go, in the words of the log, and for lists. */
+const REMOVALS: Readonly<Record<RemovalReason, Readonly<Record<'why' | 'event' | 'brief', string>>>> = {
+  timeout: { why: 'timeout', event: 'expiry', brief: 'its time is over' },
+  forgotten: { why: 'taken out by hand', event: 'forgotten', brief: 'taken out by hand' },
+  'no-room': {
+    why: 'no room: max-entries is reached',
+    event: 'eviction',
+    brief: 'made room for another one',
+  },
+  replaced: {
+    why: 'what is stored of its sender has taken its place',
+    event: 'replaced',
+    brief: 'what is stored of its sender has taken its place',
+  },
+};
+
+/** The event of an entry's end. */
+export function removalEvent(reason: RemovalReason): string {
+  return REMOVALS[reason].event;
+}
+
 /** An entry that has gone. */
 export function removalLine(entry: Entry, reason: RemovalReason): Line {
   const prefix = entry.text;
   const { admissions, name = 'none' } = entry;
-  const why = {
-    timeout: 'timeout',
-    forgotten: 'taken out by hand',
-    'no-room': 'no room: max-entries is reached',
-  };
-  const event = { timeout: 'expiry', forgotten: 'forgotten', 'no-room': 'eviction' }[reason];
-  const brief = {
-    timeout: `its time is over, used ${admissions} times`,
-    forgotten: 'taken out by hand',
-    'no-room': 'made room for another one',
-  }[reason];
+  const { why, event, brief } = REMOVALS[reason];
   return {
     level: reason === 'no-room' ? 'warn' : 'info',
-    message: `Cleaning ${prefix} (RDNS: ${name}) from whitelist (${why[reason]})`,
+    message: `Cleaning ${prefix} (RDNS: ${name}) from whitelist (${why})`,
     fields: { event, source: prefix, reason, admissions },
-    brief,
+    brief: reason === 'timeout' ? `${brief}, used ${amount(admissions, 'time')}` : brief,
   };
+}
+
+/** What an earlier run has left cannot all be believed. */
+export function strangeEntriesLine(first: string, count: number): Line {
+  const others = count === 1 ? 'an entry' : `and ${amount(count - 1, 'more entry', 'more entries')}`;
+  const message = `${first}, ${others} of the state file: not taken over, for no sender has such an address`;
+  return { level: 'warn', message, fields: { event: 'state-strange', first, count } };
 }
 
 /** The statistics in the words of 1.9, with our own counters as fields. */
@@ -200,14 +236,14 @@ export function statisticsLine(counters: Counters, entries: number): Line {
 export function countersLine(counters: Counters, entries: number): Line {
   const { attempts, refusals, admissions } = counters;
   const message =
-    `Since the start: ${attempts} attempts, ${refusals} refusals, ${admissions} admissions; ` +
-    `${entries} entries now`;
+    `Since the start: ${amount(attempts, 'attempt')}, ${amount(refusals, 'refusal')}, ` +
+    `${amount(admissions, 'admission')}; ${amount(entries, 'entry', 'entries')} now`;
   return { level: 'info', message, fields: { event: 'counters', attempts, refusals, admissions, entries } };
 }
 
 /** What was captured. */
 export function captureLine({ received, dropped }: CaptureStatistics): Line {
-  const message = `${received} frames received, ${dropped ?? 'an unknown number'} dropped`;
+  const message = `${amount(received, 'frame')} received, ${dropped ?? 'an unknown number'} dropped`;
   return { level: 'info', message, fields: { event: 'capture-statistics', received, dropped } };
 }
 
@@ -225,7 +261,7 @@ export function unjudgedLine(unjudged: ReadonlyMap<string, number>): Line {
 export function namesLine(counters: ResolverCounters, skipped: number): Line {
   const { asked, fromCache, failed, dropped } = counters;
   const message =
-    `${asked} DNS look-ups, ${fromCache} answered from memory, ${failed} failed; ` +
+    `${amount(asked, 'DNS look-up')}, ${fromCache} answered from memory, ${failed} failed; ` +
     `${dropped + skipped} not made because there were too many`;
   return {
     level: 'info',
@@ -238,16 +274,21 @@ export function namesLine(counters: ResolverCounters, skipped: number): Line {
 export function queueLine(statistics: QueueStatistics): Line {
   const { received, accepted, dropped, lost, full, waiting } = statistics;
   const message =
-    `${received} packets from the queue: ${accepted} accepted, ${dropped} dropped; ` +
+    `${amount(received, 'packet')} from the queue: ${accepted} accepted, ${dropped} dropped; ` +
     `${lost} lost because we were too slow, ${full ?? 'an unknown number'} because the queue was full`;
   const fields = { event: 'queue-statistics', received, accepted, dropped, lost, full, waiting };
   return { level: 'info', message, fields };
 }
 
+const FOREIGN = [
+  'network or exception that is left alone and never expires',
+  'networks or exceptions that are left alone and never expire',
+] as const;
+
 /** Entries of the table that are nobody's business but the operator's. */
 export function foreignLine(count: number, table: string): Line {
   const message =
-    `pf table ${table} has ${count} networks or exceptions that are left alone and never expire: ` +
+    `pf table ${table} has ${amount(count, ...FOREIGN)}: ` +
     'from your hand, or an "allow" that was taken back while mxallowd did not run';
   return { level: 'warn', message, fields: { event: 'table-foreign', count } };
 }
@@ -259,13 +300,13 @@ export function writerLine(event: WriterEvent, table: string): Line | undefined 
       const { verb, count, changed } = event;
       const tookMs = Math.round(event.tookMs);
       const done = verb === 'add' ? 'added to' : 'deleted from';
-      const message = `${changed ?? count} of ${count} addresses ${done} ${table} in ${tookMs} ms`;
+      const message = `${changed ?? count} of ${amount(count, 'address', 'addresses')} ${done} ${table} in ${tookMs} ms`;
       return { level: 'debug', message, fields: { event: 'table-written', verb, count, changed, tookMs } };
     }
     case 'failed': {
       const { failure, message } = event.reply;
       const { pending, retryInMs } = event;
-      const text = `${table} cannot be written: ${escapeText(message)}; ${pending} changes wait, next try in ${retryInMs} ms`;
+      const text = `${table} cannot be written: ${escapeText(message)}; ${amount(pending, 'change waits', 'changes wait')}, next try in ${retryInMs} ms`;
       return {
         level: 'error',
         message: text,
@@ -274,7 +315,7 @@ export function writerLine(event: WriterEvent, table: string): Line | undefined 
     }
     case 'recovered': {
       const { failures } = event;
-      const message = `${table} can be written again after ${Math.round(event.afterMs / 1000)} s and ${failures} failed tries`;
+      const message = `${table} can be written again after ${Math.round(event.afterMs / 1000)} s and ${amount(failures, 'failed try', 'failed tries')}`;
       return { level: 'warn', message, fields: { event: 'table-recovered', failures } };
     }
     case 'table-made':
@@ -285,14 +326,14 @@ export function writerLine(event: WriterEvent, table: string): Line | undefined 
       };
     case 'table-lost-entries': {
       const { count } = event;
-      const message = `${table} had lost ${count} entries (was pf restarted, or the table flushed?); they are put back`;
+      const message = `${table} had lost ${amount(count, 'entry', 'entries')} (was pf restarted, or the table flushed?); all is put back`;
       return { level: 'warn', message, fields: { event: 'table-lost-entries', count } };
     }
     case 'compared': {
       const { entries, missing, surplus, foreign } = event;
       const message =
-        `${table} has ${entries} entries: ${missing} of ours were missing, ${surplus} are taken out, ` +
-        `${foreign} are left alone (networks wider than what is whitelisted, or exceptions)`;
+        `${table} has ${amount(entries, 'entry', 'entries')}: ${missing} of ours missing, ${surplus} taken out, ` +
+        `${foreign} left alone (networks wider than what is whitelisted, or exceptions)`;
       return {
         level: 'debug',
         message,
@@ -302,7 +343,7 @@ export function writerLine(event: WriterEvent, table: string): Line | undefined 
     case 'no-room': {
       const { held, ceiling, pending } = event;
       const message =
-        `${table} is full: ${held} entries of ${ceiling} that are safe; ${pending} wait. ` +
+        `${table} is full: ${amount(held, 'entry', 'entries')} of ${ceiling} that are safe; ${amount(pending, 'waits', 'wait')}. ` +
         'Raise "set limit table-entries" in pf.conf or lower max-entries';
       return { level: 'error', message, fields: { event: 'table-full', held, ceiling, pending } };
     }

@@ -6,9 +6,17 @@ import { BoundedResolver, RESOLVER_DEFAULTS, type ResolverCounters } from '../na
 import type { Address } from '../packet/address.js';
 import type { Observation } from '../packet/observation.js';
 import type { Tracker } from '../tracker/tracker.js';
-import type { Entry } from '../tracker/whitelist.js';
+import { Entry } from '../tracker/whitelist.js';
 import type { Clock } from '../clock.js';
-import { type Line, namedLine, namesFailedLine, noPoolLine, pooledLine, resolvedLine } from './messages.js';
+import {
+  type Line,
+  namedLine,
+  namesFailedLine,
+  noPlaceLine,
+  noPoolLine,
+  pooledLine,
+  resolvedLine,
+} from './messages.js';
 
 /** What the namer needs of the engine. */
 export interface NamerParts {
@@ -157,7 +165,7 @@ export class Namer {
     const ours = [...fakeMailserver, ...realMailserver];
     for (const [address, name] of companions(source, names, ours)) {
       const added = tracker.admit(address, 'name', clock.monotonicMs(), entry.deadlineMs, entry);
-      if (added === undefined) continue;
+      if (!(added instanceof Entry)) continue;
       tracker.setName(added, name);
       say(namedLine(added, name));
     }
@@ -175,7 +183,8 @@ export class Namer {
     }
     const nowMs = clock.monotonicMs();
     const added = tracker.admit(source, 'pool', nowMs, nowMs + this.parts.config().whitelistTime * 1000);
-    if (added === undefined) return;
+    if (added === 'no-room') say(noPlaceLine(source, verdict.domain));
+    if (!(added instanceof Entry)) return;
     tracker.setName(added, verdict.name);
     say(pooledLine(added, verdict.name, verdict.domain));
     admitted();

@@ -5,14 +5,22 @@ import { formatPrefix, type PrefixText } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Frame } from '../packet/frame.js';
 import { decode } from '../packet/observation.js';
-import { COMPARE_EVERY_MS, type FirewallTexts, type Table, type TableEntry } from '../table/table.js';
-import { TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
+import {
+  COMPARE_EVERY_MS,
+  type FirewallTexts,
+  type Table,
+  type TableEntry,
+  type TableFailure,
+} from '../table/table.js';
+import { type Failed, TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
 import type { Decision } from '../tracker/decision.js';
+import { isEntrySized } from '../tracker/roles.js';
 import type { Entry } from '../tracker/whitelist.js';
 import { type Core, type Firewall, type FirewallReport } from '../engine/firewall.js';
 import { Keeper } from './keeper.js';
 import { captureLine, foreignLine, SETTLED_MS, writerLine } from '../engine/messages.js';
 import { Exit, StartError } from '../sysexits.js';
+import { amount } from '../words.js';
 
 /** What pf is reached by. */
 export interface PfParts {
@@ -21,6 +29,8 @@ export interface PfParts {
   readonly makeSource: (config: Config) => Promise<FrameSource>;
   /** is told when the capture has died, where it cannot be opened again; absent: it is opened again */
   readonly captureLost?: (why: string) => void;
+  /** it has judged before, in another process: it goes on though pfctl does not answer */
+  readonly isContinued?: boolean;
 }
 
 /** A refused SYN shows that the table has lost an entry; no sooner than this after the last comparison. */
@@ -37,6 +47,7 @@ export class PfFirewall implements Firewall {
   private readonly capture: Keeper<FrameSource>;
   private cancelCompare: (() => void) | undefined;
   private comparedAtMs = 0;
+  private hasCompared = false;
   private foreign = 0;
   private droppedBefore = 0;
   private allowed: ReadonlySet<PrefixText>;
@@ -44,6 +55,8 @@ export class PfFirewall implements Firewall {
   private early: Frame[] | undefined = [];
   private failedCalls = 0;
   private lastError: string | undefined;
+  /** what was wrong with the last call of pfctl; undefined: nothing */
+  private failure: TableFailure | undefined;
 
   constructor(
     private readonly core: Core,
@@ -95,16 +108,22 @@ export class PfFirewall implements Firewall {
   async start(): Promise<void> {
     for (const prefix of this.allowed) this.writer.want(prefix);
     const reply = await this.writer.start();
-    if (!reply.ok) {
-      await this.capture.close();
-      throw tableError(this.core.config, this.parts.table.description, reply.failure, reply.message);
-    }
-    this.comparedAtMs = this.core.clock.monotonicMs();
-    this.core.entriesAdopted();
+    if (!reply.ok) await this.startUnread(reply);
     this.armCompare();
     const early = this.early ?? [];
     this.early = undefined;
     for (const frame of early) this.onFrame(frame);
+  }
+
+  /** @throws StartError when it must not begin without having read the table */
+  private async startUnread(reply: Failed): Promise<void> {
+    const isSilent = reply.failure === 'stuck' || reply.failure === 'time-out';
+    if (this.parts.isContinued === true && isSilent) {
+      this.writer.startUnread(reply);
+      return;
+    }
+    await this.capture.close();
+    throw tableError(this.core.config, this.parts.table.description, reply.failure, reply.message);
   }
 
   added(entry: Entry): void {
@@ -149,6 +168,11 @@ export class PfFirewall implements Firewall {
     };
   }
 
+  /** Mail of known senders does not wait for us here. */
+  goesOn(): boolean {
+    return true;
+  }
+
   inspect(): Promise<FirewallTexts> {
     return this.parts.table.inspect();
   }
@@ -157,7 +181,7 @@ export class PfFirewall implements Firewall {
     this.cancelCompare?.();
     const [unwritten] = await Promise.all([this.writer.close(withinMs), this.capture.close()]);
     if (unwritten === 0) return;
-    const message = `${unwritten} changes could not be written to ${this.parts.table.description} before the end`;
+    const message = `${amount(unwritten, 'change')} could not be written to ${this.parts.table.description} before the end`;
     this.core.say({ level: 'error', message, fields: { event: 'unwritten', unwritten } });
   }
 
@@ -194,22 +218,23 @@ export class PfFirewall implements Firewall {
   /** What to do with an entry of the table that is not ours. */
   private judgeTableEntry(entry: TableEntry): Verdict {
     const { tracker, clock, config } = this.core;
-    if (!tracker.isEntrySized(entry.prefix)) return 'leave';
+    if (!isEntrySized(entry.prefix)) return 'leave';
     if (this.core.expired.has(formatPrefix(entry.prefix))) return 'delete';
     const lifeMs = config.whitelistTime * 1000;
     const ageMs = entry.clearedAtMs === undefined ? 0 : Math.max(0, clock.wallMs() - entry.clearedAtMs);
-    const origin = this.comparedAtMs === 0 ? 'adopted' : 'manual';
+    const origin = this.hasCompared ? 'manual' : 'adopted';
     return tracker.adopt(entry.prefix, origin, lifeMs - ageMs, clock.monotonicMs()) ? 'adopt' : 'delete';
   }
 
   private onWriter(event: WriterEvent): void {
-    const line = writerLine(event, `pf table ${this.parts.table.description}`);
-    if (line !== undefined) this.core.say(line);
+    this.sayOfWriter(event);
     if (event.kind === 'failed') {
       this.failedCalls++;
       this.lastError = escapeText(event.reply.message);
     }
     if (event.kind !== 'compared') return;
+    this.comparedAtMs = this.core.clock.monotonicMs();
+    this.hasCompared = true;
     if (event.foreign > this.foreign) {
       this.core.say(foreignLine(event.foreign, this.parts.table.description));
     }
@@ -219,12 +244,24 @@ export class PfFirewall implements Firewall {
     this.checkDrops();
   }
 
+  private sayOfWriter(event: WriterEvent): void {
+    const before = this.failure;
+    if (event.kind === 'recovered') this.failure = undefined;
+    if (event.kind === 'failed') {
+      this.failure = event.reply.failure;
+      // whoever runs pfctl tells how long that one is stuck
+      if (this.failure === 'stuck' && before === 'stuck') return;
+    }
+    const line = writerLine(event, `pf table ${this.parts.table.description}`);
+    if (line !== undefined) this.core.say(line);
+  }
+
   private limitEntries(): void {
     const { config } = this.core;
     const room = Math.max(1, this.writer.room - this.foreign - config.allow.length);
     if (room < config.maxEntries) {
       const message =
-        `pf's limit on table entries leaves room for ${room} entries, less than max-entries ` +
+        `pf's limit on table entries leaves room for ${amount(room, 'entry', 'entries')}, less than max-entries ` +
         `(${config.maxEntries}); raise "set limit table-entries" in pf.conf`;
       this.core.say({ level: 'warn', message, fields: { event: 'less-room', maxEntries: room } });
     }
@@ -237,7 +274,7 @@ export class PfFirewall implements Firewall {
     const more = dropped - this.droppedBefore;
     this.droppedBefore = dropped;
     if (more <= 0) return;
-    const message = `the kernel dropped ${more} frames before they could be read`;
+    const message = `the kernel dropped ${amount(more, 'frame')} unread`;
     this.core.say({ level: 'warn', message, fields: { event: 'frames-dropped', dropped: more } });
   }
 

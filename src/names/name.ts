@@ -9,6 +9,7 @@ export type HostName = string & { readonly [brand]: 'host' };
 
 declare const brand: unique symbol;
 
+/** RFC 1035 section 2.3.4: 255 bytes on the wire are 253 characters. */
 const LONGEST_NAME = 253;
 const LONGEST_LABEL = 63;
 const HYPHEN = 0x2d;

@@ -1,4 +1,4 @@
-// NFQUEUE's netlink messages, linux/netfilter/nfnetlink_queue.h. Pure.
+// NFQUEUE's netlink messages: linux/netfilter/nfnetlink_queue.h, and net/netfilter/nfnetlink_queue.c for what they do. Pure.
 import { int32, uint16 } from '../packet/bytes.js';
 import {
   ATTRIBUTE_HEADER,
@@ -8,8 +8,6 @@ import {
   NFGEN_HEADER,
   NlmFlag,
 } from './netlink.js';
-
-/** The messages of NFQUEUE: linux/netfilter/nfnetlink_queue.h, and net/netfilter/nfnetlink_queue.c for what they do. */
 
 /** enum nfqnl_msg_types */
 export const QueueMessage = { PACKET: 0, VERDICT: 1, CONFIG: 2, VERDICT_BATCH: 3 } as const;

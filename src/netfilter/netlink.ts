@@ -1,18 +1,14 @@
-// Netlink messages and their attributes, linux/netlink.h. Pure.
+// Messages of netlink and nfnetlink, with their attributes (linux/netlink.h, linux/netfilter/nfnetlink.h). Headers are in
+// the machine's byte order, what is inside the attributes of nfnetlink in network order. Pure.
 import { endianness } from 'node:os';
-
-/**
- * Messages of netlink and nfnetlink. Numbers and layouts: linux/netlink.h, linux/netfilter/nfnetlink.h. Headers and
- * attribute headers are in the machine's byte order, what is inside the attributes of nfnetlink in network order.
- */
 
 /** Flags of a request (linux/netlink.h). */
 export const NlmFlag = { REQUEST: 1, ACK: 4 } as const;
 
-/** Message types below NLMSG_MIN_TYPE. */
+/** Message types below NLMSG_MIN_TYPE (linux/netlink.h). */
 export const NLMSG_ERROR = 2;
 
-/** Subsystem of nfnetlink: the queues. Upper byte of the message type. */
+/** Subsystem of nfnetlink (linux/netfilter/nfnetlink.h): the queues. Upper byte of the message type. */
 export const NFNL_SUBSYS_QUEUE = 3;
 
 /** struct nlmsghdr: length (32), type (16), flags (16), sequence (32), port (32). */

@@ -63,7 +63,9 @@ export class Host {
       changed: () => this.state?.changed(),
     });
     if (config.stateFile !== '') {
-      this.state = new StateKeeper(config.stateFile, this.engine.tracker, clock, (line) => this.say(line));
+      const { stateFile, maxEntries } = config;
+      const { tracker } = this.engine;
+      this.state = new StateKeeper(stateFile, maxEntries, tracker, clock, (line) => this.say(line));
     }
     this.answers = new Answers(this.engine, {
       version: parts.version,

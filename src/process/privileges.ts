@@ -11,7 +11,7 @@ type Process = typeof process & { initgroups(user: string, extraGroup: number): 
 const PR_SET_KEEPCAPS = 8;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_NO_NEW_PRIVS = 38;
-/** linux/capability.h */
+/** linux/capability.h; as many as its two words hold */
 const CAP_VERSION_3 = 0x2008_0522;
 const MOST_CAPABILITIES = 64;
 

@@ -18,9 +18,13 @@ export class StateKeeper {
   private readonly file: StateFile;
   private problems: readonly StateProblem[] = [];
 
-  /** @param say - what the administrator should know */
+  /**
+   * @param maxEntries - as configured
+   * @param say - what the administrator should know
+   */
   constructor(
     private readonly path: string,
+    private readonly maxEntries: number,
     tracker: Tracker,
     private readonly clock: Clock,
     private readonly say: (line: Line) => void,
@@ -50,7 +54,7 @@ export class StateKeeper {
 
   /** Reads what an earlier run has left. What is wrong with it is logged, and does not hold up the start. */
   load(): Restored {
-    const loaded = loadState(this.path, this.clock.wallMs());
+    const loaded = loadState(this.path, this.clock.wallMs(), this.maxEntries);
     for (const problem of [...this.problems, ...loaded.problems]) this.say(problemLine(problem));
     const nowMs = this.clock.monotonicMs();
     if (loaded.kind === 'loaded' || loaded.size > 0)

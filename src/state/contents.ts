@@ -28,7 +28,12 @@ export class Contents {
   readonly removed = new Set<PrefixText>();
   time: RecordedTime | undefined;
   counters: Counters | undefined;
+  /** lines about entries for which there was no room */
+  entriesLeftOut = 0;
   private readonly words = new Words();
+
+  /** @param most - entries, and removals, that are kept at the most; of more the first ones */
+  constructor(private readonly most: number) {}
 
   /** Takes a line without its checksum: the bytes from `start` on, before `end`. */
   take(bytes: Buffer, start: number, end: number): Reception {
@@ -50,6 +55,10 @@ export class Contents {
   private takeEntry(): Reception {
     const { words } = this;
     const prefix = words.text();
+    if (this.entries.size >= this.most && !this.entries.has(prefix as PrefixText)) {
+      this.entriesLeftOut++;
+      return 'taken';
+    }
     const origin = ORIGINS[words.oneOf(ORIGIN_WORDS)];
     const addedMs = words.number();
     const deadlineMs = words.number();
@@ -70,7 +79,7 @@ export class Contents {
     const prefix = this.words.text();
     if (!this.words.done || !this.isPrefix(prefix)) return 'invalid';
     this.entries.delete(prefix);
-    this.removed.add(prefix);
+    if (this.removed.size < this.most) this.removed.add(prefix);
     return 'taken';
   }
 

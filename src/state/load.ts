@@ -9,6 +9,7 @@ import { FORMAT } from './format.js';
 import { type ParsedState, StateParser } from './parser.js';
 import { errorCode, errorWords, type StateProblem } from './problem.js';
 import type { RecordedEntries } from './recorded-entries.js';
+import { amount } from '../words.js';
 
 /** An entry as it was found, in times from the moment of loading. */
 export interface LoadedEntry {
@@ -50,6 +51,25 @@ export const MOST_REMAINING_MS = 31_622_400_000;
 
 /** Bytes of a file at the most: three times what a million entries take. */
 const MOST_BYTES = 256 * 1024 * 1024;
+
+/** What is read of a file at the most, so that none that is much larger than it should be holds up a start. */
+interface Bounds {
+  /** entries, and removals */
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/**
+ * What a file of so many entries can have: those that come while a snapshot is written, and have not yet gone; a
+ * journal as long as the snapshot, and one write more. Lines have 50 to 110 bytes, seldom more.
+ */
+function boundsFor(maxEntries: number): Bounds {
+  return {
+    entries: 2 * maxEntries + 20_000,
+    bytes: Math.min(MOST_BYTES, 16 * 1024 * 1024 + 640 * maxEntries),
+  };
+}
+
 const PIECE = 64 * 1024;
 
 const NOTHING = {
@@ -66,10 +86,11 @@ const NOTHING = {
  * To be called after root has been given up: the file lies in a folder of the unprivileged user. A symbolic link in
  * its place is not followed.
  * @param wallNowMs - milliseconds since 1970; the time since the file was written counts
+ * @param maxEntries - as configured: of a file that has many more only a part is read
  * @returns what could be read; what went wrong is in `problems`, never thrown
  */
-export function loadState(path: string, wallNowMs: number): LoadedState {
-  const read = readStateFile(path);
+export function loadState(path: string, wallNowMs: number, maxEntries: number): LoadedState {
+  const read = readStateFile(path, boundsFor(maxEntries));
   const file = `state file ${escapeText(path)}`;
   switch (read.kind) {
     case 'missing':
@@ -83,16 +104,23 @@ export function loadState(path: string, wallNowMs: number): LoadedState {
       return { kind: 'damaged', ...NOTHING, problems: [problem('error', message)] };
     }
     case 'parsed':
-      return translate(path, file, read.parsed, wallNowMs);
+      return translate(path, file, read, wallNowMs);
   }
+}
+
+/** What has been read of a file. */
+interface Parsed {
+  readonly parsed: ParsedState;
+  /** undefined: all of it; otherwise only so many bytes */
+  readonly bytes: number | undefined;
 }
 
 type Read =
   | { readonly kind: 'missing' | 'empty' | 'folder' }
   | { readonly kind: 'unusable'; readonly why: string }
-  | { readonly kind: 'parsed'; readonly parsed: ParsedState };
+  | ({ readonly kind: 'parsed' } & Parsed);
 
-function readStateFile(path: string): Read {
+function readStateFile(path: string, bounds: Bounds): Read {
   let descriptor: number | undefined;
   try {
     // without O_NONBLOCK a FIFO in its place would hold up the start
@@ -102,7 +130,7 @@ function readStateFile(path: string): Read {
     if (!stat.isFile()) return { kind: 'unusable', why: 'it is no regular file' };
     if (stat.size === 0) return { kind: 'empty' };
     if (stat.size > MOST_BYTES) return { kind: 'unusable', why: 'it is larger than 256 MB' };
-    return { kind: 'parsed', parsed: parse(descriptor) };
+    return { kind: 'parsed', ...parse(descriptor, bounds) };
   } catch (error) {
     const code = errorCode(error);
     if (code === 'ENOENT') return { kind: 'missing' };
@@ -112,20 +140,20 @@ function readStateFile(path: string): Read {
   }
 }
 
-function parse(descriptor: number): ParsedState {
-  const parser = new StateParser();
+function parse(descriptor: number, { entries, bytes }: Bounds): Parsed {
+  const parser = new StateParser(entries);
   const piece = Buffer.allocUnsafe(PIECE);
   // the file may grow while it is read, but not without end
-  for (let total = 0; total <= MOST_BYTES;) {
+  for (let total = 0; total < bytes;) {
     const length = readSync(descriptor, piece, 0, PIECE, null);
-    if (length === 0) break;
+    if (length === 0) return { parsed: parser.end(), bytes: undefined };
     parser.push(piece.subarray(0, length));
     total += length;
   }
-  return parser.end();
+  return { parsed: parser.end(), bytes };
 }
 
-function translate(path: string, file: string, parsed: ParsedState, wallNowMs: number): LoadedState {
+function translate(path: string, file: string, { parsed, bytes }: Parsed, wallNowMs: number): LoadedState {
   const { header, contents } = parsed;
   const { time, counters } = contents;
   const damage = damageOf(parsed);
@@ -136,13 +164,18 @@ function translate(path: string, file: string, parsed: ParsedState, wallNowMs: n
     const message = `${file} ${damage}; ${header.kind === 'ours' ? `${saved}; ` : ''}${setAside(path)}`;
     problems.push(problem('error', message));
   }
-  if (parsed.cutBytes > 0 && (header.kind === 'ours' || header.kind === 'none')) {
+  if (contents.entriesLeftOut > 0 || bytes !== undefined) {
+    const most =
+      bytes === undefined ? amount(contents.entries.size, 'entry', 'entries') : `${bytes >> 20} MB`;
+    problems.push(problem('warning', `${file} is too large for max-entries: read up to ${most}`));
+  }
+  if (bytes === undefined && parsed.cutBytes > 0 && (header.kind === 'ours' || header.kind === 'none')) {
     problems.push(
-      note(`${file} ends within a line (${parsed.cutBytes} bytes), as after a crash: passed over`),
+      note(`${file} ends within a line (${amount(parsed.cutBytes, 'byte')}), as after a crash: passed over`),
     );
   }
   if (parsed.unknownLines > 0) {
-    problems.push(note(`${file} has ${parsed.unknownLines} lines of a later version: passed over`));
+    problems.push(note(`${file} has ${amount(parsed.unknownLines, 'line')} of a later version: passed over`));
   }
   if (time !== undefined && wallNowMs < time.wallMs) {
     const seconds = Math.ceil((time.wallMs - wallNowMs) / 1000);

@@ -33,7 +33,7 @@ const NOTHING = Buffer.alloc(0);
 
 /** Reads a state file piece by piece. Never throws, whatever the bytes. */
 export class StateParser {
-  private readonly contents = new Contents();
+  private readonly contents: Contents;
   private header: Header = { kind: 'none' };
   private seed = 0;
   private line = 0;
@@ -45,6 +45,11 @@ export class StateParser {
   private rest: Buffer = NOTHING;
   /** bytes of a line that is too long to be kept */
   private passedOver = 0;
+
+  /** @param most - entries, and removals, that are kept at the most */
+  constructor(most: number) {
+    this.contents = new Contents(most);
+  }
 
   /** @param piece - the next bytes; may be reused afterwards */
   push(piece: Buffer): void {

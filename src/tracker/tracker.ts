@@ -6,35 +6,22 @@ import {
   familyOf,
   isPossibleSource,
   type Prefix,
-  prefixOf,
   type PrefixText,
-  WIDEST_ENTRY,
 } from '../packet/address.js';
 import type { Observation } from '../packet/observation.js';
-import { Action, Direction, PfReason } from '../packet/pflog.js';
+import { Action, Direction } from '../packet/pflog.js';
 import { type Counters, newCounters } from './counters.js';
-import { type Decision, leave } from './decision.js';
-import { PrefixMap } from './prefix-map.js';
+import { type Decision, droppedBesideRules, leave } from './decision.js';
+import { Roles, type RolesConfig } from './roles.js';
 import type { HashKey } from './siphash.js';
-import { type Entry, type Origin, Whitelist } from './whitelist.js';
-
-/** The two kinds of mail server address. */
-export type Role = 'fake' | 'real';
+import { type Entry, isCompanion, type Origin, Whitelist } from './whitelist.js';
 
 /** What the tracker must know. May be exchanged while it runs. */
-export interface TrackerConfig {
-  readonly fake: readonly Address[];
-  readonly real: readonly Address[];
-  /** admitted at all times */
-  readonly allow: readonly Prefix[];
+export interface TrackerConfig extends RolesConfig {
   /** TCP port of the mail servers */
   readonly port: number;
   /** how long an entry lives after the last attempt */
   readonly whitelistTimeMs: number;
-  /** length of the prefix that is stored for an IPv4 sender, 24 to 32 */
-  readonly ipv4Prefix: number;
-  /** length of the prefix that is stored for an IPv6 sender, 48 to 128 */
-  readonly ipv6Prefix: number;
   /** entries at the most */
   readonly maxEntries: number;
   /**
@@ -44,8 +31,11 @@ export interface TrackerConfig {
   readonly authority: 'pf' | 'whitelist';
 }
 
-/** Why an entry ceased to be: its time was over, it had to make room, or an operator took it out. */
-export type RemovalReason = 'timeout' | 'no-room' | 'forgotten';
+/**
+ * Why an entry ceased to be: its time was over, it had to make room, an operator took it out, or what is stored of
+ * its sender has taken its place.
+ */
+export type RemovalReason = 'timeout' | 'no-room' | 'forgotten' | 'replaced';
 
 /** Who wants to know of entries that come and go: the table's side, and the log. */
 export interface EntryListener {
@@ -79,8 +69,8 @@ export interface RestoredEntry extends EntryFacts {
 export class Tracker {
   readonly counters = newCounters();
   private readonly whitelist: Whitelist;
-  private roles: PrefixMap<Role>;
-  private allowed: PrefixMap<true>;
+  /** what addresses are by the configuration that is in use */
+  roles: Roles;
 
   constructor(
     private config: TrackerConfig,
@@ -88,9 +78,7 @@ export class Tracker {
     private readonly hashKey: HashKey,
   ) {
     this.whitelist = new Whitelist(hashKey);
-    this.roles = new PrefixMap(hashKey);
-    this.allowed = new PrefixMap(hashKey);
-    this.configure(config);
+    this.roles = new Roles(config, hashKey);
   }
 
   /** number of entries */
@@ -103,28 +91,32 @@ export class Tracker {
    */
   configure(config: TrackerConfig): void {
     this.config = config;
-    this.roles = new PrefixMap(this.hashKey);
-    for (const address of config.fake) this.roles.set(single(address), 'fake');
-    for (const address of config.real) this.roles.set(single(address), 'real');
-    this.allowed = new PrefixMap(this.hashKey);
-    for (const prefix of config.allow) this.allowed.set(prefix, true);
-    while (this.whitelist.size > config.maxEntries && this.evict());
+    this.roles = new Roles(config, this.hashKey);
+    while (this.whitelist.size > config.maxEntries && this.evict(this.whitelist.expendable()));
   }
 
   /** Judges an observation and acts on the whitelist. */
   observe(observation: Observation, nowMs: number): Decision {
     if (observation.direction !== Direction.IN) return leave('not-inbound');
     if (observation.destinationPort !== this.config.port) return leave('other-port');
-    const role = this.role(observation);
+    const role = this.roles.ofDestination(observation);
     if (role === undefined) return leave('other-destination');
     if (!observation.isSyn) return leave('not-syn');
-    const passed = observation.action === Action.PASS || observation.action === Action.RDR;
-    if (!passed && observation.action !== Action.DROP) return leave('not-a-verdict');
-    if (passed && observation.pfReason !== PfReason.MATCH) return leave('dropped-after-pass');
+    const { action } = observation;
+    const passed = action === Action.PASS || action === Action.RDR || action === Action.NONE;
+    if (!passed && action !== Action.DROP) return leave('not-a-verdict');
+    const dropped = role === 'real' ? droppedBesideRules(observation, passed) : undefined;
+    if (dropped !== undefined) return leave(dropped);
     const { family, source0, source1, source2, source3 } = observation;
     if (!isPossibleSource(family, source0, source1, source2, source3)) return leave('impossible-source');
     const id = this.whitelist.match(family, source0, source1, source2, source3);
     return role === 'fake' ? this.attempt(observation, id, nowMs) : this.request(observation, id, passed);
+  }
+
+  /** pf has said something else of the same packet: what was counted for it is taken back. */
+  takeBack(kind: 'refusal' | 'admission'): void {
+    if (kind === 'refusal') this.counters.refusals--;
+    else this.counters.admissions--;
   }
 
   /**
@@ -132,9 +124,12 @@ export class Tracker {
    * A SYN behind headers that nobody can follow is not let through unjudged.
    */
   mayPassUnread(addresses: Observation): boolean {
-    if (this.role(addresses) !== 'real') return true;
+    if (this.roles.ofDestination(addresses) !== 'real') return true;
     const { family, source0, source1, source2, source3 } = addresses;
-    return this.whitelist.match(family, source0, source1, source2, source3) >= 0 || this.isAllowed(addresses);
+    return (
+      this.whitelist.match(family, source0, source1, source2, source3) >= 0 ||
+      this.roles.allowsSource(addresses)
+    );
   }
 
   /** Takes out all entries whose time is over. */
@@ -160,7 +155,7 @@ export class Tracker {
    * @returns whether the prefix is an entry of ours now
    */
   adopt(prefix: Prefix, origin: Origin, remainingMs: number, nowMs: number): boolean {
-    if (remainingMs <= 0) return false;
+    if (remainingMs <= 0 || !this.roles.canBeEntry(prefix)) return false;
     if (this.whitelist.get(prefix) !== undefined) return true;
     const deadlineMs = nowMs + Math.min(remainingMs, this.config.whitelistTimeMs);
     this.counters.adopted++;
@@ -171,10 +166,10 @@ export class Tracker {
   /**
    * Takes in an address that has not tried the fake MX itself. The listener hears of it as of any other.
    * An address of a name is stored as that address alone: it has not come itself, and what else is in its network
-   * nobody has confirmed. For these nobody has to make room.
+   * nobody has confirmed. Nobody who has tried the fake MX, or was let in before, has to make room.
    * @param deadlineMs - an entry that is there already lives at least as long
    * @param parent - the entry whose name or pool it shares
-   * @returns the new entry; undefined when there was one, or none is needed
+   * @returns the new entry; `not-needed`: there was one, or it is allowed at all times
    */
   admit(
     address: Address,
@@ -182,18 +177,21 @@ export class Tracker {
     nowMs: number,
     deadlineMs: number,
     parent?: Entry,
-  ): Entry | undefined {
+  ): Entry | 'not-needed' | 'no-room' {
     const known = this.find(address);
     if (known !== undefined) {
       this.whitelist.extend(known, deadlineMs);
-      return undefined;
+      return 'not-needed';
     }
-    if (this.allowed.match(address) !== undefined) return undefined;
-    if (origin === 'name' && this.whitelist.size >= this.config.maxEntries) return undefined;
+    if (this.roles.allows(address)) return 'not-needed';
+    // who is of a pool has come to the real MX, and waits
+    const hasRoom = origin === 'pool' ? this.makeRoom(this.whitelist.idleCompanion()) : !this.isFull;
+    if (!hasRoom) return 'no-room';
     if (origin === 'name') this.counters.named++;
     else this.counters.pooled++;
-    const length = origin === 'name' ? ADDRESS_BITS[familyOf(address)] : this.prefixLength(address);
-    const entry = this.add(prefixOf(address, length), origin, nowMs, deadlineMs);
+    const single = { address, length: ADDRESS_BITS[familyOf(address)] };
+    const prefix = origin === 'name' ? single : this.roles.entryPrefix(address);
+    const entry = this.add(prefix, origin, nowMs, deadlineMs);
     entry.parent = parent;
     return entry;
   }
@@ -201,15 +199,21 @@ export class Tracker {
   /**
    * Takes in an entry of an earlier run, with what was known of it. The listener hears of it as of any other.
    * @param saved - times are this run's monotonic milliseconds, and may be negative
+   * @returns false when it is none: its prefix cannot be an entry, or there is no room for one of its rank
    */
-  restore(saved: RestoredEntry): void {
-    while (this.whitelist.size >= this.config.maxEntries && this.evict());
+  restore(saved: RestoredEntry): boolean {
     const { prefix, text, origin, addedMs, deadlineMs, admissions } = saved;
+    if (!this.roles.canBeEntry(prefix)) return false;
+    const isIdleCompanion = isCompanion(origin) && admissions === 0;
+    if (!this.makeRoom(isIdleCompanion ? this.whitelist.idleCompanion() : this.whitelist.expendable())) {
+      return false;
+    }
     const entry = this.whitelist.add(prefix, origin, addedMs, deadlineMs, admissions, text);
     entry.attempts = saved.attempts;
     entry.lastAttemptMs = saved.lastAttemptMs;
     entry.name = saved.name;
     this.listener.added(entry);
+    return true;
   }
 
   /** Takes over what was counted in earlier runs. */
@@ -228,7 +232,8 @@ export class Tracker {
   ): { readonly entry: Entry; readonly wasThere: boolean } {
     const known = this.whitelist.get(prefix);
     if (known !== undefined) {
-      this.whitelist.makeManual(known, deadlineMs);
+      this.whitelist.setOrigin(known, 'manual');
+      this.whitelist.extend(known, deadlineMs);
       return { entry: known, wasThere: true };
     }
     return { entry: this.add(prefix, 'manual', nowMs, deadlineMs), wasThere: false };
@@ -243,21 +248,6 @@ export class Tracker {
   /** Notes the confirmed name of an entry. */
   setName(entry: Entry, name: string): void {
     this.whitelist.setName(entry, name);
-  }
-
-  /** Whether a configured network admits an address at all times. */
-  isAlwaysAllowed(address: Address): boolean {
-    return this.allowed.match(address) !== undefined;
-  }
-
-  /** What an address is for us. */
-  roleOf(address: Address): Role | undefined {
-    return this.roles.match(address);
-  }
-
-  /** What is stored of a sender. */
-  entryPrefix(address: Address): Prefix {
-    return prefixOf(address, this.prefixLength(address));
   }
 
   /** Begins to note what changes, for {@link takeChanges}. */
@@ -280,14 +270,6 @@ export class Tracker {
     return this.whitelist.takeChanges(most);
   }
 
-  /**
-   * Whether a prefix can be an entry: no wider than any configuration stores. Not than this one does: what another
-   * configuration has put into the table must expire, too.
-   */
-  isEntrySized(prefix: Prefix): boolean {
-    return prefix.length >= WIDEST_ENTRY[familyOf(prefix.address)];
-  }
-
   /** The entry that an address falls under. */
   find(address: Address): Entry | undefined {
     return this.whitelist.entry(this.whitelist.match(familyOf(address), ...addressWords(address)));
@@ -303,33 +285,48 @@ export class Tracker {
     return this.whitelist.values();
   }
 
-  private role(observation: Observation): Role | undefined {
-    const { family, destination0, destination1, destination2, destination3 } = observation;
-    return this.roles.matchWords(family, destination0, destination1, destination2, destination3);
-  }
-
-  private isAllowed(observation: Observation): boolean {
-    const { family, source0, source1, source2, source3 } = observation;
-    return this.allowed.matchId(family, source0, source1, source2, source3) >= 0;
-  }
-
   private attempt(observation: Observation, id: number, nowMs: number): Decision {
     this.counters.attempts++;
     const deadlineMs = nowMs + this.config.whitelistTimeMs;
     const known = this.whitelist.entry(id);
     if (known !== undefined) {
       this.counters.renewals++;
+      if (isCompanion(known.origin)) return this.promote(known, observation.source, nowMs, deadlineMs);
       this.whitelist.renew(known, nowMs, deadlineMs);
       return { kind: 'attempt', reason: 'renewed', entry: known };
     }
-    if (this.isAllowed(observation)) return { kind: 'attempt', reason: 'always-allowed', entry: undefined };
+    if (this.roles.allowsSource(observation))
+      return { kind: 'attempt', reason: 'always-allowed', entry: undefined };
     const { source } = observation;
-    const entry = this.add(this.entryPrefix(source), 'attempt', nowMs, deadlineMs);
+    const entry = this.add(this.roles.entryPrefix(source), 'attempt', nowMs, deadlineMs);
     return { kind: 'attempt', reason: 'new-entry', entry };
   }
 
+  /**
+   * Who came by somebody else's attempt has tried the fake MX itself: its entry is its own from now on, with what is
+   * stored of any sender, and with what is known of it.
+   */
+  private promote(known: Entry, source: Address, nowMs: number, deadlineMs: number): Decision {
+    const prefix = this.roles.entryPrefix(source);
+    const isOfSize = prefix.length >= known.prefix.length;
+    const own = isOfSize ? known : this.whitelist.get(prefix);
+    if (own !== undefined) {
+      if (isCompanion(own.origin)) this.whitelist.setOrigin(own, 'attempt');
+      this.whitelist.renew(own, nowMs, deadlineMs);
+    }
+    if (isOfSize) return { kind: 'attempt', reason: 'promoted', entry: known };
+    const { admissions, name } = known;
+    this.whitelist.remove(known);
+    this.listener.removed(known, 'replaced');
+    const entry = own ?? this.whitelist.add(prefix, 'attempt', nowMs, deadlineMs);
+    if (admissions > 0) this.whitelist.use(entry.id, admissions);
+    if (name !== undefined && entry.name === undefined) this.whitelist.setName(entry, name);
+    if (own === undefined) this.listener.added(entry);
+    return { kind: 'attempt', reason: 'promoted', entry };
+  }
+
   private request(observation: Observation, id: number, passed: boolean): Decision {
-    const allowed = id < 0 && this.isAllowed(observation);
+    const allowed = id < 0 && this.roles.allowsSource(observation);
     const known = id >= 0 || allowed;
     const entry = this.whitelist.entry(id);
     const admitted = this.config.authority === 'pf' ? passed : known;
@@ -344,28 +341,30 @@ export class Tracker {
   }
 
   private add(prefix: Prefix, origin: Origin, nowMs: number, deadlineMs: number): Entry {
-    while (this.whitelist.size >= this.config.maxEntries && this.evict());
+    this.makeRoom(this.whitelist.expendable());
     const entry = this.whitelist.add(prefix, origin, nowMs, deadlineMs);
     this.counters.added++;
     this.listener.added(entry);
     return entry;
   }
 
-  private evict(): boolean {
-    const entry = this.whitelist.expendable();
+  private get isFull(): boolean {
+    return this.whitelist.size >= this.config.maxEntries;
+  }
+
+  /**
+   * Whether there is room for one more.
+   * @param expendable - who has to go if there is none
+   */
+  private makeRoom(expendable: Entry | undefined): boolean {
+    return !this.isFull || this.evict(expendable);
+  }
+
+  private evict(entry: Entry | undefined): boolean {
     if (entry === undefined) return false;
     this.whitelist.remove(entry);
     this.counters.evicted++;
     this.listener.removed(entry, 'no-room');
     return true;
   }
-
-  private prefixLength(address: Address): number {
-    const configured = familyOf(address) === 4 ? this.config.ipv4Prefix : this.config.ipv6Prefix;
-    return Math.min(configured, ADDRESS_BITS[familyOf(address)]);
-  }
-}
-
-function single(address: Address): Prefix {
-  return { address, length: ADDRESS_BITS[familyOf(address)] };
 }

@@ -12,6 +12,11 @@ import type { HashKey } from './siphash.js';
  */
 export type Origin = 'attempt' | 'adopted' | 'manual' | 'name' | 'pool';
 
+/** Whether an entry came by somebody else's attempt. */
+export function isCompanion(origin: Origin): origin is 'name' | 'pool' {
+  return origin === 'name' || origin === 'pool';
+}
+
 /** A whitelisted address or prefix. Times are monotonic milliseconds. */
 export class Entry implements Timed {
   lastAttemptMs: number;
@@ -65,7 +70,7 @@ const Rank = {
   /** came by an attempt of its own, or was in the table */
   OWN: 0,
   /** came by somebody else's attempt */
-  EXTRA: 1,
+  COMPANION: 1,
   /** an operator let it in */
   MANUAL: 2,
 } as const;
@@ -73,7 +78,7 @@ type Rank = (typeof Rank)[keyof typeof Rank];
 
 function rankOf(origin: Origin): Rank {
   if (origin === 'manual') return Rank.MANUAL;
-  return origin === 'name' || origin === 'pool' ? Rank.EXTRA : Rank.OWN;
+  return isCompanion(origin) ? Rank.COMPANION : Rank.OWN;
 }
 
 /**
@@ -85,8 +90,8 @@ class AdmissionCounts {
   private older = new Int32Array(FIRST_CAPACITY);
   private newer = new Int32Array(FIRST_CAPACITY);
   private ranks = new Uint8Array(FIRST_CAPACITY);
-  /** those of them that were never admitted */
-  private readonly extras: Line = { head: NONE, tail: NONE };
+  /** companions that were never admitted */
+  private readonly idleCompanions: Line = { head: NONE, tail: NONE };
   /** never admitted, least recently tried first */
   private readonly unused: Line = { head: NONE, tail: NONE };
   /** admitted at least once, or let in by hand; least recently tried first */
@@ -110,11 +115,11 @@ class AdmissionCounts {
     this.append(this.lineOf(id), id);
   }
 
-  /** Notes an admission. */
-  use(id: number): void {
+  /** Notes so many admissions, at least one. */
+  use(id: number, times: number): void {
     const before = this.of(id);
     if (before === 0) this.unlink(this.lineOf(id), id);
-    this.admissions[id] = before + 1;
+    this.admissions[id] = before + times;
     if (before === 0) this.append(this.lineOf(id), id);
   }
 
@@ -129,18 +134,23 @@ class AdmissionCounts {
     this.unlink(this.lineOf(id), id);
   }
 
+  /** The oldest companion that was never admitted; {@link NONE} when there is none. */
+  firstCompanion(): number {
+    return this.idleCompanions.head;
+  }
+
   /**
-   * The one that goes first: the oldest extra one that was never admitted, else the oldest never admitted, else the
+   * The one that goes first: the oldest companion that was never admitted, else the oldest never admitted, else the
    * oldest; {@link NONE} when there is none.
    */
   first(): number {
-    const line = [this.extras, this.unused, this.used].find(({ head }) => head !== NONE);
+    const line = [this.idleCompanions, this.unused, this.used].find(({ head }) => head !== NONE);
     return line?.head ?? NONE;
   }
 
   private lineOf(id: number): Line {
     if (this.of(id) > 0 || this.ranks[id] === Rank.MANUAL) return this.used;
-    return this.ranks[id] === Rank.EXTRA ? this.extras : this.unused;
+    return this.ranks[id] === Rank.COMPANION ? this.idleCompanions : this.unused;
   }
 
   private append(line: Line, id: number): void {
@@ -229,11 +239,11 @@ export class Whitelist {
     return entry;
   }
 
-  /** An operator has let it in: it is one of the last to go, and lives at least until `deadlineMs`. */
-  makeManual(entry: Entry, deadlineMs: number): void {
-    entry.origin = 'manual';
-    this.counts.rank(entry.id, Rank.MANUAL);
-    this.extend(entry, deadlineMs);
+  /** It is there for another reason now, its own, and goes with others of that kind. */
+  setOrigin(entry: Entry, origin: 'attempt' | 'manual'): void {
+    entry.origin = origin;
+    entry.parent = undefined;
+    this.counts.rank(entry.id, rankOf(origin));
     this.changes.changed(entry.id);
   }
 
@@ -287,9 +297,9 @@ export class Whitelist {
     this.changes.changed(entry.id);
   }
 
-  /** Notes an admission of the entry with this number. */
-  use(id: number): void {
-    this.counts.use(id);
+  /** Notes admissions of the entry with this number. */
+  use(id: number, times = 1): void {
+    this.counts.use(id, times);
     this.changes.changed(id);
   }
 
@@ -306,6 +316,11 @@ export class Whitelist {
   /** The entry that goes first when there is no room: the oldest never admitted one, else the oldest one. */
   expendable(): Entry | undefined {
     return this.entries.item(this.counts.first());
+  }
+
+  /** The oldest entry of those that came by somebody else's attempt and were never admitted. */
+  idleCompanion(): Entry | undefined {
+    return this.entries.item(this.counts.firstCompanion());
   }
 
   /** Removes and returns one entry whose deadline has come. */

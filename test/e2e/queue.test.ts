@@ -273,7 +273,7 @@ describe('a queue that is full', { skip: stageUnavailable() }, () => {
     const { message } = await daemon.event(({ event }) => event === 'queue-overflow');
     assert.match(
       message,
-      /^\d+ packets found the queue full \(queue-length 64\): they were dropped unjudged; senders try again$/,
+      /^\d+ packets found the queue full \(queue-length 64\): dropped unjudged; senders try again$/,
     );
   });
 
@@ -376,12 +376,12 @@ describe('an exception while a packet is judged', { skip: stageUnavailable() }, 
   it('ends the process like any other, and gives the queue up', async () => {
     stage = await openStage();
     await loadQueueRule(stage.world, '--queue-num 23');
-    const queue = join(packageFolder(), 'build', 'src', 'netfilter', 'queue.js');
+    const queue = join(packageFolder(), 'build', 'src', 'netfilter', 'queues.js');
     const program = `
-      import { PacketQueue } from '${queue}';
+      import { PacketQueues } from '${queue}';
       const settings = { queues: { first: 23, last: 23 }, maxLength: 64, copyRange: 256, failOpen: false, receiveBuffer: 1e6 };
       process.on('uncaughtException', ({ message }) => { console.log(message); process.exit(70); });
-      await PacketQueue.open(settings, { judge: () => { throw new Error('a bug'); }, failed: () => undefined });
+      await PacketQueues.open(settings, { judge: () => { throw new Error('a bug'); }, failed: () => undefined });
       console.log('open');`;
     const argv = [process.execPath, '--input-type=module', '-e', program];
     const child = stage.world.spawn('mx', argv, { stdio: ['ignore', 'pipe', 'inherit'] });

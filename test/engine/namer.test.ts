@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { type Config, resolveConfig } from '../../src/config/config.js';
 import { checkSpf, poolDomains } from '../../src/names/pool.js';
 import { reverse } from '../../src/names/rdns.js';
-import { addressOfWords, formatPrefix } from '../../src/packet/address.js';
+import { addressOfWords } from '../../src/packet/address.js';
 import { trackerConfig } from '../../src/engine/judge.js';
 import type { Line } from '../../src/engine/messages.js';
 import { Namer } from '../../src/engine/namer.js';
@@ -241,6 +241,32 @@ describe('the namer', { skip: dnsUnavailable() }, () => {
     assert.equal(place.entry('198.51.100.3'), late);
     assert.equal(late.deadlineMs, START_MS + 1000 + HOUR_MS);
     assert.equal(late.parent, undefined);
+  });
+
+  it('makes an IPv6 address of the name a sender of its own when it tries, with its network', async () => {
+    const place = bench({ ipv6Prefix: 64, fakeMailserver: [address(FAKE), address('2001:db8::3')] });
+    await place.attempted('198.51.100.1');
+    assert.equal(place.originOf('2001:db8:1::1'), 'name');
+    place.nowMs += 1000;
+    const decision = place.tracker.observe(syn('2001:db8:1::1', '2001:db8::3'), place.nowMs);
+    assert.ok(decision.kind === 'attempt' && decision.entry !== undefined);
+    assert.deepEqual([decision.reason, decision.entry.text], ['promoted', '2001:db8:1::/64']);
+    place.namer.attempt(address('2001:db8:1::1'), decision.entry);
+    await place.asked('2001:db8:1::1');
+    // and now the others live as long as it does
+    assert.equal(place.entry('198.51.100.2')?.deadlineMs, START_MS + 1000 + HOUR_MS);
+    assert.deepEqual(place.prefixes, [...FARM.slice(0, 3), '2001:db8:1::/64'].sort());
+  });
+
+  it('lets nobody of a pool in for one who has tried, and says so', async () => {
+    const place = bench({ maxEntries: 2 });
+    await place.attempted('198.51.100.9');
+    await place.attempted('192.0.2.211');
+    assert.equal(
+      await place.refused('198.51.100.10'),
+      '198.51.100.10 is not let in: it belongs to sender.com, which has tried the fake MX, but max-entries is reached',
+    );
+    assert.deepEqual(place.prefixes, ['192.0.2.211', '198.51.100.9']);
   });
 
   it('believes a name that does not point back only when told to', async () => {
@@ -533,9 +559,8 @@ describe('the namer with a slow name server', () => {
     const grown = heapUsed() - heapBefore;
     assert.ok(grown < 8 << 20, `the heap has grown by ${grown} bytes`);
     const nowMs = place.nowMs;
-    const added = place.tracker.admit(address('203.0.113.77'), 'pool', nowMs, nowMs + 1000);
-    assert.ok(added !== undefined);
-    assert.equal(formatPrefix(added.prefix), '203.0.113.77');
+    // nobody who has tried has to go for one of a pool
+    assert.equal(place.tracker.admit(address('203.0.113.77'), 'pool', nowMs, nowMs + 1000), 'no-room');
     // and it ends at once, with all who wait
     const last = resolver.lookup('A', 'waits.example.com');
     place.namer.close();

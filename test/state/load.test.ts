@@ -42,11 +42,11 @@ function fileOf(...bodies: string[]): string {
   return `${HEADER}\n${bodies.map((body) => sealed(body, seedOf(HEADER))).join('')}`;
 }
 
-function load(content: string | Buffer, wallNowMs = WALL): LoadedAll {
+function load(content: string | Buffer, wallNowMs = WALL, maxEntries = 100_000): LoadedAll {
   rmSync(aside, { recursive: true, force: true });
   rmSync(path, { recursive: true, force: true });
   writeFileSync(path, content);
-  return loadAll(path, wallNowMs);
+  return loadAll(path, wallNowMs, maxEntries);
 }
 
 function prefixes(loaded: LoadedAll): string[] {
@@ -395,6 +395,55 @@ describe('a damaged file', () => {
       /entries saved from it: 2; it could not be set aside: .*\(EISDIR\)$/,
     );
     rmSync(aside, { recursive: true });
+  });
+});
+
+describe('a file that is much larger than max-entries explains', () => {
+  const nth = (n: number): string => `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`;
+  const living = (n: number): string => `+ ${nth(n)} attempt 0 5000000 0 1 0`;
+  const count = (n: number, body: (n: number) => string): string[] =>
+    Array.from({ length: n }, (_, i) => body(i));
+
+  it('is read up to twice as many entries, and what comes while a snapshot is written', () => {
+    const bodies = [
+      `T ${WALL} ${NOW}`,
+      ...count(30_000, living),
+      `- ${nth(0)}`,
+      living(29_999),
+      `T ${WALL} ${NOW + 1}`,
+    ];
+    const loaded = load(fileOf(...bodies), WALL, 10);
+    // room for the last one was made by the first one
+    assert.equal(loaded.size, 20_020);
+    assert.equal(loaded.entries.length, 20_020);
+    assert.deepEqual(prefixes(loaded).slice(-2), [nth(20_019), nth(29_999)]);
+    assert.equal(loaded.entries[0]?.ageMs, NOW + 1);
+    assert.deepEqual(messages(loaded), [
+      `warning: state file ${path} is too large for max-entries: read up to 20020 entries`,
+    ]);
+    assert.equal(loaded.kind, 'loaded');
+    assert.equal(existsSync(aside), false);
+    assert.equal(load(fileOf(...bodies), WALL, 5000).size, 29_999);
+    assert.deepEqual(messages(load(fileOf(...bodies), WALL, 5000)), []);
+  });
+
+  it('is read up to as many that have gone', () => {
+    const bodies = [`T ${WALL} ${NOW}`, ...count(30_000, (n) => `- ${nth(n)}`), living(30_000)];
+    const loaded = load(fileOf(...bodies), WALL, 10);
+    assert.equal(loaded.removed.length, 20_020);
+    assert.deepEqual(prefixes(loaded), [nth(30_000)]);
+  });
+
+  it('is read up to so many bytes, whatever they say', () => {
+    const line = sealed(living(0), seedOf(HEADER));
+    const much = line.repeat(Math.ceil((17 << 20) / line.length));
+    const content = fileOf(`T ${WALL} ${NOW}`) + much + sealed(living(1), seedOf(HEADER));
+    const loaded = load(content, WALL, 10);
+    assert.deepEqual(prefixes(loaded), [nth(0)]);
+    assert.deepEqual(messages(loaded), [
+      `warning: state file ${path} is too large for max-entries: read up to 16 MB`,
+    ]);
+    assert.deepEqual(prefixes(load(content, WALL, 2000)), [nth(0), nth(1)]);
   });
 });
 

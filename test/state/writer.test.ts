@@ -43,7 +43,7 @@ const allIsWell = (): boolean => false;
 
 /** What a file, or the beginning of one, says of each prefix: how many attempts; and that it is in order. */
 function attempts(bytes: Buffer): Map<string, number> {
-  const parser = new StateParser();
+  const parser = new StateParser(100_000);
   parser.push(bytes);
   const { header, damagedLines, unknownLines, contents } = parser.end();
   assert.deepEqual([header.kind, damagedLines, unknownLines], ['ours', 0, 0]);

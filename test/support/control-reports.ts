@@ -61,9 +61,11 @@ export const STATUS: StatusReport = {
     lastError: undefined,
     room: 200_000,
     pfEnabled: true,
+    pfAgoMs: 4 * SECOND,
   },
   queue: undefined,
   state: { path: '/var/db/mxallowd/state', writtenAgoMs: 8 * SECOND, error: undefined },
+  log: { description: 'syslog by /usr/bin/logger', lost: 3 },
 };
 
 export const FINDINGS: readonly HealthFinding[] = [
@@ -129,6 +131,7 @@ export const STATISTICS: StatisticsReport = {
   capture: STATUS.capture,
   table: STATUS.table,
   queue: undefined,
+  log: { description: 'syslog by /usr/bin/logger', lost: 3 },
   names: { asked: 21_400, fromCache: 8093, failed: 311, notMade: 0 },
 };
 

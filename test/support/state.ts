@@ -95,8 +95,8 @@ export function messages(loaded: Pick<LoadedState, 'problems'>): string[] {
 export type LoadedAll = Omit<LoadedState, 'entries'> & { readonly entries: readonly LoadedEntry[] };
 
 /** Loads a state file. */
-export function loadAll(path: string, wallNowMs: number): LoadedAll {
-  const loaded = loadState(path, wallNowMs);
+export function loadAll(path: string, wallNowMs: number, maxEntries = 100_000): LoadedAll {
+  const loaded = loadState(path, wallNowMs, maxEntries);
   return { ...loaded, entries: [...loaded.entries] };
 }
 

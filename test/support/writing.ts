@@ -1,5 +1,6 @@
 import type { PrefixText } from '../../src/packet/address.js';
 import { formatPrefix, parsePrefix } from '../../src/packet/address.js';
+import { type Clock, systemClock } from '../../src/clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import type { TableEntry } from '../../src/table/table.js';
 import { TableWriter, type Verdict, type WriterEvent } from '../../src/table/writer.js';
@@ -39,6 +40,8 @@ export class WriterBench {
     options: {
       judge?: (entry: TableEntry, writer: TableWriter) => Verdict;
       most?: number;
+      /** pfctl's, for its time-outs; absent: the real one */
+      clock?: Clock;
     } = {},
   ) {
     this.table = new PfctlTable({
@@ -46,6 +49,7 @@ export class WriterBench {
       table: 'mx-white',
       anchor: '',
       timeoutMs: HANGS_MS,
+      clock: options.clock ?? systemClock,
     });
     this.writer = new TableWriter({
       table: this.table,

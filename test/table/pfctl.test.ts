@@ -3,15 +3,18 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { formatPrefix, type PrefixText } from '../../src/packet/address.js';
+import { systemClock } from '../../src/clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { classifyFailure, parseCtimeUtc, ShowParser, sumOtherTables } from '../../src/table/pfctl-output.js';
 import type { ShownEntry, TableEntry, TableFailure } from '../../src/table/table.js';
-import { packageFolder } from '../../src/version.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
+import { recordedCall } from '../support/recorded-pfctl.js';
 import { addresses, HANGS_MS, prefix } from '../support/writing.js';
 
+/** The standard output, or error, of a call of FreeBSD 10.4: `081-show-v.out`. */
 function recording(name: string): string {
-  return readFileSync(join(packageFolder(), 'test', 'fixtures', 'pfctl', name), 'latin1');
+  const call = recordedCall('pfctl', Number(name.slice(0, 3)));
+  return name.endsWith('.err') ? call.stderr : call.stdout;
 }
 
 function show(text: string): { entries: TableEntry[]; strange: string[] } {
@@ -101,7 +104,14 @@ describe('what pfctl prints', () => {
 describe('a pf table by pfctl', () => {
   let pfctl: PfctlStandIn;
   const make = (settings: Partial<ConstructorParameters<typeof PfctlTable>[0]> = {}) =>
-    new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: HANGS_MS, ...settings });
+    new PfctlTable({
+      path: pfctl.path,
+      table: 'mx-white',
+      anchor: '',
+      timeoutMs: HANGS_MS,
+      clock: systemClock,
+      ...settings,
+    });
   beforeEach(async () => {
     pfctl = await PfctlStandIn.create();
   });

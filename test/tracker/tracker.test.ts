@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { addressOfWords, formatPrefix } from '../../src/packet/address.js';
 import { TcpFlag } from '../../src/packet/observation.js';
 import { Action, Direction } from '../../src/packet/pflog.js';
-import type { Decision } from '../../src/tracker/decision.js';
 import { Tracker, type TrackerConfig } from '../../src/tracker/tracker.js';
 import {
   address,
@@ -14,65 +13,17 @@ import {
   syn,
   synBetween,
 } from '../support/observations.js';
-
-const FAKE = '192.0.2.3';
-const REAL = '192.0.2.4';
-const FAKE6 = '2001:db8::3';
-const REAL6 = '2001:db8::4';
-const HOUR_MS = 3_600_000;
-
-const CONFIG: TrackerConfig = {
-  fake: [address(FAKE), address(FAKE6)],
-  real: [address(REAL), address(REAL6)],
-  allow: [],
-  port: 25,
-  whitelistTimeMs: HOUR_MS,
-  ipv4Prefix: 32,
-  ipv6Prefix: 64,
-  maxEntries: 100_000,
-  authority: 'whitelist',
-};
-
-/** A tracker, what its listener heard, and short ways to make it see a SYN. */
-class Scene {
-  readonly tracker: Tracker;
-  /** `+prefix`, or `-prefix reason admissions` */
-  readonly heard: string[] = [];
-
-  constructor(private config: TrackerConfig) {
-    this.tracker = new Tracker(
-      config,
-      {
-        added: (entry) => this.heard.push(`+${formatPrefix(entry.prefix)}`),
-        removed: (entry, reason) =>
-          this.heard.push(`-${formatPrefix(entry.prefix)} ${reason} ${entry.admissions}`),
-      },
-      [1, 2],
-    );
-  }
-
-  /** A SYN; only what became of it, as `kind reason`. */
-  see(from: string, to: string, nowMs = 0, fields: ObservationFields = {}): string {
-    return words(this.tracker.observe(syn(from, to, fields), nowMs));
-  }
-
-  configure(change: Partial<TrackerConfig>): void {
-    this.config = { ...this.config, ...change };
-    this.tracker.configure(this.config);
-  }
-
-  get prefixes(): string[] {
-    return prefixTexts(this.tracker.entries());
-  }
-}
-
-function words(decision: Decision): string {
-  return `${decision.kind} ${decision.reason}`;
-}
-
-function scene(change: Partial<TrackerConfig> = {}): Scene {
-  return new Scene({ ...CONFIG, ...change });
-}
+import {
+  CONFIG,
+  FAKE,
+  FAKE6,
+  HOUR_MS,
+  REAL,
+  REAL6,
+  type Scene,
+  scene,
+  words,
+} from '../support/tracker-scene.js';
 
 describe('an attempt', () => {
   it('is a SYN to a fake MX, and makes an entry', () => {
@@ -136,10 +87,19 @@ describe('a SYN that is no attempt', () => {
     [
       'that a pass rule let in and its IP options threw out',
       '203.0.113.7',
-      FAKE,
+      REAL,
       { action: Action.PASS, pfReason: 8 },
-      'dropped-after-pass',
+      'ip-options',
     ],
+    [
+      'that a pass rule let in, with IP options,',
+      '203.0.113.7',
+      REAL,
+      { action: Action.PASS, hasIpOptions: true },
+      'ip-options',
+    ],
+    ['whose IP options pf threw out', '203.0.113.7', REAL, { pfReason: 8 }, 'ip-options'],
+    ['that pf threw out beside its rules', '203.0.113.7', REAL, { pfReason: 3 }, 'not-a-verdict'],
     [
       'that a redirection let in and a limit threw out',
       '203.0.113.7',
@@ -158,8 +118,11 @@ describe('a SYN that is no attempt', () => {
     });
   }
 
-  it('a blocked SYN counts whatever reason pf gives for it', () => {
+  it('a SYN to the fake MX counts whatever becomes of it', () => {
     assert.equal(scene().see('203.0.113.7', FAKE, 0, { pfReason: 8 }), 'attempt new-entry');
+    const passed = { action: Action.PASS, hasIpOptions: true };
+    assert.equal(scene().see('203.0.113.7', FAKE, 0, passed), 'attempt new-entry');
+    assert.equal(scene().see('203.0.113.7', FAKE, 0, { ...passed, pfReason: 8 }), 'attempt new-entry');
   });
 
   it('a packet of a redirection counts as passed', () => {
@@ -441,17 +404,6 @@ describe('what is stored for a sender', () => {
     assert.equal(at.see('203.0.113.7', FAKE, 1), 'attempt renewed');
     at.see('203.0.113.8', FAKE, 2);
     assert.deepEqual(at.prefixes, ['203.0.113.0/24', '203.0.113.7']);
-  });
-
-  it('is no measure for an entry of the table: what any configuration stores must expire', () => {
-    for (const { tracker } of [scene(), scene({ ipv4Prefix: 24, ipv6Prefix: 48 })]) {
-      assert.equal(tracker.isEntrySized(prefix('203.0.113.7')), true);
-      assert.equal(tracker.isEntrySized(prefix('203.0.113.0/24')), true);
-      assert.equal(tracker.isEntrySized(prefix('203.0.112.0/23')), false);
-      assert.equal(tracker.isEntrySized(prefix('2001:db8:7::1')), true);
-      assert.equal(tracker.isEntrySized(prefix('2001:db8:7::/48')), true);
-      assert.equal(tracker.isEntrySized(prefix('2001:db8:6::/47')), false);
-    }
   });
 });
 

@@ -1,0 +1,93 @@
+// What addresses are by the configuration: our mail servers, allowed at all times, and what is stored of a sender. Pure.
+import {
+  type Address,
+  ADDRESS_BITS,
+  addressWords,
+  familyOf,
+  isPossibleSource,
+  type Prefix,
+  prefixOf,
+  WIDEST_ENTRY,
+} from '../packet/address.js';
+import type { Observation } from '../packet/observation.js';
+import { PrefixMap } from './prefix-map.js';
+import type { HashKey } from './siphash.js';
+
+/** The two kinds of mail server address. */
+export type Role = 'fake' | 'real';
+
+/** What the configuration says of addresses. */
+export interface RolesConfig {
+  readonly fake: readonly Address[];
+  readonly real: readonly Address[];
+  /** admitted at all times */
+  readonly allow: readonly Prefix[];
+  /** length of the prefix that is stored for an IPv4 sender, 24 to 32 */
+  readonly ipv4Prefix: number;
+  /** length of the prefix that is stored for an IPv6 sender, 48 to 128 */
+  readonly ipv6Prefix: number;
+}
+
+/** What addresses are. Made anew for each configuration. */
+export class Roles {
+  private readonly roles: PrefixMap<Role>;
+  private readonly allowed: PrefixMap<true>;
+
+  constructor(
+    private readonly config: RolesConfig,
+    hashKey: HashKey,
+  ) {
+    this.roles = new PrefixMap(hashKey);
+    for (const address of config.fake) this.roles.set(single(address), 'fake');
+    for (const address of config.real) this.roles.set(single(address), 'real');
+    this.allowed = new PrefixMap(hashKey);
+    for (const prefix of config.allow) this.allowed.set(prefix, true);
+  }
+
+  /** What an address is for us. */
+  of(address: Address): Role | undefined {
+    return this.roles.match(address);
+  }
+
+  ofDestination(observation: Observation): Role | undefined {
+    const { family, destination0, destination1, destination2, destination3 } = observation;
+    return this.roles.matchWords(family, destination0, destination1, destination2, destination3);
+  }
+
+  /** Whether a configured network admits an address at all times. */
+  allows(address: Address): boolean {
+    return this.allowed.match(address) !== undefined;
+  }
+
+  allowsSource(observation: Observation): boolean {
+    const { family, source0, source1, source2, source3 } = observation;
+    return this.allowed.matchId(family, source0, source1, source2, source3) >= 0;
+  }
+
+  /** What is stored of a sender. */
+  entryPrefix(address: Address): Prefix {
+    const family = familyOf(address);
+    const configured = family === 4 ? this.config.ipv4Prefix : this.config.ipv6Prefix;
+    return prefixOf(address, Math.min(configured, ADDRESS_BITS[family]));
+  }
+
+  /** Whether a prefix can be an entry: of {@link isEntrySized}, of addresses that can send, and no mail server of ours. */
+  canBeEntry(prefix: Prefix): boolean {
+    const { address, length } = prefix;
+    const family = familyOf(address);
+    if (!isEntrySized(prefix) || !isPossibleSource(family, ...addressWords(address))) return false;
+    return length < ADDRESS_BITS[family] || this.of(address) === undefined;
+  }
+}
+
+/**
+ * Whether a prefix is no wider than any configuration stores. Not than this one does: what another configuration has
+ * put into the table must expire, too.
+ */
+export function isEntrySized(prefix: Prefix): boolean {
+  return prefix.length >= WIDEST_ENTRY[familyOf(prefix.address)];
+}
+
+function single(address: Address): Prefix {
+  return { address, length: ADDRESS_BITS[familyOf(address)] };
+}

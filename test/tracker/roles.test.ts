@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { isEntrySized, Roles } from '../../src/tracker/roles.js';
+import { address, prefix } from '../support/observations.js';
+import { CONFIG, FAKE, REAL6 } from '../support/tracker-scene.js';
+
+describe('what can be an entry', () => {
+  const roles = new Roles(CONFIG, [1, 2]);
+
+  it('is no wider than any configuration stores, whatever this one does: it must expire, too', () => {
+    for (const text of ['203.0.113.7', '203.0.113.0/24', '2001:db8:7::1', '2001:db8:7::/48']) {
+      assert.equal(isEntrySized(prefix(text)), true, text);
+      assert.equal(roles.canBeEntry(prefix(text)), true, text);
+    }
+    for (const text of ['203.0.112.0/23', '2001:db8:6::/47', '0.0.0.0/0']) {
+      assert.equal(isEntrySized(prefix(text)), false, text);
+      assert.equal(roles.canBeEntry(prefix(text)), false, text);
+    }
+  });
+
+  for (const text of ['0.0.0.0', '0.1.2.0/24', '127.0.0.1', '127.0.0.0/24', '224.0.0.1', '255.255.255.255']) {
+    it(`is not ${text}`, () => assert.equal(roles.canBeEntry(prefix(text)), false));
+  }
+  for (const text of ['::', '::1', '::/64', '::ffff:192.0.2.7', 'ff02::1', 'ff02::/64']) {
+    it(`is not ${text}`, () => assert.equal(roles.canBeEntry(prefix(text)), false));
+  }
+
+  it('is no mail server of ours; the network that one lies in may be a neighbour', () => {
+    for (const text of [FAKE, REAL6]) assert.equal(roles.canBeEntry(prefix(text)), false, text);
+    for (const text of ['192.0.2.5', '192.0.2.0/24', '2001:db8::/64']) {
+      assert.equal(roles.canBeEntry(prefix(text)), true, text);
+    }
+  });
+});
+
+describe('what is stored of a sender', () => {
+  it('is its prefix of the configured length', () => {
+    const wide = new Roles({ ...CONFIG, ipv4Prefix: 24, ipv6Prefix: 48 }, [1, 2]);
+    assert.deepEqual(wide.entryPrefix(address('203.0.113.7')), prefix('203.0.113.0/24'));
+    assert.deepEqual(wide.entryPrefix(address('2001:db8:7:8::9')), prefix('2001:db8:7::/48'));
+  });
+});
