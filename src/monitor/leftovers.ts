@@ -89,18 +89,22 @@ export async function clearLeftovers(engine: number, parts: ClearParts): Promise
   const { user, isOwnUser, clock, log } = parts;
   const look = async (): Promise<Leftovers> =>
     findLeftovers(parseProcesses(await listProcesses(clock)), engine, user, isOwnUser);
+  const sweep = async ({ isShared }: Leftovers): Promise<void> => {
+    if (isOwnUser && !isShared) await killAllOf(user);
+  };
   let found = await look();
   for (const ms of PATIENCE_MS) {
-    if (found.pids.length === 0) return;
+    // what forks quickly is not in the list: each process that it finds has ended when it is looked at
+    if (found.pids.length === 0) return sweep(found);
     await pause(clock, ms);
     found = await look();
   }
-  if (found.pids.length === 0) return;
+  if (found.pids.length === 0) return sweep(found);
   const message = `the engine has left processes behind, which are killed: ${some(found.pids)}`;
   log.write('error', message, { event: 'leftovers' });
   for (const ms of KILLS_MS) {
     found.pids.forEach(kill);
-    if (isOwnUser && !found.isShared) await killAllOf(user);
+    await sweep(found);
     await pause(clock, ms);
     found = await look();
     if (found.pids.length === 0) return;
