@@ -1,7 +1,7 @@
 // Probe: NFQUEUE, and whether rules feed it.
 import { loadLibc } from '../native/libc.js';
 import { KernelFigures, type QueueRow } from '../netfilter/proc.js';
-import type { QueueRange } from '../netfilter/queue.js';
+import type { QueueRange } from '../netfilter/queues.js';
 import { type Family, familyOf } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { type Finding, finding } from '../pf/finding.js';

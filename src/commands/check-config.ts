@@ -1,7 +1,7 @@
 // `mxallowd check-config`.
 import { type Config, defaultValue } from '../config/config.js';
 import { formatProblem } from '../config/problem.js';
-import type { QueueRange } from '../netfilter/queue.js';
+import type { QueueRange } from '../netfilter/queues.js';
 import { formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { findGroup, findUser, userAdvice } from '../process/users.js';

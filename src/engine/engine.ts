@@ -176,6 +176,8 @@ export class Engine implements Core {
     if (restart.length > 0) this.say({ level: 'warn', message: needed, fields: { event: 'restart-needed' } });
     const before = this.config;
     this.config = takeOver(this.config, config);
+    // what was told with "Would drop" must not go on as its repeats
+    if (before.dryRun !== this.config.dryRun) this.telling.tellRepeats();
     this.parts.log.setLevel(levelOf(config));
     this.namer?.renew();
     this.configureTracker();
@@ -239,6 +241,11 @@ export class Engine implements Core {
   /** How the firewall is doing. */
   firewallReport(): FirewallReport {
     return this.firewall.report();
+  }
+
+  /** Whether packets are taken as they come; for a watchdog that asks now and then. */
+  goesOn(): boolean {
+    return this.firewall.goesOn();
   }
 
   /** What the firewall says of itself. */

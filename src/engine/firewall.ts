@@ -50,6 +50,8 @@ export interface Firewall {
   logStatistics(): void;
   /** How it is doing. */
   report(): FirewallReport;
+  /** Whether it takes what comes; for a watchdog that asks now and then. */
+  goesOn(): boolean;
   /** What the firewall says of itself. */
   inspect(): Promise<FirewallTexts>;
   /** Writes out what is pending and lets go; never throws. */

@@ -3,7 +3,7 @@ import type { Config } from '../config/config.js';
 import { Verdict } from '../netfilter/messages.js';
 import { QueueError } from '../netfilter/problem.js';
 import type { KernelFigures } from '../netfilter/proc.js';
-import { PacketQueue, type QueueRange } from '../netfilter/queue.js';
+import { PacketQueues, type QueueRange } from '../netfilter/queues.js';
 import { formatAddress } from '../packet/address.js';
 import { decodeAddresses, decodePacket, type UndecodedReason } from '../packet/observation.js';
 import { Direction } from '../packet/pflog.js';
@@ -68,11 +68,11 @@ export class QueueFirewall implements Firewall {
       maxLength: queueLength,
       copyRange: COPY_RANGE,
       failOpen,
-      receiveBuffer: Math.min(queueLength * (queues.last - queues.first + 1) * BUFFER_FOR_EACH, MOST_BUFFER),
+      receiveBuffer: Math.min(queueLength * BUFFER_FOR_EACH, MOST_BUFFER / (queues.last - queues.first + 1)),
     };
     this.queue = new Keeper({
       open: async (lost, made) => {
-        const queue = await PacketQueue.open(
+        const queue = await PacketQueues.open(
           settings,
           {
             judge: (data, start, end, hook, inInterface) => this.judge(data, start, end, hook, inInterface),
@@ -98,7 +98,7 @@ export class QueueFirewall implements Firewall {
   }
 
   async prepare(): Promise<void> {
-    this.figures = await orStartError(PacketQueue.prepare());
+    this.figures = await orStartError(PacketQueues.prepare());
   }
 
   async start(): Promise<void> {
@@ -109,7 +109,8 @@ export class QueueFirewall implements Firewall {
   // who is whitelisted is asked for each packet anew: nothing to write anywhere
   added(): void {}
   removed(): void {}
-  reconfigured(): void {
+  reconfigured({ dryRun }: Config): void {
+    if (dryRun !== this.core.config.dryRun) this.core.say(dryRunLine(this.core.config.dryRun));
     void this.checkFakes();
   }
 
@@ -119,10 +120,16 @@ export class QueueFirewall implements Firewall {
   }
 
   report(): FirewallReport {
-    const statistics = this.queue.current?.queue.statistics();
+    const open = this.queue.current?.queue;
     const nothing = { received: 0, accepted: 0, dropped: 0, lost: 0, full: undefined, waiting: undefined };
-    const queue = { description: this.queue.description, ...(statistics ?? nothing) };
+    const { description } = this.queue;
+    const queue = { description, ports: open?.ports ?? [], ...(open?.statistics() ?? nothing) };
     return { isOpen: this.queue.isOpen, capture: undefined, table: undefined, queue };
+  }
+
+  goesOn(): boolean {
+    // one that is not open is being opened again
+    return !this.queue.isOpen || (this.queue.current?.queue.goesOn() ?? true);
   }
 
   inspect(): Promise<FirewallTexts> {
@@ -192,7 +199,7 @@ class ClosableQueue {
   readonly description: string;
 
   constructor(
-    readonly queue: PacketQueue,
+    readonly queue: PacketQueues,
     private readonly rest: Verdict,
     private readonly closed: (left: number) => void,
   ) {
@@ -223,6 +230,13 @@ function lostLine({ lost, full }: { lost: number; full: number }, config: Config
   ];
   const message = `${where.join(', ')}: ${fate}`;
   return { level: 'warn', message, fields: { event: 'queue-overflow', lost, full } };
+}
+
+function dryRunLine(isDry: boolean): Line {
+  const message = isDry
+    ? 'dry-run is on: from the next packet on everything is accepted, and nothing is dropped'
+    : 'dry-run is off: from the next packet on who has not tried the fake MX is dropped at the real one';
+  return { level: 'warn', message, fields: { event: 'dry-run', dryRun: isDry } };
 }
 
 function bufferLine(bytes: number, wanted: number): Line {
