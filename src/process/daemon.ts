@@ -1,6 +1,7 @@
 // The daemon: its service, its signals and its PID file.
 import { fileURLToPath } from 'node:url';
-import type { Config, Given } from '../config/config.js';
+import { type Config, defaultValue, type Given } from '../config/config.js';
+import { ControlSocketError, makeSocketFolder } from '../control/server.js';
 import { OPTIONS } from '../config/options.js';
 import type { Log } from '../log/log.js';
 import { complain, isSameFile } from '../log/outputs.js';
@@ -10,11 +11,13 @@ import type { Reconfiguration } from '../monitor/messages.js';
 import { Monitor } from '../monitor/monitor.js';
 import { reportStart } from './background.js';
 import { endOnBug } from './bug.js';
+import { escapeText } from '../packet/escape.js';
+import { errorWords } from '../state/problem.js';
 import { systemClock } from '../clock.js';
 import { type EarlyHangup, takeHangup } from './hangup.js';
 import { NO_DEBUGGER } from './debugger.js';
 import { nodeChild } from './node-child.js';
-import { removePidFile, writePidFile } from './pid-file.js';
+import { type PidFile, takePidFile } from './pid-file.js';
 import { Exit, StartError } from '../sysexits.js';
 import { type UserPlan } from '../monitor/user-plan.js';
 import { planUser } from './users.js';
@@ -87,7 +90,7 @@ async function startDaemon(
   const service = isSplit
     ? makeMonitor(loaded, plan, log, readAgain)
     : await makeHost(loaded, plan, log, readAgain);
-  const daemon = new Daemon(config, log, service, isSplit ? lockPath(config) : undefined);
+  const daemon = new Daemon(config, log, service);
   const failure = await daemon.start(inBackground, early);
   if (failure === undefined) return daemon;
   await log.close();
@@ -139,15 +142,10 @@ function pfctlTable({ pfctl, table, anchor }: Config, log: Log): PfctlTable {
   });
 }
 
-/** A socket is answered by one engine after the other: in between the lock says that it is taken. */
-function lockPath({ controlSocket }: Config): string | undefined {
-  return controlSocket === '' ? undefined : `${controlSocket}.lock`;
-}
-
 /** A service, its signals and its PID file. */
 class Daemon {
-  private pidFile: string | undefined;
-  private isLocked = false;
+  /** others see by them that we run */
+  private readonly files: PidFile[] = [];
   private stopped: ((status: number) => void) | undefined;
   private stopRequested: string | undefined;
   private isReady = false;
@@ -157,8 +155,6 @@ class Daemon {
     private readonly config: Config,
     private readonly log: Log,
     private readonly service: Service,
-    /** tells others that we run, as the PID file does */
-    private readonly lockFile: string | undefined,
   ) {}
 
   /** @returns undefined when the daemon is ready, else the exit status; the reason has been told */
@@ -167,24 +163,16 @@ class Daemon {
     takeHangup(early, () => this.reload());
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.requestStop(signal));
 
-    const pidFile = this.config.pidFile ?? (inBackground ? OPTIONS.pidFile.defaultText : undefined);
-    if (pidFile !== undefined) {
-      const written = writePidFile(pidFile, process.pid);
-      if (!written.ok)
-        return this.fail(written.message, written.reason === 'running' ? Exit.UNAVAILABLE : Exit.CANTCREAT);
-      this.pidFile = pidFile;
+    const refused = this.takeFiles(inBackground);
+    if (refused !== undefined) {
+      this.releaseFiles();
+      return this.fail(refused.message, refused.exitStatus);
     }
-    const lock = this.lockFile === undefined ? undefined : writePidFile(this.lockFile, process.pid);
-    if (lock?.ok === false && lock.reason === 'running') {
-      this.removePidFile();
-      return this.fail(lock.message, Exit.UNAVAILABLE);
-    }
-    this.isLocked = lock?.ok === true;
     try {
       await this.service.start();
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
-      this.removePidFile();
+      this.releaseFiles();
       return this.fail(error.message, error.exitStatus);
     }
     this.isReady = true;
@@ -210,14 +198,14 @@ class Daemon {
   /** A signal during the start: nothing is pending yet. */
   private async abandonStart(signal: string): Promise<void> {
     await this.service.stop(signal);
-    this.removePidFile();
+    this.releaseFiles();
     await this.log.close();
     process.exit(Exit.UNAVAILABLE);
   }
 
   private async stop(signal: string): Promise<void> {
     await this.service.stop(signal);
-    this.removePidFile();
+    this.releaseFiles();
     await this.log.close();
     this.stopped?.(Exit.OK);
   }
@@ -234,16 +222,50 @@ class Daemon {
     return status;
   }
 
-  private removePidFile(): void {
-    if (this.isLocked && this.lockFile !== undefined) removePidFile(this.lockFile, process.pid);
-    this.isLocked = false;
-    if (this.pidFile === undefined) return;
+  /** @returns why the start ends here */
+  private takeFiles(inBackground: boolean): StartError | undefined {
+    const { config } = this;
+    const pidFile = config.pidFile ?? (inBackground ? OPTIONS.pidFile.defaultText : undefined);
+    const why = pidFile === undefined ? undefined : this.take('the PID file', pidFile, 'pid-file');
+    if (why !== undefined || config.controlSocket === '') return why;
+    const refused = this.takeLock(config.controlSocket);
+    // then there will be no control socket either, which is told and done without
+    const isDefault = config.controlSocket === defaultValue('controlSocket', process.platform);
+    const isExcused = isDefault && process.getuid?.() !== 0;
+    return isExcused && refused?.exitStatus === Exit.CANTCREAT ? undefined : refused;
+  }
+
+  /** Nobody answers on the socket while an engine is started: in between, too, it is ours. */
+  private takeLock(socket: string): StartError | undefined {
     try {
-      removePidFile(this.pidFile, process.pid);
+      makeSocketFolder(socket);
     } catch (error) {
-      // without root the folder is not ours to write to; the next start takes the file over
-      const message = `the PID file ${this.pidFile} stays, for its folder is not ours: ${String(error)}`;
-      this.log.write('info', message, { event: 'pid-file' });
+      if (!(error instanceof ControlSocketError)) throw error;
+      return new StartError(error.message, Exit.CANTCREAT);
+    }
+    return this.take('the lock', `${socket}.lock`, 'control-socket');
+  }
+
+  private take(what: string, path: string, option: string): StartError | undefined {
+    const result = takePidFile(path, process.pid);
+    if (result.ok) {
+      this.files.push(result.file);
+      return undefined;
+    }
+    if (result.reason === 'running') return new StartError(result.why, Exit.UNAVAILABLE);
+    const message = `${what} ${escapeText(path)} (${option}) cannot be written: ${result.why}`;
+    return new StartError(message, Exit.CANTCREAT);
+  }
+
+  private releaseFiles(): void {
+    for (const file of this.files.splice(0).reverse()) {
+      try {
+        file.remove();
+      } catch (error) {
+        // without root the folder is not ours to write to; the next start takes the file over
+        const message = `${file.path} stays, empty, for its folder is not ours: ${errorWords(error)}`;
+        this.log.write('info', message, { event: 'pid-file' });
+      }
     }
   }
 }

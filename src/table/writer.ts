@@ -84,6 +84,8 @@ export class TableWriter {
   private failures = 0;
   private failingSinceMs = 0;
   private cancelRetry: (() => void) | undefined;
+  /** the table has never been read */
+  private isUnread = true;
   private closing = false;
   private closed = false;
   private idleWaiters: (() => void)[] = [];
@@ -312,10 +314,12 @@ export class TableWriter {
     });
     if (!reply.ok && reply.failure !== 'missing-table') {
       ledger.forgetSeen();
-      // nothing has been tried: what was to be found out still is, before anything is written
-      if (reply.failure === 'stuck') this.compareWanted = !this.closing || this.pending > 0;
+      // what was to be found out still is, before anything is written
+      const isNeeded = reply.failure === 'stuck' || this.isUnread;
+      if (isNeeded) this.compareWanted = !this.closing || this.pending > 0;
       return reply;
     }
+    this.isUnread = false;
     const missing = ledger.compare();
     for (const entry of found) {
       const prefix = formatPrefix(entry.prefix);

@@ -273,7 +273,7 @@ describe('a real tcpdump', needsTcpdump, () => {
 });
 
 describe('a tcpdump', () => {
-  it('gets its arguments as they are, without a shell', async () => {
+  it('gets its arguments as they are', async () => {
     const standIn = new StandIn(`${cat(RECORDING)}\n${STAY}`);
     const args = ['-n', 'a b', '$HOME', '"\'', '', '--', 'action block && port 25'];
     const source = standIn.source(args);
@@ -367,7 +367,7 @@ describe('a tcpdump', () => {
     const source = new TcpdumpSource(path, [], 'pflog0');
     const sink = new KeepingSink();
     const error = await refusal(source.open(sink));
-    assert.equal(error.message, `${path}: there is no such file`);
+    assert.equal(error.message, `${path}: there is no such program`);
     assert.equal(error.kind, 'unavailable');
     await source.close();
     assert.deepEqual(sink.endings, []);
@@ -378,7 +378,7 @@ describe('a tcpdump', () => {
     writeFileSync(path, 'not a program');
     const source = new TcpdumpSource(path, [], 'pflog0');
     const error = await refusal(source.open(new KeepingSink()));
-    assert.equal(error.message, `${path}: permission denied`);
+    assert.equal(error.message, `${path}: it may not be run`);
     await source.close();
   });
 

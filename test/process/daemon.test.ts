@@ -5,6 +5,7 @@ import { frames } from '../../bench/support.js';
 import type { ListedEntry } from '../../src/control/protocol.js';
 import { ask } from '../support/control.js';
 import { SERVERS, until, Workplace } from '../support/daemon.js';
+import { CANNOT_HOLD } from '../support/held.js';
 
 /** Senders 10.0.0.1 and on, or 2001:db8:0:1::1 and on. */
 const syn = (target: 'fake' | 'real', sender: number, family: 4 | 6 = 4) => frames(family, 1, target, sender);
@@ -37,6 +38,17 @@ for (const user of USERS)
       daemon.kill('SIGTERM');
       assert.equal(await daemon.ended, 0);
       assert.equal(daemon.stderr, '');
+    });
+
+    it('ends on SIGTERM beside a pfctl that cannot be killed, and says what was not written', async (test) => {
+      if (CANNOT_HOLD !== false) return test.skip(CANNOT_HOLD);
+      const daemon = await place.ready();
+      place.pfctl.setFault({ mode: 'stuck', only: 'add', times: 1 });
+      place.log(syn('fake', 1));
+      await place.pfctl.waitForCalls(1, ({ rc }) => rc === null);
+      daemon.kill('SIGTERM');
+      assert.equal(await daemon.ended, 0);
+      assert.match(daemon.stdout, /1 changes could not be written to <mx-white> before the end/);
     });
 
     once('takes addresses out again when their time is over', async () => {

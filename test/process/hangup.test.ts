@@ -15,7 +15,7 @@ describe('SIGHUP during the start', { skip: reason }, () => {
     place = await Workplace.create(process.getuid?.() === 0 ? 'nobody' : 'root');
   });
   afterEach(async () => {
-    for (const pid of family?.look() ?? []) process.kill(pid, 'SIGKILL');
+    family?.end();
     family = undefined;
     await place.dispose();
   });

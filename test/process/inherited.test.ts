@@ -18,7 +18,7 @@ describe('what whoever starts us has left', { skip: reason }, () => {
     place = await Workplace.create('nobody');
   });
   afterEach(async () => {
-    for (const pid of family?.look() ?? []) process.kill(pid, 'SIGKILL');
+    family?.end();
     family = undefined;
     await place.dispose();
   });

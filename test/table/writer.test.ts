@@ -249,6 +249,24 @@ describe('the table writer', () => {
     assert.equal(pfctl.cleared(), undefined);
   });
 
+  it('goes on without having read the table when it is told to, but reads it before it writes', async () => {
+    pfctl.putEntries(['192.0.2.7'], 1_795_000_000);
+    pfctl.setFault({ mode: 'kill', only: 'show' });
+    const bench = new WriterBench(pfctl, { judge: () => 'delete' });
+    bench.writer.want(A);
+    const reply = await bench.writer.start();
+    assert.ok(!reply.ok);
+    bench.writer.startUnread(reply);
+    bench.writer.want(B);
+    for (let tries = 0; tries < 2; tries++) await bench.next(failed);
+    assert.deepEqual(new Set(pfctl.calls().map(command)), new Set(['show']));
+    pfctl.setFault(null);
+    await bench.next((event) => event.kind === 'recovered');
+    await bench.writer.idle();
+    assert.deepEqual(await pfctl.addresses(), ['192.0.2.1', '2001:db8::/64']);
+    assert.equal(bench.seen.length, 1);
+  });
+
   it('hands entries that it does not know to the judge, with the time they were put in', async () => {
     pfctl.putEntries(['192.0.2.7', '198.51.100.0/24', '192.0.2.8'], 1_795_000_000);
     const bench = new WriterBench(pfctl, {
