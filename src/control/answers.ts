@@ -47,6 +47,7 @@ const NOW: Readonly<Record<WhyReport['now'], true>> = {
   'real-mx': true,
   'always-allowed': true,
   whitelisted: true,
+  'in-table': true,
   refused: true,
 };
 
@@ -78,6 +79,7 @@ const table = object<TableReport>({
   lastError: maybe(text),
   room: maybe(number),
   pfEnabled: maybe(bool),
+  foreign: object<TableReport['foreign']>({ count: number, some: list(text) }),
 });
 
 const queue = object<QueueReport>({

@@ -122,6 +122,8 @@ export interface TableReport {
   /** the most entries that it may have; undefined: pf does not tell */
   readonly room: number | undefined;
   readonly pfEnabled: boolean | undefined;
+  /** networks wider than any sender's, and exceptions, that are not ours and are left alone; the first few by name */
+  readonly foreign: { readonly count: number; readonly some: readonly string[] };
 }
 
 /** The queues of netfilter. */
@@ -197,7 +199,7 @@ export interface HistoryEvent {
 export interface WhyReport {
   readonly address: string;
   /** what applies now */
-  readonly now: 'fake-mx' | 'real-mx' | 'always-allowed' | 'whitelisted' | 'refused';
+  readonly now: 'fake-mx' | 'real-mx' | 'always-allowed' | 'whitelisted' | 'in-table' | 'refused';
   /** a sentence for people about what applies now */
   readonly text: string;
   readonly entry: ListedEntry | undefined;

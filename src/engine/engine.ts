@@ -4,7 +4,8 @@ import type { Log } from '../log/log.js';
 import type { Level } from '../log/line.js';
 import type { Observation, Undecoded } from '../packet/observation.js';
 import type { HashKey } from '../tracker/siphash.js';
-import type { PrefixText } from '../packet/address.js';
+import { type Address, formatPrefix, type PrefixText } from '../packet/address.js';
+import type { TableEntry } from '../table/table.js';
 import type { Counters } from '../tracker/counters.js';
 import type { EntryListener, RemovalReason, RestoredEntry, Tracker } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
@@ -41,6 +42,8 @@ export interface Restored {
   readonly entries: Iterable<RestoredEntry>;
   /** entries whose time is over: they are taken out of the table, too */
   readonly expired: readonly PrefixText[];
+  /** what `allow` had put into the table */
+  readonly allowed: readonly PrefixText[];
   readonly counters: Counters | undefined;
 }
 
@@ -71,7 +74,7 @@ export class Engine implements Core {
     refusal: undefined,
     admission: undefined,
   };
-  /** of an earlier run: those whose time is over, and those that are not taken in */
+  /** of an earlier run: those whose time is over, those that are not taken in, and what is not allowed any more */
   readonly expired = new Set<PrefixText>();
   private isRestoring = false;
   private readonly judgeOfFrames: Judge;
@@ -153,7 +156,6 @@ export class Engine implements Core {
       this.closeLimits();
       throw error;
     }
-    this.expired.clear();
     this.armExpiry();
   }
 
@@ -184,6 +186,7 @@ export class Engine implements Core {
       `${allow.length} allowed at all times`;
     this.say({ level: 'info', message, fields: { event: 'reloaded' } });
     this.firewall.reconfigured(before);
+    this.changed();
     return restart.length > 0 ? [needed, message] : [message];
   }
 
@@ -234,6 +237,16 @@ export class Engine implements Core {
     return this.firewall.report();
   }
 
+  /** The entry of the firewall's table that is not ours, and decides about an address. */
+  foreignEntry(address: Address): TableEntry | undefined {
+    return this.firewall.foreignEntry(address);
+  }
+
+  /** What `allow` has put into the firewall's table, as far as it may still be there. */
+  allowedInTable(): readonly PrefixText[] {
+    return this.firewall.allowedInTable();
+  }
+
   /** What the firewall says of itself. */
   inspect(): ReturnType<Firewall['inspect']> {
     return this.firewall.inspect();
@@ -272,6 +285,7 @@ export class Engine implements Core {
   }
 
   entriesAdopted(): void {
+    this.expired.clear();
     this.armExpiry();
     this.changed();
   }
@@ -298,8 +312,10 @@ export class Engine implements Core {
     });
   }
 
-  private restore({ entries, expired, counters }: Restored): void {
+  private restore({ entries, expired, allowed, counters }: Restored): void {
+    const now = new Set(this.config.allow.map(formatPrefix));
     for (const prefix of expired) this.expired.add(prefix);
+    for (const prefix of allowed) if (!now.has(prefix)) this.expired.add(prefix);
     if (counters !== undefined) this.tracker.restoreCounters(counters);
     this.isRestoring = true;
     const strange: PrefixText[] = [];
@@ -309,6 +325,8 @@ export class Engine implements Core {
       if (!this.tracker.roles.canBeEntry(entry.prefix)) strange.push(entry.text);
     }
     this.isRestoring = false;
+    // netfilter has no table that they could be in
+    if (this.firewall.authority !== 'pf') this.expired.clear();
     const [first] = strange;
     if (first !== undefined) this.say(strangeEntriesLine(first, strange.length));
   }

@@ -5,7 +5,7 @@ import type { Level } from '../log/line.js';
 import type { ResolverCounters } from '../names/resolver.js';
 import type { QueueStatistics } from '../netfilter/queue.js';
 import type { PoolVerdict } from '../names/pool.js';
-import { type Address, formatAddress } from '../packet/address.js';
+import { type Address, formatAddress, type PrefixText } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Observation } from '../packet/observation.js';
 import type { WriterEvent } from '../table/writer.js';
@@ -268,12 +268,28 @@ export function queueLine(statistics: QueueStatistics): Line {
   return { level: 'info', message, fields };
 }
 
+/** Of many networks so many are named in a line. */
+const MOST_NAMED = 10;
+
 /** Entries of the table that are nobody's business but the operator's. */
-export function foreignLine(count: number, table: string): Line {
+export function foreignLine(count: number, some: readonly string[], table: string): Line {
   const message =
-    `pf table ${table} has ${count} networks or exceptions that are left alone and never expire: ` +
-    'from your hand, or an "allow" that was taken back while mxallowd did not run';
+    `pf table ${table} has ${count} networks or exceptions that are left alone and never expire ` +
+    `(${firstOf(some, count)}): from your hand, or an "allow" of a run of which there is no state file`;
   return { level: 'warn', message, fields: { event: 'table-foreign', count } };
+}
+
+/** What `allow` has put into the table, and names no more. */
+export function withdrawnLine(prefixes: readonly PrefixText[], table: string): Line {
+  const message = `not allowed any more, and taken out of pf table ${table}: ${firstOf(prefixes, prefixes.length)}`;
+  return { level: 'info', message, fields: { event: 'allow-withdrawn', count: prefixes.length } };
+}
+
+/** `a, b and 7 more` */
+function firstOf(texts: readonly string[], count: number): string {
+  const named = texts.slice(0, MOST_NAMED);
+  const more = count - named.length;
+  return `${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** What the table's writer has to say; undefined for what nobody needs to read. */

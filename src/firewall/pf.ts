@@ -1,10 +1,11 @@
 // pf as the firewall: a capture brings packets, a table enforces.
 import { CaptureError, type FrameSink, type FrameSource } from '../capture/source.js';
 import type { Config } from '../config/config.js';
-import { formatPrefix, type PrefixText } from '../packet/address.js';
+import { type Address, formatPrefix, type PrefixText } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Frame } from '../packet/frame.js';
 import { decode } from '../packet/observation.js';
+import { decidingEntry, entryText } from '../table/foreign.js';
 import { COMPARE_EVERY_MS, type FirewallTexts, type Table, type TableEntry } from '../table/table.js';
 import { TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
 import type { Decision } from '../tracker/decision.js';
@@ -12,7 +13,7 @@ import { isEntrySized } from '../tracker/roles.js';
 import type { Entry } from '../tracker/whitelist.js';
 import { type Core, type Firewall, type FirewallReport } from '../engine/firewall.js';
 import { Keeper } from './keeper.js';
-import { captureLine, foreignLine, SETTLED_MS, writerLine } from '../engine/messages.js';
+import { captureLine, foreignLine, SETTLED_MS, withdrawnLine, writerLine } from '../engine/messages.js';
 import { Exit, StartError } from '../sysexits.js';
 
 /** What pf is reached by. */
@@ -28,6 +29,8 @@ export interface PfParts {
 const COMPARE_AGAIN_MS = 10_000;
 /** Entries beyond max-entries that the table may have, because they are not taken out yet. The monitor allows more. */
 const ON_THE_WAY = 15_000;
+/** Of those that are left alone so many are named. */
+const FOREIGN_NAMED = 10;
 /** Frames that are kept until the table has been read. */
 const MOST_EARLY = 4096;
 
@@ -38,9 +41,16 @@ export class PfFirewall implements Firewall {
   private readonly capture: Keeper<FrameSource>;
   private cancelCompare: (() => void) | undefined;
   private comparedAtMs = 0;
+  /** entries of the table that are left alone: how many, and the first of them */
   private foreign = 0;
+  private left: readonly TableEntry[] = [];
   private droppedBefore = 0;
   private allowed: ReadonlySet<PrefixText>;
+  /** what `allow` has put into the table and names no more, until it is known to be out */
+  private readonly withdrawn = new Set<PrefixText>();
+  /** wide ones of an earlier run, not told yet */
+  private found: PrefixText[] = [];
+  private inTable: readonly PrefixText[];
   /** frames that came before the table was read; undefined from then on */
   private early: Frame[] | undefined = [];
   private failedCalls = 0;
@@ -52,6 +62,7 @@ export class PfFirewall implements Firewall {
   ) {
     const { clock, config } = core;
     this.allowed = new Set(config.allow.map(formatPrefix));
+    this.inTable = [...this.allowed];
     this.writer = new TableWriter({
       table: parts.table,
       judge: (entry) => this.judgeTableEntry(entry),
@@ -121,10 +132,22 @@ export class PfFirewall implements Firewall {
     this.allowed = new Set(this.core.config.allow.map(formatPrefix));
     for (const prefix of this.allowed) this.writer.want(prefix);
     const entries = new Set([...this.core.tracker.entries()].map(({ text }) => text));
-    for (const prefix of before) {
-      if (!this.allowed.has(prefix) && !entries.has(prefix)) this.writer.unwant(prefix);
+    const gone = [...before].filter((prefix) => !this.allowed.has(prefix) && !entries.has(prefix));
+    for (const prefix of gone) {
+      this.writer.unwant(prefix);
+      this.withdrawn.add(prefix);
     }
+    this.noteAllowed();
+    this.sayWithdrawn(gone);
     this.writer.compare();
+  }
+
+  allowedInTable(): readonly PrefixText[] {
+    return this.inTable;
+  }
+
+  foreignEntry(address: Address): TableEntry | undefined {
+    return decidingEntry(this.left, address);
   }
 
   logStatistics(): void {
@@ -145,6 +168,7 @@ export class PfFirewall implements Firewall {
         failingForMs: failingSince === undefined ? undefined : this.core.clock.monotonicMs() - failingSince,
         lastError: this.lastError,
         room: Number.isFinite(room) ? room : undefined,
+        foreign: { count: this.foreign, some: this.someForeign() },
       },
       queue: undefined,
     };
@@ -195,8 +219,13 @@ export class PfFirewall implements Firewall {
   /** What to do with an entry of the table that is not ours. */
   private judgeTableEntry(entry: TableEntry): Verdict {
     const { tracker, clock, config } = this.core;
-    if (!isEntrySized(entry.prefix)) return 'leave';
-    if (this.core.expired.has(formatPrefix(entry.prefix))) return 'delete';
+    const text = formatPrefix(entry.prefix);
+    const isWide = !isEntrySized(entry.prefix);
+    if (this.core.expired.has(text)) {
+      if (isWide) this.found.push(text);
+      return 'delete';
+    }
+    if (isWide) return 'leave';
     const lifeMs = config.whitelistTime * 1000;
     const ageMs = entry.clearedAtMs === undefined ? 0 : Math.max(0, clock.wallMs() - entry.clearedAtMs);
     const origin = this.comparedAtMs === 0 ? 'adopted' : 'manual';
@@ -211,13 +240,38 @@ export class PfFirewall implements Firewall {
       this.lastError = escapeText(event.reply.message);
     }
     if (event.kind !== 'compared') return;
-    if (event.foreign > this.foreign) {
-      this.core.say(foreignLine(event.foreign, this.parts.table.description));
-    }
-    this.foreign = event.foreign;
+    this.noteForeign(event.foreign, event.left);
+    this.noteAllowed();
     this.limitEntries();
     this.core.entriesAdopted();
     this.checkDrops();
+  }
+
+  private noteForeign(count: number, left: readonly TableEntry[]): void {
+    const isMore = count > this.foreign;
+    this.foreign = count;
+    this.left = left;
+    if (isMore) this.core.say(foreignLine(count, this.someForeign(), this.parts.table.description));
+  }
+
+  private someForeign(): string[] {
+    return this.left.slice(0, FOREIGN_NAMED).map(entryText);
+  }
+
+  /** Notes what `allow` has in the table, also what it names no more and is not out yet: a restart must know it. */
+  private noteAllowed(): void {
+    for (const prefix of this.found) this.withdrawn.add(prefix);
+    for (const prefix of this.withdrawn) {
+      if (this.allowed.has(prefix) || !this.writer.holds(prefix)) this.withdrawn.delete(prefix);
+    }
+    this.sayWithdrawn(this.found.splice(0));
+    const now = [...this.allowed, ...this.withdrawn];
+    const isSame = now.length === this.inTable.length && now.every((text, at) => text === this.inTable[at]);
+    if (!isSame) this.inTable = now;
+  }
+
+  private sayWithdrawn(prefixes: readonly PrefixText[]): void {
+    if (prefixes.length > 0) this.core.say(withdrawnLine(prefixes, this.parts.table.description));
   }
 
   private limitEntries(): void {

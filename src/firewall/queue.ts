@@ -4,7 +4,7 @@ import { Verdict } from '../netfilter/messages.js';
 import { QueueError } from '../netfilter/problem.js';
 import type { KernelFigures } from '../netfilter/proc.js';
 import { PacketQueue, type QueueRange } from '../netfilter/queue.js';
-import { formatAddress } from '../packet/address.js';
+import { formatAddress, type PrefixText } from '../packet/address.js';
 import { decodeAddresses, decodePacket, type UndecodedReason } from '../packet/observation.js';
 import { Direction } from '../packet/pflog.js';
 import type { FirewallTexts } from '../table/table.js';
@@ -39,6 +39,8 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'other-port',
   'other-destination',
 ] satisfies (UndecodedReason | UnjudgedReason)[]);
+
+const NOTHING: readonly PrefixText[] = [];
 
 const EXIT_STATUS: Readonly<Record<QueueError['kind'], number>> = {
   unavailable: Exit.UNAVAILABLE,
@@ -122,6 +124,12 @@ export class QueueFirewall implements Firewall {
     const nothing = { received: 0, accepted: 0, dropped: 0, lost: 0, full: undefined, waiting: undefined };
     const queue = { description: this.queue.description, ...(statistics ?? nothing) };
     return { isOpen: this.queue.isOpen, capture: undefined, table: undefined, queue };
+  }
+
+  // there is no table
+  foreignEntry(): undefined {}
+  allowedInTable(): readonly PrefixText[] {
+    return NOTHING;
   }
 
   inspect(): Promise<FirewallTexts> {

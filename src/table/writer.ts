@@ -34,6 +34,8 @@ export type WriterEvent =
       readonly missing: number;
       readonly surplus: number;
       readonly foreign: number;
+      /** the first of those */
+      readonly left: readonly TableEntry[];
     }
   | { readonly kind: 'no-room'; readonly held: number; readonly ceiling: number; readonly pending: number };
 
@@ -61,6 +63,8 @@ export interface WriterSettings {
 /** Delay before the first retry, and the longest one. */
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
+/** Entries that are left alone are told one by one up to this number. */
+const MOST_LEFT = 1000;
 /** Addresses in one delete, as long as there is room for additions. */
 const SHORT_BATCH = 1000;
 
@@ -101,6 +105,11 @@ export class TableWriter {
   /** number of entries of the table as far as known, with those that are not ours */
   get tableSize(): number {
     return this.ledger.held + this.foreign;
+  }
+
+  /** Whether a prefix is in the table, or may be. */
+  holds(prefix: PrefixText): boolean {
+    return this.ledger.holds(prefix);
   }
 
   /** Asks for a prefix to be in the table. */
@@ -278,16 +287,21 @@ export class TableWriter {
     this.compareWanted = false;
     const { ledger } = this;
     const found: TableEntry[] = [];
+    const left: TableEntry[] = [];
     let foreign = 0;
+    const leave = (entry: TableEntry | undefined): void => {
+      foreign++;
+      if (entry !== undefined && left.length < MOST_LEFT) left.push(entry);
+    };
     let surplus = 0;
     let entries = 0;
     const reply = await this.settings.table.show((shown) => {
       entries++;
-      if (shown.negated) foreign++;
+      if (shown.negated) leave(shown.read());
       else if (!ledger.see(shown.text as PrefixText)) {
         const entry = shown.read();
         // what nobody can read cannot be taken out either
-        if (entry === undefined) foreign++;
+        if (entry === undefined) leave(undefined);
         else if (!ledger.see(formatPrefix(entry.prefix))) found.push(entry);
       }
     });
@@ -304,13 +318,13 @@ export class TableWriter {
       const verdict = wanted ? 'adopt' : this.settings.judge(entry);
       ledger.conclude(prefix, true);
       if (verdict === 'leave') ledger.leave(prefix);
-      if (verdict === 'leave') foreign++;
+      if (verdict === 'leave') leave(entry);
       if (verdict === 'delete') surplus++;
     }
     this.foreign = foreign;
     if (reply.ok) await this.readLimits();
     if (missing > 0) this.settings.report({ kind: 'table-lost-entries', count: missing });
-    this.settings.report({ kind: 'compared', entries, missing, surplus, foreign });
+    this.settings.report({ kind: 'compared', entries, missing, surplus, foreign, left });
     return reply;
   }
 

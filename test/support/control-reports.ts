@@ -61,6 +61,7 @@ export const STATUS: StatusReport = {
     lastError: undefined,
     room: 200_000,
     pfEnabled: true,
+    foreign: { count: 0, some: [] },
   },
   queue: undefined,
   state: { path: '/var/db/mxallowd/state', writtenAgoMs: 8 * SECOND, error: undefined },

@@ -61,6 +61,7 @@ describe('the text of mxallowd status', () => {
         lastError: 'pfctl: /dev/pf: Permission denied',
         room: undefined,
         pfEnabled: false,
+        foreign: { count: 0, some: [] },
       },
       state: {
         path: '/var/db/mxallowd/state',
