@@ -48,7 +48,13 @@ class DirectSource implements FrameSource {
 async function measure(names: 'off' | 'dead', attempts: readonly Frame[]): Promise<number[]> {
   const arrivedMs = new Map<string, number>();
   const delaysMs: number[] = [];
-  const table = new PfctlTable({ path: String(TRUE), table: 'mx-white', anchor: '', timeoutMs: 10_000 });
+  const table = new PfctlTable({
+    path: String(TRUE),
+    table: 'mx-white',
+    anchor: '',
+    timeoutMs: 10_000,
+    clock: systemClock,
+  });
   const add = table.add.bind(table);
   // the child has been executed when spawn returns, and that is before add returns its promise
   table.add = (prefixes) => {

@@ -71,9 +71,14 @@ export function frames(family: 4 | 6, count: number, target: 'fake' | 'real', fi
       data[offset + SOURCE_OFFSET[6] + 15] = 1;
       data[offset + HEADER + 39] = target === 'fake' ? 2 : 1;
     }
+    data.writeUInt32BE(nextSequence++, offset + HEADER + IP_LENGTH[family] + 4);
     return { ...recorded, data, offset };
   });
 }
+
+/** Each frame is a SYN of its own: its sequence number is another one. */
+let nextSequence = 1;
+const IP_LENGTH = { 4: 20, 6: 40 } as const;
 
 /** The same items in an order that a cache cannot guess; always the same one. */
 export function shuffled<T>(items: readonly T[]): T[] {
@@ -108,6 +113,8 @@ export const quietLog: Log = {
   write: () => undefined,
   isEnabled: () => false,
   setLevel: () => undefined,
+  description: 'nowhere',
+  lost: 0,
   close: () => Promise.resolve(),
 };
 

@@ -26,3 +26,9 @@ export const systemClock: Clock = {
   },
   soon: (callback) => void setImmediate(callback),
 };
+
+/** A time in words, for a sentence: `40 s`, `3 min`, `5 h`. */
+export function inWords(ms: number): string {
+  if (ms < 2 * 60_000) return `${Math.round(ms / 1000)} s`;
+  return ms < 2 * 3_600_000 ? `${Math.floor(ms / 60_000)} min` : `${Math.floor(ms / 3_600_000)} h`;
+}

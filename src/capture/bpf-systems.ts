@@ -77,7 +77,7 @@ const O_NONBLOCK = 0x4;
 
 /**
  * OpenBSD's struct bpf_hdr has a time of its own, of two 32-bit numbers, on all machines. 28 bytes with padding on
- * amd64 (compiled on 7.8); its fields take 18.
+ * amd64 (seen on 7.8); its fields take 18.
  */
 const OPENBSD_LAYOUT: BpfLayout = {
   fieldBytes: 18,
@@ -89,7 +89,7 @@ const OPENBSD_LAYOUT: BpfLayout = {
   alignment: 4,
 };
 
-/** FreeBSD's begins with a struct timeval: 32 bytes with padding (seen on 10.4/amd64); alignment is sizeof(long). */
+/** FreeBSD's begins with a struct timeval: 32 bytes with padding (seen on 10.4/amd64 and 15.1/amd64); alignment is sizeof(long). */
 const FREEBSD_64_LAYOUT: BpfLayout = {
   fieldBytes: 26,
   seconds: { offset: 0, size: 8 },
@@ -125,8 +125,8 @@ const FREEBSD = {
 } as const;
 
 /**
- * The systems that are known. Request numbers are computed as the headers do it; those of FreeBSD/amd64 have been
- * seen (recorded on 10.4), of OpenBSD/amd64 BIOCIMMEDIATE. 32-bit ARM is left out: koffi does not come for it.
+ * The systems that are known. Request numbers are computed as the headers do it; those of amd64 have been seen
+ * (recorded on FreeBSD 10.4 and 15.1, OpenBSD 7.8). 32-bit ARM is left out: koffi does not come for it.
  */
 export const BPF_SYSTEMS: readonly BpfSystem[] = [
   { ...OPENBSD, architectures: ARCHITECTURES_64, abi: LP64, requests: requests(LP64, 118) },

@@ -1,9 +1,10 @@
 // The live source by tcpdump(8): `tcpdump -w -` and its pipe.
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { howItEnded, type Leashed, startLeashed } from './leash.js';
 import { SavefileParser } from './savefile-parser.js';
 import { CaptureError, type CaptureStatistics, type FrameSink, type FrameSource } from './source.js';
+import { systemWords } from '../words.js';
 
 /** Long enough for a pflog header of 100 bytes, IPv6 with extension headers, and TCP. */
 export const SNAP_LENGTH = 256;
@@ -68,6 +69,11 @@ const START_TIMEOUT_MS = 10_000;
 const DRAIN_MS = 500;
 /** For wrappers that are scripts; nothing of ours is passed on. */
 const ENVIRONMENT = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin' };
+/** Why there is nothing to run, and what that is to the capture, by the number of the error. */
+const NO_PROGRAM: Readonly<Record<string, readonly [string, CaptureError['kind']]>> = {
+  ENOENT: ['there is no such program', 'unavailable'],
+  EACCES: ['it may not be run', 'permission'],
+};
 /** How much of what it said is kept for the message when it dies. */
 const MAX_SAID = 4;
 const MAX_LINE = 500;
@@ -78,7 +84,7 @@ const DROPPED = /^(\d+) packets? dropped by kernel$/;
 /** A tcpdump child whose standard output is a pcap stream. */
 export class TcpdumpSource implements FrameSource {
   readonly description: string;
-  private child: ChildProcessByStdio<null, Readable, Readable> | undefined;
+  private leashed: Leashed | undefined;
   private exited: Promise<void> = Promise.resolve();
   private received = 0;
   private dropped: number | undefined;
@@ -98,21 +104,24 @@ export class TcpdumpSource implements FrameSource {
   }
 
   open(sink: FrameSink): Promise<void> {
-    const child = spawn(this.path, this.args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: ENVIRONMENT,
-      cwd: '/',
-    });
-    // no process at all (no such file, no descriptors left): then it may have no pipes either
+    let leashed: Leashed;
+    try {
+      leashed = startLeashed(this.path, this.args, ENVIRONMENT);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      const [why, kind] = NO_PROGRAM[code ?? ''] ?? [String(error), 'died'];
+      return Promise.reject(new CaptureError(`${this.path}: ${why}`, kind));
+    }
+    const { child } = leashed;
+    // no process at all (no descriptors left, for instance): then it may have no pipes either
     if (child.pid === undefined) {
       return new Promise((_, reject) => {
-        child.once('error', ({ code, message }: NodeJS.ErrnoException) => {
-          const kind = code === 'ENOENT' ? 'unavailable' : code === 'EACCES' ? 'permission' : 'died';
-          reject(new CaptureError(`${this.path}: ${message}`, kind));
-        });
+        child.once('error', (error) =>
+          reject(new CaptureError(`${this.path}: ${systemWords(error)}`, 'died')),
+        );
       });
     }
-    this.child = child;
+    this.leashed = leashed;
     return new Promise((resolve, reject) => {
       let opened = false;
       let failed = false;
@@ -120,7 +129,7 @@ export class TcpdumpSource implements FrameSource {
         if (failed) return;
         failed = true;
         clearTimeout(timer);
-        child.kill('SIGKILL');
+        leashed.signal('KILL');
         if (!opened) reject(error);
         else if (!this.closing) sink.error(error);
       };
@@ -150,11 +159,7 @@ export class TcpdumpSource implements FrameSource {
       readByTurns(child.stdout, take);
       readLines(child.stderr, (line) => this.note(line, sink));
       this.exited = new Promise((done) => {
-        child.on('error', (error: NodeJS.ErrnoException) => {
-          const missing = error.code === 'ENOENT';
-          fail(new CaptureError(`${this.path}: ${error.message}`, missing ? 'unavailable' : 'died'));
-          if (child.pid === undefined) done();
-        });
+        child.on('error', (error) => fail(new CaptureError(`${this.path}: ${systemWords(error)}`, 'died')));
         // a wrapper's own child may hold the pipes open: it ends at its next packet
         child.once('exit', () => {
           setTimeout(() => {
@@ -176,16 +181,10 @@ export class TcpdumpSource implements FrameSource {
 
   async close(): Promise<void> {
     this.closing = true;
-    const { child } = this;
-    if (child === undefined) return;
-    if (!child.kill('SIGTERM') && child.exitCode === null && child.signalCode === null) {
-      // it has rights that we have given up: the monitor ends it with us
-      child.stdout.destroy();
-      child.stderr.destroy();
-      child.unref();
-      return;
-    }
-    const kill = setTimeout(() => child.kill('SIGKILL'), 1000);
+    const { leashed } = this;
+    if (leashed === undefined) return;
+    leashed.signal('TERM');
+    const kill = setTimeout(() => leashed.signal('KILL'), 1000);
     await this.exited;
     clearTimeout(kill);
   }
@@ -200,7 +199,7 @@ export class TcpdumpSource implements FrameSource {
   }
 
   private death(code: number | null, signal: NodeJS.Signals | null): CaptureError {
-    const how = signal === null ? `ended with status ${code}` : `was killed by ${signal}`;
+    const how = howItEnded(code, signal);
     const words = this.said.join('; ');
     const kind = /permission denied|operation not permitted|don't have permission/i.test(words)
       ? 'permission'

@@ -1,6 +1,7 @@
 // Runs a program that a probe asks, with a limit on time and output.
 import { accessSync, constants } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
+import { systemClock } from '../clock.js';
 import { escapeText } from '../packet/escape.js';
 import { runChild } from '../table/child.js';
 import { classifyFailure, essence } from '../table/pfctl-output.js';
@@ -53,6 +54,7 @@ export async function runProgram(
     environment: { TZ: 'UTC', LC_ALL: 'C', PATH: USUAL.join(':') },
     stdin: '',
     timeoutMs,
+    clock: systemClock,
     stdout: (lines) => {
       if (stdout.length < MAX_OUTPUT) stdout += lines;
     },
@@ -75,7 +77,12 @@ export async function runProgram(
             message: `${shown} cannot be started: ${escapeText(end.message, 200)}`,
           };
     case 'time-out':
-      return { ok: false, kind: 'failed', message: `${shown} did not end within ${end.afterMs / 1000} s` };
+    case 'stuck':
+      return {
+        ok: false,
+        kind: 'failed',
+        message: `${shown} did not end within ${Math.round(end.afterMs / 1000)} s`,
+      };
     case 'signal':
       return { ok: false, kind: 'failed', message: `${shown} was killed by ${end.signal}` };
   }

@@ -7,6 +7,7 @@ import { escapeText } from '../packet/escape.js';
 import { type Finding, finding } from '../pf/finding.js';
 import { findGroup, findUser } from '../process/users.js';
 import type { Probe } from './probe.js';
+import { systemWords } from '../words.js';
 
 /** What the daemon keeps, and where it is asked. */
 export const serviceProbe: Probe = {
@@ -38,7 +39,13 @@ function judgeFolder(path: string, user: string | undefined): Finding {
     const message = `state file: ${shown} is not ${name}'s, so a restart may forget everything`;
     return finding('warning', 'state-folder', message, `chown -R ${name} ${shown}`);
   }
-  const file = lstatSync(path, { throwIfNoEntry: false });
+  let file: ReturnType<typeof lstatSync> | undefined;
+  try {
+    file = lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    const message = `state file: ${shown} cannot be looked into by this user: ${systemWords(error)}`;
+    return finding('note', 'state-folder', message);
+  }
   if (uid !== undefined && uid !== 0 && file !== undefined && file.uid !== uid) {
     const message = `state file: ${escapeText(path, 200)} is not ${name}'s, who cannot read it`;
     return finding('warning', 'state-folder', message, `chown ${name} ${escapeText(path, 200)}`);

@@ -1,6 +1,6 @@
-// The command line as yargs and 1.9's getopt_long(3) read it.
+// Options on the command line: what yargs is told of them, and what it found.
 import type { Given } from '../config/config.js';
-import { defaultTextOn, OPTION_LIST, type OptionSpec } from '../config/options.js';
+import { defaultTextOn, OPTION_LIST, type OptionKey, type OptionSpec, worksOn } from '../config/options.js';
 import { type Problem, suggestion } from '../config/problem.js';
 import { escapeText } from '../packet/escape.js';
 import type { Argv } from 'yargs';
@@ -29,32 +29,65 @@ export function wordsOf(argv: ParsedArguments): string[] {
   return [argv['_'] ?? []].flat().map(String);
 }
 
-/** Adds the options of a command alone, which stand first in its help, and those of a set of the option table. */
-export function addOptions(yargs: Argv, which: OptionSet, extra: readonly ExtraOption[] = []): Argv {
-  for (const { name, letters, value, defaultText, help } of extra) {
+/** Which options a command takes, and shows in its help. */
+export interface TakenOptions {
+  /** those of the option table that it takes */
+  readonly optionSet: OptionSet;
+  /** those of them that its help shows; absent: all */
+  readonly shown?: readonly OptionKey[];
+  /** beside those */
+  readonly options: readonly ExtraOption[];
+}
+
+/**
+ * Adds the options of a command. Its help shows its own ones first, and of the option table what matters to it and
+ * can have an effect on this system; a last line tells where the others are described.
+ */
+export function addOptions(yargs: Argv, taken: TakenOptions, platform: NodeJS.Platform): Argv {
+  const { optionSet, options, shown } = taken;
+  const isDaemon = optionSet === 'all' && shown === undefined;
+  const heading = 'Options:';
+  for (const { name, letters, value, defaultText, help } of options) {
     yargs.option(name, {
       alias: [...(letters ?? [])],
       type: value === undefined ? 'boolean' : 'string',
       requiresArg: value !== undefined,
-      describe: help,
-      ...(defaultText === undefined ? {} : { defaultDescription: defaultText }),
+      describe: describe(help, defaultText),
+      group: heading,
     });
   }
-  yargs.group(
-    extra.map(({ name }) => name),
-    'Options:',
-  );
-  for (const spec of specs(which)) {
+  for (const [key, spec] of OPTION_LIST.filter(([, one]) => belongs(one, optionSet))) {
     yargs.option(spec.name, {
-      ...(spec.letters === undefined ? {} : { alias: [...spec.letters] }),
+      alias: [...(spec.letters ?? [])],
       type: spec.value === undefined ? 'boolean' : 'string',
       requiresArg: spec.value !== undefined,
-      describe: spec.help,
-      group: `${spec.group}:`,
-      ...defaultDescription(spec),
+      describe: describe(spec.help, defaultTextOn(spec, platform)),
+      group: isDaemon ? `${spec.group}:` : heading,
+      hidden: !worksOn(spec, platform) || (shown !== undefined && !shown.includes(key)),
     });
   }
-  return yargs;
+  return yargs
+    .group(['help', 'version'], isDaemon ? 'Help:' : heading)
+    .epilogue(whereTheRestIs(taken, platform));
+}
+
+function describe(help: string, defaultText: string | undefined): string {
+  return defaultText === undefined ? help : `${help} (default: ${defaultText})`;
+}
+
+function whereTheRestIs({ optionSet, shown }: TakenOptions, platform: NodeJS.Platform): string {
+  if (optionSet === 'all') {
+    if (shown !== undefined)
+      return 'It takes all options of the daemon: see "mxallowd --help" and mxallowd(8).';
+    return platform === 'linux'
+      ? 'Options for pf (OpenBSD, FreeBSD) are in mxallowd(8).'
+      : 'Options for NFQUEUE (Linux) are in mxallowd(8).';
+  }
+  const others = OPTION_LIST.filter(
+    ([key, spec]) => belongs(spec, optionSet) && shown?.includes(key) === false,
+  );
+  const names = others.map(([, { name }]) => `--${name}`).join(', ');
+  return names === '' ? '' : `Of the daemon's options (mxallowd --help) it takes ${names}, too.`;
 }
 
 /** The values of an option that only one command has. */
@@ -83,11 +116,6 @@ export function collectOptions(
     }
   }
   return { given, problems: unknownOptions(argv, which, extra) };
-}
-
-function defaultDescription(spec: OptionSpec): { defaultDescription?: string } {
-  const text = defaultTextOn(spec, process.platform);
-  return text === undefined ? {} : { defaultDescription: text };
 }
 
 function unknownOptions(argv: ParsedArguments, which: OptionSet, extra: readonly ExtraOption[]): Problem[] {
@@ -124,100 +152,4 @@ function belongs(spec: OptionSpec, which: OptionSet): boolean {
     case 'none':
       return false;
   }
-}
-
-/** The long options of 1.9, which getopt_long let people shorten. */
-const NAMES_OF_1_9 = [
-  'fake-mailserver',
-  'real-mailserver',
-  'whitelist-time',
-  'no-rdns-whitelist',
-  'config',
-  'foreground',
-  'stdout',
-  'quiet',
-  'queue-num',
-  'pflog-interface',
-  'pcap-filter',
-  'help',
-];
-
-/** Options of single commands that are the beginning of such a name as well, with the command: `allow --for`. */
-const NOT_SHORTENED: Readonly<Record<string, string>> = { for: 'allow' };
-
-/**
- * Rewrites what getopt_long(3) takes and yargs does not: `-f192.0.2.3`, `-Fqt60`, and long names of 1.9 cut short.
- * @param args - the command line after the program's name
- */
-export function expandGetopt(args: readonly string[]): string[] {
-  const withValue = new Set<string>();
-  const all = new Set<string>();
-  for (const [, spec] of OPTION_LIST) {
-    for (const letter of spec.letters ?? []) {
-      all.add(letter);
-      if (spec.value !== undefined) withValue.add(letter);
-    }
-  }
-  const end = args.includes('--') ? args.indexOf('--') : args.length;
-  const options = args.slice(0, end);
-  const expanded: string[] = [];
-  for (let index = 0; index < end; index++) {
-    const arg = options[index] ?? '';
-    if (/^-[A-Za-z]./.test(arg) && all.has(arg.charAt(1))) {
-      const pieces = splitCluster(arg.slice(1), withValue);
-      expanded.push(...pieces);
-      if (hasValueNext(pieces.at(-1) ?? '')) expanded.push(...options.slice(++index, index + 1));
-    } else {
-      const whole = arg.startsWith('--') ? completeName(arg, options) : arg;
-      expanded.push(whole);
-      if (hasValueNext(whole)) expanded.push(...options.slice(++index, index + 1));
-    }
-  }
-  return [...expanded, ...args.slice(end)];
-}
-
-/**
- * Puts the command first, where yargs looks for it: behind a switch it would be taken for that one's value.
- * @param args - as {@link expandGetopt} makes them
- */
-export function commandFirst(args: readonly string[], names: readonly string[]): string[] {
-  const end = args.includes('--') ? args.indexOf('--') : args.length;
-  for (let index = 0; index < end; index++) {
-    const arg = args[index] ?? '';
-    if (names.includes(arg)) return [arg, ...args.slice(0, index), ...args.slice(index + 1)];
-    if (hasValueNext(arg)) index++;
-  }
-  return [...args];
-}
-
-/** Whether an argument is an option of the table whose value is the next one. */
-function hasValueNext(arg: string): boolean {
-  return OPTION_LIST.some(
-    ([, { name, letters, value }]) =>
-      value !== undefined &&
-      (arg === `--${name}` || letters?.some((letter) => arg === `-${letter}`) === true),
-  );
-}
-
-function splitCluster(letters: string, withValue: ReadonlySet<string>): string[] {
-  const pieces: string[] = [];
-  for (let i = 0; i < letters.length; i++) {
-    const letter = letters.charAt(i);
-    pieces.push(`-${letter}`);
-    if (!withValue.has(letter)) continue;
-    const rest = letters.slice(i + 1).replace(/^=/, '');
-    if (rest !== '') pieces.push(rest);
-    break;
-  }
-  return pieces;
-}
-
-function completeName(arg: string, options: readonly string[]): string {
-  const [name = '', ...value] = arg.slice(2).split('=');
-  const command = Object.hasOwn(NOT_SHORTENED, name) ? NOT_SHORTENED[name] : undefined;
-  const isCommands = command !== undefined && options.includes(command);
-  const isWhole = isCommands || OPTION_LIST.some(([, spec]) => spec.name === name);
-  const candidates = NAMES_OF_1_9.filter((candidate) => candidate.startsWith(name));
-  if (isWhole || name === '' || candidates.length !== 1) return arg;
-  return ['--' + String(candidates[0]), ...value].join('=');
 }

@@ -2,9 +2,8 @@
 import type { Given } from '../config/config.js';
 import type { Problem } from '../config/problem.js';
 import type { Check } from '../config/values.js';
-import type { ControlCommand } from '../control/answers.js';
 import { ask, type AskProblem, type Question } from '../control/client.js';
-import type { ControlResults } from '../control/protocol.js';
+import type { ControlCommand, ControlResults } from '../control/protocol.js';
 import { parsePrefix, type Prefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { Exit } from '../sysexits.js';

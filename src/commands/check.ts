@@ -24,6 +24,7 @@ export const command: Command = {
   text: 'Looks at addresses, firewall, listeners and DNS; changes nothing.\nExit status: 0 fine, 1 warnings, 2 errors.',
   words: '',
   optionSet: 'all',
+  shown: ['config', 'fakeMailserver', 'realMailserver'],
   options: OPTIONS,
   run,
 };

@@ -73,7 +73,7 @@ export const COMMANDS: readonly Loadable[] = [
   },
   {
     name: 'demo',
-    help: 'show it at work, in network namespaces of its own (Linux)',
+    help: 'show it at work, in network namespaces of its own',
     load: async () => (await import('./demo.js')).command,
   },
 ];

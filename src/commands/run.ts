@@ -3,10 +3,11 @@ import { resolve } from 'node:path';
 import { startInBackground } from '../process/background.js';
 import { collectOptions, type ParsedArguments } from './arguments.js';
 import { runDaemon } from '../process/daemon.js';
+import { dieOfHangup, type EarlyHangup } from '../process/hangup.js';
 import { loadConfig, printProblems } from '../process/load-config.js';
 
 /** `mxallowd`: runs the daemon, in the background unless told otherwise. */
-export async function run(argv: ParsedArguments): Promise<number> {
+export async function run(argv: ParsedArguments, early: EarlyHangup): Promise<number> {
   const { given: words, problems } = collectOptions(argv, 'all');
   // a SIGHUP must find the same file from the root folder, too
   const given = words.map((item) =>
@@ -18,5 +19,7 @@ export async function run(argv: ParsedArguments): Promise<number> {
     return loaded.exitStatus;
   }
   const { foreground, stdout } = loaded.config;
-  return foreground ? runDaemon(given, false) : startInBackground(given, stdout);
+  if (foreground) return runDaemon(given, false, early);
+  dieOfHangup(early);
+  return startInBackground(given, stdout);
 }

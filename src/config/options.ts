@@ -232,7 +232,7 @@ export const OPTIONS = {
     value: 'N',
     check: check.queueRange,
     defaultText: '23 on Linux',
-    help: 'take packets from NFQUEUE N (or N-M) and answer them, instead of pf',
+    help: 'take packets from NFQUEUE N (or N-M) and answer them',
     group: 'Linux',
   }),
   queueLength: option({
@@ -251,6 +251,7 @@ export const OPTIONS = {
   dryRun: option({
     name: 'dry-run',
     help: 'accept everything, and log what would be dropped',
+    reloads: true,
     group: 'Linux',
   }),
   queueExit: option({
@@ -358,6 +359,24 @@ export const OPTIONS = {
 /** What an option's default is on a system, for help texts. */
 export function defaultTextOn(spec: OptionSpec, platform: NodeJS.Platform): string | undefined {
   return platform === 'linux' ? (spec.linuxDefaultText ?? spec.defaultText) : spec.defaultText;
+}
+
+/** Whose options a group has, where it is not everybody's. */
+const FIREWALLS: Partial<Record<OptionSpec['group'], 'pf' | 'NFQUEUE'>> = {
+  Capture: 'pf',
+  Table: 'pf',
+  Linux: 'NFQUEUE',
+};
+
+/** The firewall that an option is for; undefined: any. */
+export function firewallOf({ group }: Pick<OptionSpec, 'group'>): 'pf' | 'NFQUEUE' | undefined {
+  return FIREWALLS[group];
+}
+
+/** Whether an option is for the firewall of a system. */
+export function worksOn(spec: OptionSpec, platform: NodeJS.Platform): boolean {
+  const firewall = firewallOf(spec);
+  return firewall === undefined || (firewall === 'NFQUEUE') === (platform === 'linux');
 }
 
 /** The options by their keys in the program. */

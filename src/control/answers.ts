@@ -1,35 +1,8 @@
-// The shape of every answer on the control socket, checked by who asks.
+// What the daemon answers on the control socket, as schemas: the types of answers, and how who asks checks them.
+import * as v from 'valibot';
+import { printable } from '../packet/escape.js';
 import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
-import type {
-  CaptureReport,
-  ControlRequest,
-  ControlResults,
-  HealthFinding,
-  HistoryEvent,
-  ListedEntry,
-  QueueReport,
-  Severity,
-  StateReport,
-  StatisticsReport,
-  StatusReport,
-  TableReport,
-  WatchTick,
-  WhyReport,
-} from './protocol.js';
-import { bool, keyOf, list, maybe, number, object, record, type Shape, text } from './shape.js';
-
-/** What can be asked, by its name. */
-export type ControlCommand = ControlRequest['command'];
-
-/** What the items of an answer are; an answer that is not named has none. */
-export interface ControlItems {
-  readonly list: ListedEntry;
-  readonly watch: WatchTick;
-}
-
-/** The items of the answer to a question. */
-export type ItemOf<C extends ControlCommand> = C extends keyof ControlItems ? ControlItems[C] : never;
 
 /** All origins, with what they mean. */
 export const ORIGINS: Readonly<Record<Origin, string>> = {
@@ -40,18 +13,39 @@ export const ORIGINS: Readonly<Record<Origin, string>> = {
   manual: 'put in by an operator',
 };
 
-const SEVERITIES: Readonly<Record<Severity, true>> = { note: true, warning: true, error: true };
+/** What is read from JSON, and comes out fit for a terminal. */
+export type Schema<T> = v.GenericSchema<unknown, T>;
 
-const NOW: Readonly<Record<WhyReport['now'], true>> = {
-  'fake-mx': true,
-  'real-mx': true,
-  'always-allowed': true,
-  whitelisted: true,
-  'in-table': true,
-  refused: true,
-};
+const number: Schema<number> = v.pipe(v.number('a number'), v.finite('a number'));
+const bool: Schema<boolean> = v.boolean('true or false');
+/** A text of one line; control characters and what lies beyond ASCII are escaped. */
+const text: Schema<string> = v.pipe(v.string('a text'), v.transform(printable));
+const numbers: Schema<Readonly<Record<string, number>>> = v.record(
+  v.pipe(v.string(), v.transform(printable)),
+  number,
+  'an object',
+);
 
-const counters = object<Counters>({
+function oneOf<const K extends string>(...words: readonly K[]): Schema<K> {
+  return v.picklist(words, `one of ${words.join(', ')}`);
+}
+
+/** What may be missing: the daemon writes undefined, and JSON leaves it out. */
+function maybe<T>(schema: Schema<T>): Schema<T | undefined> {
+  return v.optional(schema);
+}
+
+function list<T>(schema: Schema<T>): Schema<readonly T[]> {
+  return v.array(schema, 'a list');
+}
+
+/** Fields that are not known are left out. */
+function object<F extends Readonly<Record<string, Schema<unknown>>>>(fields: F): Schema<Read<F>> {
+  return v.object(fields, 'an object') as Schema<unknown> as Schema<Read<F>>;
+}
+type Read<F> = { readonly [K in keyof F]: F[K] extends Schema<infer T> ? T : never };
+
+const counters: Schema<Counters> = object({
   attempts: number,
   renewals: number,
   refusals: number,
@@ -66,23 +60,51 @@ const counters = object<Counters>({
   pooled: number,
 });
 
-const finding = object<HealthFinding>({ severity: keyOf(SEVERITIES), id: text, message: text });
+const severity = oneOf('note', 'warning', 'error');
+/** How bad something is: decides the exit status of `status` and `check`. */
+export type Severity = v.InferOutput<typeof severity>;
 
-const capture = object<CaptureReport>({ description: text, received: number, dropped: maybe(number) });
+const finding = object({
+  severity,
+  /** a word for programs, as `pf-disabled` */
+  id: text,
+  /** a sentence for people, with what to do */
+  message: text,
+});
+/** Something that an administrator should know. */
+export type HealthFinding = v.InferOutput<typeof finding>;
 
-const table = object<TableReport>({
+const capture = object({
   description: text,
+  received: number,
+  /** undefined: the source cannot know */
+  dropped: maybe(number),
+});
+/** Where frames come from. */
+export type CaptureReport = v.InferOutput<typeof capture>;
+
+const table = object({
+  description: text,
+  /** as far as known, with those that are left alone */
   entries: number,
   pending: number,
   failedCalls: number,
+  /** since when calls of pfctl fail; undefined when the last one succeeded */
   failingForMs: maybe(number),
   lastError: maybe(text),
+  /** the most entries that it may have; undefined: pf does not tell */
   room: maybe(number),
+  /** as pf has said last; undefined: not known */
   pfEnabled: maybe(bool),
-  foreign: object<TableReport['foreign']>({ count: number, some: list(text) }),
+  /** how long ago pf has said that; undefined: it has not said anything yet */
+  pfAgoMs: maybe(number),
+  /** networks wider than any sender's, and exceptions, that are not ours and are left alone; the first few by name */
+  foreign: object({ count: number, some: list(text) }),
 });
+/** The pf table, and how writing it goes. */
+export type TableReport = v.InferOutput<typeof table>;
 
-const queue = object<QueueReport>({
+const queue = object({
   description: text,
   received: number,
   accepted: number,
@@ -91,106 +113,191 @@ const queue = object<QueueReport>({
   full: maybe(number),
   waiting: maybe(number),
 });
+/** The queues of netfilter. */
+export type QueueReport = v.InferOutput<typeof queue>;
 
-const state = object<StateReport>({ path: text, writtenAgoMs: maybe(number), error: maybe(text) });
+const state = object({
+  path: text,
+  /** how long ago it was last written; undefined: not yet */
+  writtenAgoMs: maybe(number),
+  /** what went wrong with the last write; undefined: nothing */
+  error: maybe(text),
+});
+/** The state file. */
+export type StateReport = v.InferOutput<typeof state>;
 
-const status = object<StatusReport>({
+const log = object({
+  description: text,
+  /** lines, as far as that can be known */
+  lost: number,
+});
+/** The log of the process that judges. */
+export type LogReport = v.InferOutput<typeof log>;
+
+const status = object({
   version: text,
   node: text,
+  /** the system and its release, as `FreeBSD 14.1-RELEASE` */
   system: text,
+  /** the process that keeps root, or the only one */
   pid: number,
+  /** the process that judges, where it is another one */
   enginePid: maybe(number),
+  /** who judges */
   user: text,
+  /** how often the engine was started again */
   restarts: number,
+  /** milliseconds since 1970 */
   startedAtMs: number,
   upMs: number,
   findings: list(finding),
-  entries: object<StatusReport['entries']>({ total: number, most: number, byOrigin: record(number) }),
+  entries: object({
+    total: number,
+    most: number,
+    /** by {@link Origin}; another version may know others */
+    byOrigin: numbers,
+  }),
+  /** how long ago; undefined: none since the start */
   lastFrameAgoMs: maybe(number),
   lastAttemptAgoMs: maybe(number),
   lastRefusalAgoMs: maybe(number),
   lastAdmissionAgoMs: maybe(number),
+  /** with pf */
   capture: maybe(capture),
   table: maybe(table),
+  /** with NFQUEUE */
   queue: maybe(queue),
   state: maybe(state),
+  log,
 });
+/** Whether it works. */
+export type StatusReport = v.InferOutput<typeof status>;
 
-const entry = object<ListedEntry>({
+const entry = object({
+  /** canonical text of an address or prefix */
   prefix: text,
-  origin: keyOf(ORIGINS),
+  origin: oneOf(...(Object.keys(ORIGINS) as Origin[])),
   ageMs: number,
   expiresInMs: number,
   attempts: number,
+  /** undefined: it has not tried the fake MX itself */
   lastAttemptAgoMs: maybe(number),
   admissions: number,
+  /** escaped */
   name: maybe(text),
+  /** the entry that it came in with */
   parent: maybe(text),
 });
+/** An entry, for people. */
+export type ListedEntry = v.InferOutput<typeof entry>;
 
-const statistics = object<StatisticsReport>({
+const statistics = object({
   upMs: number,
   entries: number,
   counters,
   frames: number,
-  unjudged: record(number),
+  /** frames that led to no decision, by reason */
+  unjudged: numbers,
   capture: maybe(capture),
   table: maybe(table),
   queue: maybe(queue),
-  names: maybe(
-    object<NonNullable<StatisticsReport['names']>>({
-      asked: number,
-      fromCache: number,
-      failed: number,
-      notMade: number,
-    }),
-  ),
+  log,
+  names: maybe(object({ asked: number, fromCache: number, failed: number, notMade: number })),
 });
+/** Counted since the start (`counters` also before, as far as the state file knows). */
+export type StatisticsReport = v.InferOutput<typeof statistics>;
 
-const event = object<HistoryEvent>({ atMs: number, kind: text, address: text, text });
-
-const why = object<WhyReport>({
+const event = object({
+  /** milliseconds since 1970 */
+  atMs: number,
+  /** `attempt`, `refusal`, `admission`, `expiry`, `eviction`, `named`, `pooled`, `no-pool`, `allowed`, `forgotten` */
+  kind: text,
   address: text,
-  now: keyOf(NOW),
+  /** what happened, for people, without the address, escaped */
+  text,
+});
+/** Something that happened to an address. */
+export type HistoryEvent = v.InferOutput<typeof event>;
+
+const why = object({
+  address: text,
+  /** what applies now */
+  now: oneOf('fake-mx', 'real-mx', 'always-allowed', 'whitelisted', 'in-table', 'refused'),
+  /** a sentence for people about what applies now */
   text,
   entry: maybe(entry),
-  refusals: maybe(
-    object<NonNullable<WhyReport['refusals']>>({ count: number, firstAgoMs: number, lastAgoMs: number }),
-  ),
+  /** refused SYNs, as far as remembered */
+  refusals: maybe(object({ count: number, firstAgoMs: number, lastAgoMs: number })),
+  /** what its pool decision was, if one was made lately */
   pool: maybe(text),
+  /** the latest last */
   events: list(event),
 });
+/** What the daemon knows of an address. */
+export type WhyReport = v.InferOutput<typeof why>;
 
-const tick = object<WatchTick>({
+const tick = object({
+  /** milliseconds since 1970 */
   atMs: number,
   upMs: number,
   entries: number,
   frames: number,
+  /** frames that led to no decision; undefined: not told */
   unjudged: maybe(number),
   counters,
+  /** changes that wait for the table */
   pending: number,
   lastFrameAgoMs: maybe(number),
   findings: list(finding),
+  /** since the last tick; the first one brings the latest; the oldest first */
   events: list(event),
-  topRefused: list(
-    object<WatchTick['topRefused'][number]>({ address: text, count: number, lastAgoMs: number }),
-  ),
+  /** most often refused first, ten at the most */
+  topRefused: list(object({ address: text, count: number, lastAgoMs: number })),
 });
+/** One second of a running daemon. */
+export type WatchTick = v.InferOutput<typeof tick>;
 
-/** How the answer to each question is read. */
-export const RESULT_SHAPES: { readonly [C in ControlCommand]: Shape<ControlResults[C]> } = {
+/** The answer to each question, by its name; times without a date are milliseconds. */
+export const RESULTS = {
   status,
-  list: object<ControlResults['list']>({ count: number }),
+  /** items are {@link ListedEntry} */
+  list: object({ count: number }),
   stats: statistics,
-  allow: object<ControlResults['allow']>({ prefix: text, expiresInMs: number, wasThere: bool }),
-  forget: object<ControlResults['forget']>({ prefix: text }),
+  allow: object({ prefix: text, expiresInMs: number, wasThere: bool }),
+  forget: object({ prefix: text }),
   why,
-  reload: object<ControlResults['reload']>({ messages: list(text) }),
-  watch: object<ControlResults['watch']>({}),
-};
+  reload: object({ messages: list(text) }),
+  /** items are {@link WatchTick} */
+  watch: object({}),
+} as const;
 
-/** How the items of an answer are read. */
-export const ITEM_SHAPES: { readonly [C in keyof ControlItems]: Shape<ControlItems[C]> } = {
-  list: entry,
-  watch: tick,
-};
+/** The items before the answer to a question; one that is not named has none. */
+export const ITEMS = { list: entry, watch: tick } as const;
+
+/** What the answer to each question is. */
+export type ControlResults = { readonly [C in keyof typeof RESULTS]: v.InferOutput<(typeof RESULTS)[C]> };
+
+/** The items of the answer to a question. */
+export type ItemOf<C extends keyof typeof RESULTS> = C extends keyof typeof ITEMS
+  ? v.InferOutput<(typeof ITEMS)[C]>
+  : never;
+
+/** What an answer says, or where and why it makes no sense: `table.room is not a number`. */
+export type Checked<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
+
+/**
+ * Checks a part of an answer.
+ * @param name - of the part, for the problem
+ */
+export function check<T>(schema: Schema<T>, value: unknown, name: string): Checked<T> {
+  const read = v.safeParse(schema, value, { abortEarly: true });
+  if (read.success) return { ok: true, value: read.output };
+  const [issue] = read.issues;
+  const place = [name, ...(issue.path ?? []).map(({ key }) => String(key))].join('.');
+  const isMissing = issue.path?.at(-1)?.origin === 'key' && issue.input === undefined;
+  return {
+    ok: false,
+    problem: printable(isMissing ? `${place} is missing` : `${place} is not ${issue.message}`),
+  };
+}

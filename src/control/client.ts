@@ -4,10 +4,9 @@ import { lstatSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { printable } from '../packet/escape.js';
 import { Exit } from '../sysexits.js';
-import { type ControlCommand, ITEM_SHAPES, type ItemOf, RESULT_SHAPES } from './answers.js';
+import { check, type ControlResults, ITEMS, type ItemOf, RESULTS, type Schema } from './answers.js';
 import { LineSplitter } from './line-splitter.js';
-import type { ControlRequest, ControlResults } from './protocol.js';
-import { Mismatch, type Shape } from './shape.js';
+import type { ControlCommand, ControlRequest } from './protocol.js';
 
 /** Bytes of a line of an answer at the most. */
 const MOST_LINE = 1 << 20;
@@ -134,30 +133,26 @@ async function take<C extends ControlCommand>(
 ): Promise<Answer<C> | undefined> {
   const reply = parse(line);
   if (reply === undefined) return senseless(`"${printable(line.slice(0, 60))}"`);
-  const command: C = request.command;
+  const { command } = request;
   if (Object.hasOwn(reply, 'item')) {
-    const shape = itemShape(command);
-    if (shape === undefined) return senseless('an item where there is none');
-    const item = shape(reply['item']);
-    if (item instanceof Mismatch) return mismatch('item', item);
-    await onItem?.(item);
+    const schemas: Partial<Record<ControlCommand, unknown>> = ITEMS;
+    const schema = schemas[command] as Schema<ItemOf<C>> | undefined;
+    if (schema === undefined) return senseless('an item where there is none');
+    const item = check(schema, reply['item'], 'item');
+    if (!item.ok) return mismatch(item.problem);
+    await onItem?.(item.value);
     return undefined;
   }
   const { ok, result, exitStatus, message } = reply;
   if (ok === true) {
-    const read = RESULT_SHAPES[command](result);
-    return read instanceof Mismatch ? mismatch('result', read) : { ok: true, result: read };
+    const read = check(RESULTS[command] as Schema<ControlResults[C]>, result, 'result');
+    return read.ok ? { ok: true, result: read.value } : mismatch(read.problem);
   }
   if (ok === false && typeof message === 'string') {
     const isStatus = Number.isInteger(exitStatus) && Number(exitStatus) > 0 && Number(exitStatus) < 128;
     return problem(isStatus ? Number(exitStatus) : Exit.SOFTWARE, message);
   }
   return senseless(`"${printable(line.slice(0, 60))}"`);
-}
-
-function itemShape<C extends ControlCommand>(command: C): Shape<ItemOf<C>> | undefined {
-  const shapes: Partial<Record<ControlCommand, Shape<unknown>>> = ITEM_SHAPES;
-  return shapes[command] as Shape<ItemOf<C>> | undefined;
 }
 
 function parse(line: string): Readonly<Record<string, unknown>> | undefined {
@@ -183,10 +178,9 @@ function senseless(what: string): AskProblem {
   return problem(Exit.PROTOCOL, `what listens there does not answer as mxallowd does: ${what}`);
 }
 
-function mismatch(what: string, { where, expected }: Mismatch): AskProblem {
-  const path = where === '' ? what : `${what}.${where}`;
+function mismatch(what: string): AskProblem {
   const advice = 'is the daemon of another version? Then restart it';
-  return problem(Exit.PROTOCOL, `the answer makes no sense: ${path} is not ${expected} (${advice})`);
+  return problem(Exit.PROTOCOL, `the answer makes no sense: ${what} (${advice})`);
 }
 
 /** What an administrator should think of, by what connect(2) says. */

@@ -86,11 +86,7 @@ export class ControlServer {
    * @throws ControlSocketError
    */
   static async listen(place: ControlPlace, handler: ControlHandler): Promise<ControlServer> {
-    if (Buffer.byteLength(place.path) > MOST_PATH) {
-      const message = `control-socket ${place.path} cannot be made: longer than ${MOST_PATH} bytes`;
-      throw new ControlSocketError(message, 'not-writable');
-    }
-    requireSafeFolder(place.path);
+    makeSocketFolder(place.path);
     await makeWay(place.path);
     const server = createServer({ allowHalfOpen: true });
     server.maxConnections = 2 * MOST_CONNECTIONS;
@@ -229,7 +225,6 @@ function line(reply: ControlReply): string {
 /** Takes away what a dead daemon has left; a living one, or something else, stays. */
 async function makeWay(path: string): Promise<void> {
   const found = kindOf(path);
-  if (found === 'folder-missing') makeFolder(path);
   if (found === 'other') {
     throw new ControlSocketError(
       `control-socket ${path}: there is something that is not a socket`,
@@ -247,6 +242,25 @@ async function makeWay(path: string): Promise<void> {
   }
 }
 
+/**
+ * Makes the folder of a socket where it is missing: the last one only, for a mistyped path is not to be made true.
+ * @throws ControlSocketError where no socket can be made
+ */
+export function makeSocketFolder(path: string): void {
+  if (Buffer.byteLength(path) > MOST_PATH) {
+    const message = `control-socket ${path} cannot be made: longer than ${MOST_PATH} bytes`;
+    throw new ControlSocketError(message, 'not-writable');
+  }
+  requireSafeFolder(path);
+  if (statSync(dirname(path), { throwIfNoEntry: false }) !== undefined) return;
+  try {
+    mkdirSync(dirname(path), { mode: 0o755 });
+  } catch (error) {
+    // another one may have made it meanwhile
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw notWritable(path, error);
+  }
+}
+
 /** Root makes nothing in a folder where somebody else can exchange it. */
 function requireSafeFolder(path: string): void {
   if (process.getuid?.() !== 0) return;
@@ -259,27 +273,13 @@ function requireSafeFolder(path: string): void {
   throw new ControlSocketError(message, 'not-writable');
 }
 
-function kindOf(path: string): 'nothing' | 'folder-missing' | 'socket' | 'other' {
+function kindOf(path: string): 'nothing' | 'socket' | 'other' {
   try {
     return lstatSync(path).isSocket() ? 'socket' : 'other';
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw notWritable(path, error);
   }
-  try {
-    lstatSync(dirname(path));
-    return 'nothing';
-  } catch {
-    return 'folder-missing';
-  }
-}
-
-/** The last folder only: a mistyped path is not to be made true. */
-function makeFolder(path: string): void {
-  try {
-    mkdirSync(dirname(path), { mode: 0o755 });
-  } catch (error) {
-    throw notWritable(path, error);
-  }
+  return 'nothing';
 }
 
 function answers(path: string): Promise<boolean> {

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { NO_DEBUGGER } from '../process/debugger.js';
 import { packageFolder } from '../version.js';
 import type { SendOrder, SendResult, SinkMessage, SinkOrder } from './messages.js';
 import { WORLD, World, type WorldMode } from './world.js';
@@ -77,8 +78,11 @@ export class Stage {
     return StagedDaemon.start(this.world, args, onEvent);
   }
 
-  /** A sender tries to deliver a message. */
-  async send(from: string, to: string, timeoutMs = 3000): Promise<SendResult> {
+  /**
+   * A sender tries to deliver a message.
+   * @param timeoutMs - when it gives up; unless told, later than any answer comes
+   */
+  async send(from: string, to: string, timeoutMs = 120_000): Promise<SendResult> {
     const order: SendOrder = { id: ++this.lastId, from, to, port: SMTP, timeoutMs };
     const result = await new Promise<SendResult>((resolve) => {
       this.waiting.set(order.id, resolve);
@@ -97,7 +101,7 @@ export class Stage {
   }
 
   private startSenders(): void {
-    const child = this.world.spawn('internet', [process.execPath, script('./sender.js')], {
+    const child = this.world.spawn('internet', [process.execPath, NO_DEBUGGER, script('./sender.js')], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     child.on('message', (message) => {
@@ -130,7 +134,7 @@ export class Stage {
   }
 
   private startSink(): Promise<void> {
-    const child = this.world.spawn('mx', [process.execPath, script('./sink.js')], {
+    const child = this.world.spawn('mx', [process.execPath, NO_DEBUGGER, script('./sink.js')], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     const order: SinkOrder = { addresses: WORLD.real, port: SMTP };
@@ -188,7 +192,7 @@ export class StagedDaemon {
     const always = ['-c', config, '-F', '-s', '--log-format', 'json', '--user', user, ...LEAVES_NOTHING];
     const noDns = args.includes('--dns-server') ? [] : ['--no-rdns-whitelist', '--no-pool'];
     // of an option that is given twice the last one counts, of the configuration file too
-    const argv = [...by, process.execPath, script('../cli.js'), ...always, ...noDns, ...args];
+    const argv = [...by, process.execPath, NO_DEBUGGER, script('../cli.js'), ...always, ...noDns, ...args];
     return new StagedDaemon(world, world.spawn('mx', argv, { stdio: ['ignore', 'pipe', 'pipe'] }), onEvent);
   }
 

@@ -14,7 +14,7 @@ import { type Answering, ControlError } from '../control/server.js';
 import type { Origin } from '../tracker/whitelist.js';
 import type { Engine } from './engine.js';
 import { judgeHealth } from './health.js';
-import { PfView } from './pf-view.js';
+import { type PfState, PfView } from './pf-view.js';
 import { SenderAnswers } from './sender-answers.js';
 import { Exit } from '../sysexits.js';
 
@@ -60,7 +60,7 @@ export class Answers {
     this.pf = new PfView(
       () => engine.inspect(),
       () => engine.config,
-      engine.clock.monotonicMs,
+      engine.clock,
       process.platform,
     );
   }
@@ -93,8 +93,8 @@ export class Answers {
   private async status(): Promise<StatusReport> {
     const { engine, surroundings } = this;
     const { version, pid, enginePid, user, restarts } = surroundings;
-    const { enabled } = await this.pf.look();
-    const { capture, table, queue } = engine.firewallReport();
+    const pf = await this.pf.look();
+    const { capture, queue } = engine.firewallReport();
     const { frame, attempt, refusal, admission } = engine.lastSeen;
     const byOrigin: Partial<Record<Origin, number>> = {};
     for (const { origin } of engine.tracker.entries()) byOrigin[origin] = (byOrigin[origin] ?? 0) + 1;
@@ -108,22 +108,27 @@ export class Answers {
       restarts,
       startedAtMs: engine.clock.wallMs() - this.upMs(),
       upMs: this.upMs(),
-      findings: await this.findings(),
+      findings: this.findings(pf),
       entries: { total: engine.tracker.size, most: engine.config.maxEntries, byOrigin },
       lastFrameAgoMs: this.ago(frame),
       lastAttemptAgoMs: this.ago(attempt),
       lastRefusalAgoMs: this.ago(refusal),
       lastAdmissionAgoMs: this.ago(admission),
       capture,
-      table: table && { ...table, pfEnabled: enabled },
+      table: this.table(pf),
       queue,
       state: surroundings.state(),
+      log: engine.logReport(),
     };
   }
 
-  private async findings(): Promise<HealthFinding[]> {
+  private table({ enabled, agoMs }: PfState): TableReport | undefined {
+    const { table } = this.engine.firewallReport();
+    return table && { ...table, pfEnabled: enabled, pfAgoMs: agoMs };
+  }
+
+  private findings(pf: PfState): HealthFinding[] {
     const { engine, surroundings } = this;
-    const { enabled, rules } = await this.pf.look();
     const { frame, attempt, refusal } = engine.lastSeen;
     return judgeHealth({
       upMs: this.upMs(),
@@ -132,8 +137,7 @@ export class Answers {
       lastAttemptAgoMs: this.ago(attempt),
       lastRefusalAgoMs: this.ago(refusal),
       firewall: engine.firewallReport(),
-      pfEnabled: enabled,
-      rules,
+      pf,
       configuration: surroundings.configuration(),
       stateError: surroundings.state()?.error,
       isRoot: surroundings.isRoot,
@@ -142,8 +146,8 @@ export class Answers {
 
   private async statistics(): Promise<StatisticsReport> {
     const { engine } = this;
-    const { capture, table, queue } = engine.firewallReport();
-    const { enabled } = table === undefined ? { enabled: undefined } : await this.pf.look();
+    const pf = await this.pf.look();
+    const { capture, queue } = engine.firewallReport();
     return {
       upMs: this.upMs(),
       entries: engine.tracker.size,
@@ -151,8 +155,9 @@ export class Answers {
       frames: engine.frames,
       unjudged: engine.unjudged,
       capture,
-      table: table && ({ ...table, pfEnabled: enabled } satisfies TableReport),
+      table: this.table(pf),
       queue,
+      log: engine.logReport(),
       names: engine.names(),
     };
   }
@@ -199,7 +204,7 @@ export class Answers {
 
   private async tick(position: number): Promise<WatchTick> {
     const { engine } = this;
-    const findings = await this.findings();
+    const findings = this.findings(await this.pf.look());
     const wallMs = engine.clock.wallMs();
     return {
       atMs: wallMs,
@@ -226,4 +231,3 @@ export class Answers {
     return atMs === undefined ? undefined : Math.round(this.engine.clock.monotonicMs() - atMs);
   }
 }
-

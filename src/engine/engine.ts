@@ -1,13 +1,14 @@
 // Packets in, decisions and log out.
 import { type Config, needsRestart, takeOver } from '../config/config.js';
+import type { LogReport } from '../control/protocol.js';
 import type { Log } from '../log/log.js';
-import type { Level } from '../log/line.js';
+import { levelOf } from '../log/settings.js';
 import type { Observation, Undecoded } from '../packet/observation.js';
 import type { HashKey } from '../tracker/siphash.js';
-import { type Address, formatPrefix, type PrefixText } from '../packet/address.js';
+import type { Address, PrefixText } from '../packet/address.js';
 import type { TableEntry } from '../table/table.js';
-import type { Counters } from '../tracker/counters.js';
-import type { EntryListener, RemovalReason, RestoredEntry, Tracker } from '../tracker/tracker.js';
+import type { Decision } from '../tracker/decision.js';
+import type { EntryListener, Tracker } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
 import type { Core, Firewall, FirewallReport } from './firewall.js';
 import { History } from './history.js';
@@ -16,8 +17,10 @@ import {
   countersLine,
   decisionLevel,
   decisionLine,
+  isStrangeRefusal,
   type Line,
   namesLine,
+  removalEvent,
   removalLine,
   statisticsLine,
   strangeEntriesLine,
@@ -25,6 +28,9 @@ import {
 } from './messages.js';
 import { Namer } from './namer.js';
 import { RateLimit } from './rate-limit.js';
+import { type Restored, takeIn } from './restored.js';
+import { type Happening, Telling } from './telling.js';
+import { amount } from '../words.js';
 
 /** What the engine works with. */
 export interface EngineParts {
@@ -37,16 +43,6 @@ export interface EngineParts {
   readonly changed?: () => void;
 }
 
-/** What an earlier run has left. */
-export interface Restored {
-  readonly entries: Iterable<RestoredEntry>;
-  /** entries whose time is over: they are taken out of the table, too */
-  readonly expired: readonly PrefixText[];
-  /** what `allow` had put into the table */
-  readonly allowed: readonly PrefixText[];
-  readonly counters: Counters | undefined;
-}
-
 /** When what was last seen; monotonic milliseconds. */
 export interface LastSeen {
   frame: number | undefined;
@@ -57,8 +53,6 @@ export interface LastSeen {
 
 /** Deadlines within this time are handled together. */
 const EXPIRY_SLACK_MS = 1000;
-/** Log lines about decisions in a second, at the most. */
-const LINES_PER_SECOND = 500;
 /** Events that are remembered in a second, at the most. */
 const EVENTS_PER_SECOND = 500;
 
@@ -76,6 +70,7 @@ export class Engine implements Core {
   };
   /** of an earlier run: those whose time is over, those that are not taken in, and what is not allowed any more */
   readonly expired = new Set<PrefixText>();
+  unallowed: readonly PrefixText[] = [];
   private isRestoring = false;
   private readonly judgeOfFrames: Judge;
   private readonly firewall: Firewall;
@@ -86,7 +81,7 @@ export class Engine implements Core {
   private stopping = false;
   /** undefined: DNS is not asked at all */
   private readonly namer: Namer | undefined;
-  private readonly lines: RateLimit;
+  private readonly telling: Telling;
   private readonly remembered: RateLimit;
 
   constructor(private readonly parts: EngineParts) {
@@ -100,7 +95,8 @@ export class Engine implements Core {
         this.firewall.removed(entry);
         if (this.isRestoring) this.expired.add(entry.text);
         this.changed();
-        this.sayOften(removalLevel(reason), () => removalLine(entry, reason));
+        const level = reason === 'no-room' ? 'warn' : 'info';
+        this.sayOften({ level, kind: removalEvent(reason) }, () => removalLine(entry, reason));
       },
     };
     this.firewall = parts.makeFirewall(this);
@@ -119,13 +115,10 @@ export class Engine implements Core {
           this.armExpiry();
           this.changed();
         },
-        say: (line) => this.sayOften(line.level, () => line),
+        say: (line) => this.sayOften({ level: line.level, kind: line.fields.event }, () => line),
       });
     }
-    this.lines = new RateLimit(LINES_PER_SECOND, parts.clock, (suppressed) => {
-      const message = `${suppressed} more lines about packets within a second were not logged`;
-      this.say({ level: 'info', message, fields: { event: 'lines-suppressed', suppressed } });
-    });
+    this.telling = new Telling(parts.log, parts.clock, parts.hashKey);
     this.remembered = new RateLimit(EVENTS_PER_SECOND, parts.clock, () => undefined);
   }
 
@@ -163,7 +156,7 @@ export class Engine implements Core {
   sayReady(): void {
     const { size } = this.tracker;
     const dry = this.config.dryRun ? '; dry-run: everything is accepted' : '';
-    const message = `mxallowd is ready: ${this.firewall.description} with ${size} entries${dry}`;
+    const message = `mxallowd is ready: ${this.firewall.description} with ${amount(size, 'entry', 'entries')}${dry}`;
     this.say({ level: 'info', message, fields: { event: 'ready', entries: size } });
   }
 
@@ -232,6 +225,12 @@ export class Engine implements Core {
     return { asked, fromCache, failed, notMade: dropped + this.namer.skipped };
   }
 
+  /** How the log is doing. */
+  logReport(): LogReport {
+    const { description, lost } = this.parts.log;
+    return { description, lost };
+  }
+
   /** How the firewall is doing. */
   firewallReport(): FirewallReport {
     return this.firewall.report();
@@ -245,6 +244,11 @@ export class Engine implements Core {
   /** What `allow` has put into the firewall's table, as far as it may still be there. */
   allowedInTable(): readonly PrefixText[] {
     return this.firewall.allowedInTable();
+  }
+
+  /** Whether packets are taken as they come; for a watchdog that asks now and then. */
+  goesOn(): boolean {
+    return this.firewall.goesOn();
   }
 
   /** What the firewall says of itself. */
@@ -269,7 +273,7 @@ export class Engine implements Core {
     this.lastSeen[decision.kind] = nowMs;
     this.changed();
     if (decision.kind === 'attempt') this.armExpiry();
-    this.sayOften(decisionLevel(decision), () =>
+    this.sayOften(happening(decision, observation, nowMs), () =>
       decisionLine(decision, observation, { isDry: this.config.dryRun, nowMs }),
     );
     if (decision.kind === 'attempt' && decision.entry !== undefined) {
@@ -312,33 +316,20 @@ export class Engine implements Core {
     });
   }
 
-  private restore({ entries, expired, allowed, counters }: Restored): void {
-    const now = new Set(this.config.allow.map(formatPrefix));
-    for (const prefix of expired) this.expired.add(prefix);
-    for (const prefix of allowed) if (!now.has(prefix)) this.expired.add(prefix);
-    if (counters !== undefined) this.tracker.restoreCounters(counters);
+  private restore(restored: Restored): void {
     this.isRestoring = true;
-    const strange: PrefixText[] = [];
-    for (const entry of entries) {
-      if (this.tracker.restore(entry)) continue;
-      this.expired.add(entry.text);
-      if (!this.tracker.roles.canBeEntry(entry.prefix)) strange.push(entry.text);
-    }
+    const { strange, unallowed } = takeIn(restored, this.tracker, this.config.allow, this.expired);
     this.isRestoring = false;
+    this.unallowed = unallowed;
     // netfilter has no table that they could be in
     if (this.firewall.authority !== 'pf') this.expired.clear();
-    const [first] = strange;
-    if (first !== undefined) this.say(strangeEntriesLine(first, strange.length));
+    if (strange.length > 0) this.say(strangeEntriesLine(strange));
   }
 
   /** For lines that a sender can cause at will: made only when they are wanted, and not too many. */
-  private sayOften(level: Level, makeLine: () => Line): void {
-    const isSaid = this.parts.log.isEnabled(level) && this.lines.allows();
-    const isRemembered = this.remembered.allows();
-    if (!isSaid && !isRemembered) return;
-    const line = makeLine();
-    if (isSaid) this.say(line);
-    if (isRemembered) this.remember(line);
+  private sayOften(what: Happening, makeLine: () => Line): void {
+    const said = this.telling.tell(what, makeLine);
+    if (this.remembered.allows()) this.remember(said ?? makeLine());
   }
 
   private remember({ fields, brief }: Line): void {
@@ -349,16 +340,15 @@ export class Engine implements Core {
   }
 
   private closeLimits(): void {
-    this.lines.close();
+    this.telling.close();
     this.remembered.close();
   }
 }
 
-function removalLevel(reason: RemovalReason): Level {
-  return reason === 'no-room' ? 'warn' : 'info';
-}
-
-/** The log level that the options ask for. */
-export function levelOf(config: Config): Level {
-  return config.quiet ? 'error' : config.logLevel;
+/** What a decision is for the log, before there is a line about it. */
+function happening(decision: Decision, seen: Observation, nowMs: number): Happening {
+  const { kind } = decision;
+  const level = decisionLevel(decision);
+  if (kind !== 'refusal') return { level, kind, seen };
+  return { level, kind, seen, reason: isStrangeRefusal(decision, nowMs) ? 'strange' : decision.reason };
 }

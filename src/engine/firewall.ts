@@ -18,6 +18,8 @@ export interface Core {
   readonly clock: Clock;
   /** what an earlier run has left in the table, and is to be taken out of it; until the table has been compared */
   readonly expired: ReadonlySet<PrefixText>;
+  /** what `allow` had put into the table in an earlier run, and the configuration names no more */
+  readonly unallowed: readonly PrefixText[];
   /** Judges a packet, logs the decision, and sees to the entry's end. */
   judge(decoded: Observation | Undecoded): Judgement;
   /** The firewall has room for so many entries only. */
@@ -54,17 +56,22 @@ export interface Firewall {
   foreignEntry(address: Address): TableEntry | undefined;
   /** What `allow` has put into its table, as far as it may still be there: the same array until that changes. */
   allowedInTable(): readonly PrefixText[];
+  /** Whether it takes what comes; for a watchdog that asks now and then. */
+  goesOn(): boolean;
   /** What the firewall says of itself. */
   inspect(): Promise<FirewallTexts>;
   /** Writes out what is pending and lets go; never throws. */
   stop(withinMs: number): Promise<void>;
 }
 
+/** What is known of the table without asking pf. */
+export type OwnTableReport = Omit<TableReport, 'pfEnabled' | 'pfAgoMs'>;
+
 /** How a firewall is doing: pf has a capture and a table, netfilter a queue. */
 export interface FirewallReport {
   /** whether packets can come at all */
   readonly isOpen: boolean;
   readonly capture: CaptureReport | undefined;
-  readonly table: Omit<TableReport, 'pfEnabled'> | undefined;
+  readonly table: OwnTableReport | undefined;
   readonly queue: QueueReport | undefined;
 }

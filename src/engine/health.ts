@@ -1,6 +1,9 @@
 // What is wrong, judged from figures. Pure.
-import type { HealthFinding, TableReport } from '../control/protocol.js';
-import type { FirewallReport } from './firewall.js';
+import { inWords } from '../clock.js';
+import type { HealthFinding } from '../control/protocol.js';
+import type { FirewallReport, OwnTableReport } from './firewall.js';
+import type { PfState } from './pf-view.js';
+import { amount } from '../words.js';
 
 /** What is looked at to say whether a running daemon works. Times are milliseconds. */
 export interface HealthFacts {
@@ -11,10 +14,8 @@ export interface HealthFacts {
   readonly lastAttemptAgoMs: number | undefined;
   readonly lastRefusalAgoMs: number | undefined;
   readonly firewall: FirewallReport;
-  /** undefined: not known, or no pf */
-  readonly pfEnabled: boolean | undefined;
-  /** what pf's rules lack */
-  readonly rules: readonly HealthFinding[];
+  /** nothing is known where there is no pf */
+  readonly pf: PfState;
   /** what there is to say of the configuration */
   readonly configuration: readonly HealthFinding[];
   /** what went wrong with the state file; undefined: nothing */
@@ -26,6 +27,8 @@ export interface HealthFacts {
 const SILENCE_MS = 60 * 60_000;
 /** Changes that wait for the table for so long are trouble. */
 const FAILING_MS = 5000;
+/** A pfctl that takes so long to say something does not only take its time. */
+const SILENT_MS = 30_000;
 
 type Finding = HealthFinding | undefined | false;
 
@@ -55,11 +58,13 @@ export function judgeHealth(facts: HealthFacts): HealthFinding[] {
     .sort((a, b) => order[a.severity] - order[b.severity]);
 }
 
-function pfFindings({ firewall, pfEnabled, rules }: HealthFacts): Finding[] {
+function pfFindings({ firewall, pf }: HealthFacts): Finding[] {
   if (firewall.capture === undefined) return [];
+  const { enabled, rules } = pf;
   const { description, dropped = 0 } = firewall.capture;
   return [
-    pfEnabled === false && {
+    silenceOfPf(pf),
+    enabled === false && {
       severity: 'error',
       id: 'pf-disabled',
       message: 'pf is disabled: nothing is filtered and nothing is logged (pfctl -e)',
@@ -69,29 +74,42 @@ function pfFindings({ firewall, pfEnabled, rules }: HealthFacts): Finding[] {
       id: 'capture-lost',
       message: `pf's log cannot be read (${description}): nobody new is let in`,
     },
-    ...(pfEnabled === false ? [] : rules),
+    ...(enabled === false ? [] : rules),
     dropped > 0 && {
       severity: 'warning',
       id: 'frames-dropped',
-      message: `${dropped} frames were dropped before they could be read`,
+      message: `${amount(dropped, 'frame was', 'frames were')} dropped unread`,
     },
   ];
 }
 
-function tableFindings(table: Omit<TableReport, 'pfEnabled'>, { entries }: HealthFacts): Finding[] {
+function silenceOfPf({ unanswered, agoMs }: PfState): Finding {
+  if (unanswered === undefined) return undefined;
+  const { forMs, why } = unanswered;
+  const words = why === undefined ? '' : `: ${why}`;
+  const known =
+    agoMs === undefined ? 'what pf does is not known' : `what is said of pf is ${inWords(agoMs)} old`;
+  return {
+    severity: forMs > SILENT_MS ? 'error' : 'warning',
+    id: 'pf-silent',
+    message: `pfctl has not answered for ${inWords(forMs)}, so ${known}${words}`,
+  };
+}
+
+function tableFindings(table: OwnTableReport, { entries }: HealthFacts): Finding[] {
   const { description, failingForMs = 0, lastError = 'unknown', pending } = table;
   return [
     failingForMs > 0 && {
       severity: failingForMs > FAILING_MS ? 'error' : 'warning',
       id: 'table-failing',
-      message: `the table ${description} cannot be written, ${pending} changes wait: ${lastError}`,
+      message: `the table ${description} cannot be written, ${amount(pending, 'change waits', 'changes wait')}: ${lastError}`,
     },
     entries > 0 &&
       table.entries === 0 &&
       failingForMs === 0 && {
         severity: 'warning',
         id: 'table-empty',
-        message: `the table ${description} is empty, though ${entries} entries should be in it (mxallowd reload compares)`,
+        message: `the table ${description} is empty, though ${amount(entries, 'entry', 'entries')} should be in it (mxallowd reload compares)`,
       },
     table.foreign.count > 0 && {
       severity: 'note',
@@ -120,7 +138,7 @@ function queueFindings({ firewall }: HealthFacts): Finding[] {
     lost + full > 0 && {
       severity: 'warning',
       id: 'packets-lost',
-      message: `${lost + full} packets were not judged, for they came too fast`,
+      message: `${amount(lost + full, 'packet was', 'packets were')} not judged, for they came too fast`,
     },
   ];
 }

@@ -3,8 +3,10 @@ import type { HashKey } from '../tracker/siphash.js';
 import type { Config } from '../config/config.js';
 import type { Frame } from '../packet/frame.js';
 import { decode, type Observation, type Undecoded, type UndecodedReason } from '../packet/observation.js';
-import type { Decision, UnjudgedReason } from '../tracker/decision.js';
+import { Action } from '../packet/pflog.js';
+import { type Decision, leave, type UnjudgedReason } from '../tracker/decision.js';
 import { type EntryListener, Tracker, type TrackerConfig } from '../tracker/tracker.js';
+import { type Outcome, RecentPackets } from './recent-packets.js';
 
 /** What became of a frame. */
 export interface Judgement {
@@ -20,6 +22,7 @@ export class Judge {
   frames = 0;
   /** how many frames led to no decision, by reason */
   readonly unjudged = new Map<UndecodedReason | UnjudgedReason, number>();
+  private readonly recent = new RecentPackets();
 
   /** @param hashKey - random, so that senders cannot choose addresses that slow us down */
   constructor(config: TrackerConfig, listener: EntryListener, hashKey: HashKey) {
@@ -38,14 +41,50 @@ export class Judge {
       this.countUnjudged(decoded.reason);
       return { observation: undefined, decision: { kind: 'unjudged', reason: decoded.reason } };
     }
-    const decision = this.tracker.observe(decoded, nowMs);
+    const decision =
+      decoded.isSyn && decoded.action !== Action.NONE
+        ? this.once(decoded, nowMs)
+        : this.tracker.observe(decoded, nowMs);
     if (decision.kind === 'unjudged') this.countUnjudged(decision.reason);
     return { observation: decoded, decision };
+  }
+
+  /**
+   * Judges a SYN that pf has written down, once: the first of its records counts. But where that said what nobody
+   * expected, and another says the opposite, the last rule that matched has been another one: then that counts.
+   */
+  private once(observation: Observation, nowMs: number): Decision {
+    const before = this.recent.recall(observation);
+    if (before !== undefined && before !== OPPOSITE[observation.action]) return leave('same-packet');
+    if (before !== undefined) {
+      this.tracker.takeBack(before === 'passed' ? 'admission' : 'refusal');
+      this.countUnjudged('same-packet');
+    }
+    const decision = this.tracker.observe(observation, nowMs);
+    const outcome = outcomeOf(decision) ?? (before && 'settled');
+    if (outcome !== undefined) this.recent.keep(observation, outcome);
+    return decision;
   }
 
   private countUnjudged(reason: UndecodedReason | UnjudgedReason): void {
     this.unjudged.set(reason, (this.unjudged.get(reason) ?? 0) + 1);
   }
+}
+
+/** What a record of each action contradicts. */
+const OPPOSITE: Readonly<Record<number, Outcome>> = {
+  [Action.PASS]: 'dropped',
+  [Action.RDR]: 'dropped',
+  [Action.DROP]: 'passed',
+};
+
+/** What is remembered of a decision; undefined: it was none about the packet. */
+function outcomeOf({ kind, reason }: Decision): Outcome | undefined {
+  if (reason === 'passed-by-pf') return 'passed';
+  if (reason === 'not-yet-in-table') return 'dropped';
+  return kind !== 'unjudged' || reason === 'ip-options' || reason === 'dropped-after-pass'
+    ? 'settled'
+    : undefined;
 }
 
 /**

@@ -5,14 +5,14 @@ import type { Level } from '../log/line.js';
 import type { ResolverCounters } from '../names/resolver.js';
 import type { QueueStatistics } from '../netfilter/queue.js';
 import type { PoolVerdict } from '../names/pool.js';
-import { type Address, formatAddress, type PrefixText } from '../packet/address.js';
+import { type Address, formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Observation } from '../packet/observation.js';
-import type { WriterEvent } from '../table/writer.js';
 import type { Counters } from '../tracker/counters.js';
 import type { Decision } from '../tracker/decision.js';
 import type { RemovalReason } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
+import { amount } from '../words.js';
 
 /** A log line. */
 export interface Line {
@@ -45,9 +45,9 @@ export function decisionLine(
     source,
     target: formatAddress(observation.destination),
     interface: escapeText(observation.interfaceName, 64),
+    ...(decision.kind === 'refusal' && { count: 1 }),
   };
-  const isStrange =
-    decision.reason === 'not-yet-in-table' && nowMs - (decision.entry?.addedMs ?? nowMs) > SETTLED_MS;
+  const isStrange = isStrangeRefusal(decision, nowMs);
   const message = decisionText(decision, source, isDry, isStrange);
   return {
     level: decisionLevel(decision),
@@ -59,6 +59,12 @@ export function decisionLine(
 
 /** An entry older than this should be in the table: pf has dropped its SYN for another reason, or has lost it. */
 export const SETTLED_MS = 5000;
+
+/** Whether pf refuses a sender that should long be in the table. */
+export function isStrangeRefusal(decision: Decision, nowMs: number): boolean {
+  return decision.reason === 'not-yet-in-table' && nowMs - (decision.entry?.addedMs ?? nowMs) > SETTLED_MS;
+}
+
 const STRANGE_BRIEF = 'is whitelisted for some time, and yet pf drops it: see its rules';
 
 const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>> = {
@@ -192,6 +198,11 @@ const REMOVALS: Readonly<Record<RemovalReason, Readonly<Record<'why' | 'event' |
   },
 };
 
+/** The event of an entry's end. */
+export function removalEvent(reason: RemovalReason): string {
+  return REMOVALS[reason].event;
+}
+
 /** An entry that has gone. */
 export function removalLine(entry: Entry, reason: RemovalReason): Line {
   const prefix = entry.text;
@@ -201,12 +212,14 @@ export function removalLine(entry: Entry, reason: RemovalReason): Line {
     level: reason === 'no-room' ? 'warn' : 'info',
     message: `Cleaning ${prefix} (RDNS: ${name}) from whitelist (${why})`,
     fields: { event, source: prefix, reason, admissions },
-    brief: reason === 'timeout' ? `${brief}, used ${admissions} times` : brief,
+    brief: reason === 'timeout' ? `${brief}, used ${amount(admissions, 'time')}` : brief,
   };
 }
 
 /** What an earlier run has left cannot all be believed. */
-export function strangeEntriesLine(first: string, count: number): Line {
+export function strangeEntriesLine(prefixes: readonly string[]): Line {
+  const [first = ''] = prefixes;
+  const count = prefixes.length;
   const others = count === 1 ? 'an entry' : `and ${count - 1} more entries`;
   const message = `${first}, ${others} of the state file: not taken over, for no sender has such an address`;
   return { level: 'warn', message, fields: { event: 'state-strange', first, count } };
@@ -224,14 +237,14 @@ export function statisticsLine(counters: Counters, entries: number): Line {
 export function countersLine(counters: Counters, entries: number): Line {
   const { attempts, refusals, admissions } = counters;
   const message =
-    `Since the start: ${attempts} attempts, ${refusals} refusals, ${admissions} admissions; ` +
-    `${entries} entries now`;
+    `Since the start: ${amount(attempts, 'attempt')}, ${amount(refusals, 'refusal')}, ` +
+    `${amount(admissions, 'admission')}; ${amount(entries, 'entry', 'entries')} now`;
   return { level: 'info', message, fields: { event: 'counters', attempts, refusals, admissions, entries } };
 }
 
 /** What was captured. */
 export function captureLine({ received, dropped }: CaptureStatistics): Line {
-  const message = `${received} frames received, ${dropped ?? 'an unknown number'} dropped`;
+  const message = `${amount(received, 'frame')} received, ${dropped ?? 'an unknown number'} dropped`;
   return { level: 'info', message, fields: { event: 'capture-statistics', received, dropped } };
 }
 
@@ -249,7 +262,7 @@ export function unjudgedLine(unjudged: ReadonlyMap<string, number>): Line {
 export function namesLine(counters: ResolverCounters, skipped: number): Line {
   const { asked, fromCache, failed, dropped } = counters;
   const message =
-    `${asked} DNS look-ups, ${fromCache} answered from memory, ${failed} failed; ` +
+    `${amount(asked, 'DNS look-up')}, ${fromCache} answered from memory, ${failed} failed; ` +
     `${dropped + skipped} not made because there were too many`;
   return {
     level: 'info',
@@ -262,89 +275,8 @@ export function namesLine(counters: ResolverCounters, skipped: number): Line {
 export function queueLine(statistics: QueueStatistics): Line {
   const { received, accepted, dropped, lost, full, waiting } = statistics;
   const message =
-    `${received} packets from the queue: ${accepted} accepted, ${dropped} dropped; ` +
+    `${amount(received, 'packet')} from the queue: ${accepted} accepted, ${dropped} dropped; ` +
     `${lost} lost because we were too slow, ${full ?? 'an unknown number'} because the queue was full`;
   const fields = { event: 'queue-statistics', received, accepted, dropped, lost, full, waiting };
   return { level: 'info', message, fields };
-}
-
-/** Of many networks so many are named in a line. */
-const MOST_NAMED = 10;
-
-/** Entries of the table that are nobody's business but the operator's. */
-export function foreignLine(count: number, some: readonly string[], table: string): Line {
-  const message =
-    `pf table ${table} has ${count} networks or exceptions that are left alone and never expire ` +
-    `(${firstOf(some, count)}): from your hand, or an "allow" of a run of which there is no state file`;
-  return { level: 'warn', message, fields: { event: 'table-foreign', count } };
-}
-
-/** What `allow` has put into the table, and names no more. */
-export function withdrawnLine(prefixes: readonly PrefixText[], table: string): Line {
-  const message = `not allowed any more, and taken out of pf table ${table}: ${firstOf(prefixes, prefixes.length)}`;
-  return { level: 'info', message, fields: { event: 'allow-withdrawn', count: prefixes.length } };
-}
-
-/** `a, b and 7 more` */
-function firstOf(texts: readonly string[], count: number): string {
-  const named = texts.slice(0, MOST_NAMED);
-  const more = count - named.length;
-  return `${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-}
-
-/** What the table's writer has to say; undefined for what nobody needs to read. */
-export function writerLine(event: WriterEvent, table: string): Line | undefined {
-  switch (event.kind) {
-    case 'written': {
-      const { verb, count, changed } = event;
-      const tookMs = Math.round(event.tookMs);
-      const done = verb === 'add' ? 'added to' : 'deleted from';
-      const message = `${changed ?? count} of ${count} addresses ${done} ${table} in ${tookMs} ms`;
-      return { level: 'debug', message, fields: { event: 'table-written', verb, count, changed, tookMs } };
-    }
-    case 'failed': {
-      const { failure, message } = event.reply;
-      const { pending, retryInMs } = event;
-      const text = `${table} cannot be written: ${escapeText(message)}; ${pending} changes wait, next try in ${retryInMs} ms`;
-      return {
-        level: 'error',
-        message: text,
-        fields: { event: 'table-failed', failure, pending, retryInMs },
-      };
-    }
-    case 'recovered': {
-      const { failures } = event;
-      const message = `${table} can be written again after ${Math.round(event.afterMs / 1000)} s and ${failures} failed tries`;
-      return { level: 'warn', message, fields: { event: 'table-recovered', failures } };
-    }
-    case 'table-made':
-      return {
-        level: 'warn',
-        message: `${table} was missing and has been made again; is it still in pf.conf, with "persist"?`,
-        fields: { event: 'table-made' },
-      };
-    case 'table-lost-entries': {
-      const { count } = event;
-      const message = `${table} had lost ${count} entries (was pf restarted, or the table flushed?); they are put back`;
-      return { level: 'warn', message, fields: { event: 'table-lost-entries', count } };
-    }
-    case 'compared': {
-      const { entries, missing, surplus, foreign } = event;
-      const message =
-        `${table} has ${entries} entries: ${missing} of ours were missing, ${surplus} are taken out, ` +
-        `${foreign} are left alone (networks wider than what is whitelisted, or exceptions)`;
-      return {
-        level: 'debug',
-        message,
-        fields: { event: 'table-compared', entries, missing, surplus, foreign },
-      };
-    }
-    case 'no-room': {
-      const { held, ceiling, pending } = event;
-      const message =
-        `${table} is full: ${held} entries of ${ceiling} that are safe; ${pending} wait. ` +
-        'Raise "set limit table-entries" in pf.conf or lower max-entries';
-      return { level: 'error', message, fields: { event: 'table-full', held, ceiling, pending } };
-    }
-  }
 }

@@ -1,6 +1,8 @@
-// What pf says of itself, not asked more often than needed.
+// What pf says of itself, not asked more often than needed, and not waited for without end.
+import type { Clock } from '../clock.js';
 import type { Config } from '../config/config.js';
 import type { HealthFinding } from '../control/protocol.js';
+import { escapeText } from '../packet/escape.js';
 import { parsePfInfo } from '../pf/info.js';
 import { judgeRules } from '../pf/rules.js';
 import type { FirewallTexts } from '../table/table.js';
@@ -10,43 +12,87 @@ export interface PfState {
   /** undefined: not known */
   readonly enabled: boolean | undefined;
   readonly rules: readonly HealthFinding[];
+  /** how long ago pf has said that, in milliseconds; undefined: it has not said anything yet */
+  readonly agoMs: number | undefined;
+  /** pfctl does not answer; undefined: it does */
+  readonly unanswered: Unanswered | undefined;
+}
+
+/** pfctl does not answer. */
+export interface Unanswered {
+  /** since it was asked, in milliseconds */
+  readonly forMs: number;
+  /** why, as far as known; escaped */
+  readonly why: string | undefined;
 }
 
 /** Whose rules can be judged. */
 const RULED = ['openbsd', 'freebsd'] as const;
 /** pf is asked again after this time at the earliest: two calls of pfctl. */
-const FRESH_MS = 10_000;
+export const FRESH_MS = 10_000;
+/** So long somebody who asks is kept waiting for pfctl; he is to have an answer within two seconds. */
+const PATIENCE_MS = 1500;
 
 /** Looks at pf when somebody asks how it is doing. */
 export class PfView {
-  private state: PfState = { enabled: undefined, rules: [] };
-  private lookedMs = Number.NEGATIVE_INFINITY;
-  private looking: Promise<void> | undefined;
+  private known: Pick<PfState, 'enabled' | 'rules'> = { enabled: undefined, rules: [] };
+  private knownMs: number | undefined;
+  private asking: Promise<void> | undefined;
+  private askedMs = 0;
+  /** when it was last clear that there is an answer, or none */
+  private settledMs = Number.NEGATIVE_INFINITY;
+  /** when the first question was asked that has not been answered, and why not */
+  private silent: { readonly sinceMs: number; readonly why: string } | undefined;
 
-  /** @param nowMs - monotonic milliseconds */
   constructor(
     private readonly inspect: () => Promise<FirewallTexts>,
     private readonly config: () => Config,
-    private readonly nowMs: () => number,
+    private readonly clock: Pick<Clock, 'monotonicMs' | 'after'>,
     private readonly platform: NodeJS.Platform,
   ) {}
 
-  /** What pf says, at most ten seconds old. */
+  /** What pf says: at most ten seconds old, or what it has said last, if pfctl takes its time. */
   async look(): Promise<PfState> {
-    if (this.config().queueNum !== undefined) return this.state;
-    if (this.nowMs() - this.lookedMs >= FRESH_MS) {
-      this.looking ??= this.refresh();
-      await this.looking;
-      this.looking = undefined;
-    }
-    return this.state;
+    if (this.config().queueNum === undefined) await this.refresh();
+    const nowMs = this.clock.monotonicMs();
+    const { known, knownMs, silent } = this;
+    const isWaiting = this.asking !== undefined && nowMs - this.askedMs >= PATIENCE_MS;
+    const sinceMs = silent?.sinceMs ?? (isWaiting ? this.askedMs : undefined);
+    return {
+      ...known,
+      agoMs: knownMs === undefined ? undefined : nowMs - knownMs,
+      unanswered: sinceMs === undefined ? undefined : { forMs: nowMs - sinceMs, why: silent?.why },
+    };
   }
 
+  /** Asks, unless that has been done lately, and waits; who comes while it is asked waits for what is left of the time. */
   private async refresh(): Promise<void> {
-    const { info, rules } = await this.inspect();
+    const { clock } = this;
+    if (this.asking === undefined) {
+      if (clock.monotonicMs() - this.settledMs < FRESH_MS) return;
+      this.askedMs = clock.monotonicMs();
+      this.asking = this.ask();
+    }
+    const leftMs = this.askedMs + PATIENCE_MS - clock.monotonicMs();
+    if (leftMs <= 0) return;
+    let cancel: () => void = () => undefined;
+    const enough = new Promise<void>((resolve) => (cancel = clock.after(leftMs, resolve)));
+    await Promise.race([this.asking, enough]);
+    cancel();
+  }
+
+  private async ask(): Promise<void> {
+    const { info, rules, unanswered } = await this.inspect();
+    this.asking = undefined;
+    this.settledMs = this.clock.monotonicMs();
+    if (unanswered !== undefined) {
+      this.silent = { sinceMs: this.silent?.sinceMs ?? this.askedMs, why: escapeText(unanswered) };
+      return;
+    }
+    this.silent = undefined;
+    this.knownMs = this.settledMs;
     const enabled = info === undefined ? undefined : parsePfInfo(info)?.enabled;
-    this.state = { enabled, rules: rules === undefined ? [] : this.judge(rules) };
-    this.lookedMs = this.nowMs();
+    this.known = { enabled, rules: rules === undefined ? [] : this.judge(rules) };
   }
 
   private judge(rules: string): HealthFinding[] {

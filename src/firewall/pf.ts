@@ -6,15 +6,24 @@ import { escapeText } from '../packet/escape.js';
 import type { Frame } from '../packet/frame.js';
 import { decode } from '../packet/observation.js';
 import { decidingEntry, entryText } from '../table/foreign.js';
-import { COMPARE_EVERY_MS, type FirewallTexts, type Table, type TableEntry } from '../table/table.js';
-import { TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
+import {
+  COMPARE_EVERY_MS,
+  type FirewallTexts,
+  type Table,
+  type TableEntry,
+  type TableFailure,
+} from '../table/table.js';
+import { type Failed, TableWriter, type Verdict, type WriterEvent } from '../table/writer.js';
 import type { Decision } from '../tracker/decision.js';
 import { isEntrySized } from '../tracker/roles.js';
 import type { Entry } from '../tracker/whitelist.js';
 import { type Core, type Firewall, type FirewallReport } from '../engine/firewall.js';
+import { AllowedNetworks } from './allowed.js';
 import { Keeper } from './keeper.js';
-import { captureLine, foreignLine, SETTLED_MS, withdrawnLine, writerLine } from '../engine/messages.js';
+import { captureLine, SETTLED_MS } from '../engine/messages.js';
+import { foreignLine, withdrawnLine, writerLine } from '../engine/table-messages.js';
 import { Exit, StartError } from '../sysexits.js';
+import { amount } from '../words.js';
 
 /** What pf is reached by. */
 export interface PfParts {
@@ -23,6 +32,8 @@ export interface PfParts {
   readonly makeSource: (config: Config) => Promise<FrameSource>;
   /** is told when the capture has died, where it cannot be opened again; absent: it is opened again */
   readonly captureLost?: (why: string) => void;
+  /** it has judged before, in another process: it goes on though pfctl does not answer */
+  readonly isContinued?: boolean;
 }
 
 /** A refused SYN shows that the table has lost an entry; no sooner than this after the last comparison. */
@@ -41,28 +52,25 @@ export class PfFirewall implements Firewall {
   private readonly capture: Keeper<FrameSource>;
   private cancelCompare: (() => void) | undefined;
   private comparedAtMs = 0;
+  private hasCompared = false;
   /** entries of the table that are left alone: how many, and the first of them */
   private foreign = 0;
   private left: readonly TableEntry[] = [];
   private droppedBefore = 0;
-  private allowed: ReadonlySet<PrefixText>;
-  /** what `allow` has put into the table and names no more, until it is known to be out */
-  private readonly withdrawn = new Set<PrefixText>();
-  /** wide ones of an earlier run, not told yet */
-  private found: PrefixText[] = [];
-  private inTable: readonly PrefixText[];
+  private readonly allowed: AllowedNetworks;
   /** frames that came before the table was read; undefined from then on */
   private early: Frame[] | undefined = [];
   private failedCalls = 0;
   private lastError: string | undefined;
+  /** what was wrong with the last call of pfctl; undefined: nothing */
+  private failure: TableFailure | undefined;
 
   constructor(
     private readonly core: Core,
     private readonly parts: PfParts,
   ) {
     const { clock, config } = core;
-    this.allowed = new Set(config.allow.map(formatPrefix));
-    this.inTable = [...this.allowed];
+    this.allowed = new AllowedNetworks(config.allow);
     this.writer = new TableWriter({
       table: parts.table,
       judge: (entry) => this.judgeTableEntry(entry),
@@ -105,18 +113,25 @@ export class PfFirewall implements Firewall {
   }
 
   async start(): Promise<void> {
-    for (const prefix of this.allowed) this.writer.want(prefix);
+    for (const prefix of this.allowed.current) this.writer.want(prefix);
+    this.allowed.withdraw(this.core.unallowed);
     const reply = await this.writer.start();
-    if (!reply.ok) {
-      await this.capture.close();
-      throw tableError(this.core.config, this.parts.table.description, reply.failure, reply.message);
-    }
-    this.comparedAtMs = this.core.clock.monotonicMs();
-    this.core.entriesAdopted();
+    if (!reply.ok) await this.startUnread(reply);
     this.armCompare();
     const early = this.early ?? [];
     this.early = undefined;
     for (const frame of early) this.onFrame(frame);
+  }
+
+  /** @throws StartError when it must not begin without having read the table */
+  private async startUnread(reply: Failed): Promise<void> {
+    const isSilent = reply.failure === 'stuck' || reply.failure === 'time-out';
+    if (this.parts.isContinued === true && isSilent) {
+      this.writer.startUnread(reply);
+      return;
+    }
+    await this.capture.close();
+    throw tableError(this.core.config, this.parts.table.description, reply.failure, reply.message);
   }
 
   added(entry: Entry): void {
@@ -124,26 +139,22 @@ export class PfFirewall implements Firewall {
   }
 
   removed(entry: Entry): void {
-    if (!this.allowed.has(entry.text)) this.writer.unwant(entry.text);
+    if (!this.allowed.current.has(entry.text)) this.writer.unwant(entry.text);
   }
 
   reconfigured(): void {
-    const before = this.allowed;
-    this.allowed = new Set(this.core.config.allow.map(formatPrefix));
-    for (const prefix of this.allowed) this.writer.want(prefix);
+    const unallowed = this.allowed.configure(this.core.config.allow);
+    for (const prefix of this.allowed.current) this.writer.want(prefix);
     const entries = new Set([...this.core.tracker.entries()].map(({ text }) => text));
-    const gone = [...before].filter((prefix) => !this.allowed.has(prefix) && !entries.has(prefix));
-    for (const prefix of gone) {
-      this.writer.unwant(prefix);
-      this.withdrawn.add(prefix);
-    }
-    this.noteAllowed();
+    const gone = unallowed.filter((prefix) => !entries.has(prefix));
+    for (const prefix of gone) this.writer.unwant(prefix);
+    this.allowed.withdraw(gone);
     this.sayWithdrawn(gone);
     this.writer.compare();
   }
 
   allowedInTable(): readonly PrefixText[] {
-    return this.inTable;
+    return this.allowed.inTable;
   }
 
   foreignEntry(address: Address): TableEntry | undefined {
@@ -174,6 +185,11 @@ export class PfFirewall implements Firewall {
     };
   }
 
+  /** Mail of known senders does not wait for us here. */
+  goesOn(): boolean {
+    return true;
+  }
+
   inspect(): Promise<FirewallTexts> {
     return this.parts.table.inspect();
   }
@@ -182,7 +198,7 @@ export class PfFirewall implements Firewall {
     this.cancelCompare?.();
     const [unwritten] = await Promise.all([this.writer.close(withinMs), this.capture.close()]);
     if (unwritten === 0) return;
-    const message = `${unwritten} changes could not be written to ${this.parts.table.description} before the end`;
+    const message = `${amount(unwritten, 'change')} could not be written to ${this.parts.table.description} before the end`;
     this.core.say({ level: 'error', message, fields: { event: 'unwritten', unwritten } });
   }
 
@@ -219,29 +235,27 @@ export class PfFirewall implements Firewall {
   /** What to do with an entry of the table that is not ours. */
   private judgeTableEntry(entry: TableEntry): Verdict {
     const { tracker, clock, config } = this.core;
-    const text = formatPrefix(entry.prefix);
-    const isWide = !isEntrySized(entry.prefix);
-    if (this.core.expired.has(text)) {
-      if (isWide) this.found.push(text);
-      return 'delete';
-    }
-    if (isWide) return 'leave';
+    if (this.core.expired.has(formatPrefix(entry.prefix))) return 'delete';
+    if (!isEntrySized(entry.prefix)) return 'leave';
     const lifeMs = config.whitelistTime * 1000;
     const ageMs = entry.clearedAtMs === undefined ? 0 : Math.max(0, clock.wallMs() - entry.clearedAtMs);
-    const origin = this.comparedAtMs === 0 ? 'adopted' : 'manual';
+    const origin = this.hasCompared ? 'manual' : 'adopted';
     return tracker.adopt(entry.prefix, origin, lifeMs - ageMs, clock.monotonicMs()) ? 'adopt' : 'delete';
   }
 
   private onWriter(event: WriterEvent): void {
-    const line = writerLine(event, `pf table ${this.parts.table.description}`);
-    if (line !== undefined) this.core.say(line);
+    this.sayOfWriter(event);
     if (event.kind === 'failed') {
       this.failedCalls++;
       this.lastError = escapeText(event.reply.message);
     }
     if (event.kind !== 'compared') return;
+    this.comparedAtMs = this.core.clock.monotonicMs();
+    const unallowed = this.allowed.settle((prefix) => this.writer.holds(prefix));
+    // later ones have been told
+    if (!this.hasCompared) this.sayWithdrawn(unallowed);
+    this.hasCompared = true;
     this.noteForeign(event.foreign, event.left);
-    this.noteAllowed();
     this.limitEntries();
     this.core.entriesAdopted();
     this.checkDrops();
@@ -258,20 +272,20 @@ export class PfFirewall implements Firewall {
     return this.left.slice(0, FOREIGN_NAMED).map(entryText);
   }
 
-  /** Notes what `allow` has in the table, also what it names no more and is not out yet: a restart must know it. */
-  private noteAllowed(): void {
-    for (const prefix of this.found) this.withdrawn.add(prefix);
-    for (const prefix of this.withdrawn) {
-      if (this.allowed.has(prefix) || !this.writer.holds(prefix)) this.withdrawn.delete(prefix);
-    }
-    this.sayWithdrawn(this.found.splice(0));
-    const now = [...this.allowed, ...this.withdrawn];
-    const isSame = now.length === this.inTable.length && now.every((text, at) => text === this.inTable[at]);
-    if (!isSame) this.inTable = now;
-  }
-
   private sayWithdrawn(prefixes: readonly PrefixText[]): void {
     if (prefixes.length > 0) this.core.say(withdrawnLine(prefixes, this.parts.table.description));
+  }
+
+  private sayOfWriter(event: WriterEvent): void {
+    const before = this.failure;
+    if (event.kind === 'recovered') this.failure = undefined;
+    if (event.kind === 'failed') {
+      this.failure = event.reply.failure;
+      // whoever runs pfctl tells how long that one is stuck
+      if (this.failure === 'stuck' && before === 'stuck') return;
+    }
+    const line = writerLine(event, `pf table ${this.parts.table.description}`);
+    if (line !== undefined) this.core.say(line);
   }
 
   private limitEntries(): void {
@@ -279,7 +293,7 @@ export class PfFirewall implements Firewall {
     const room = Math.max(1, this.writer.room - this.foreign - config.allow.length);
     if (room < config.maxEntries) {
       const message =
-        `pf's limit on table entries leaves room for ${room} entries, less than max-entries ` +
+        `pf's limit on table entries leaves room for ${amount(room, 'entry', 'entries')}, less than max-entries ` +
         `(${config.maxEntries}); raise "set limit table-entries" in pf.conf`;
       this.core.say({ level: 'warn', message, fields: { event: 'less-room', maxEntries: room } });
     }
@@ -292,7 +306,7 @@ export class PfFirewall implements Firewall {
     const more = dropped - this.droppedBefore;
     this.droppedBefore = dropped;
     if (more <= 0) return;
-    const message = `the kernel dropped ${more} frames before they could be read`;
+    const message = `the kernel dropped ${amount(more, 'frame')} unread`;
     this.core.say({ level: 'warn', message, fields: { event: 'frames-dropped', dropped: more } });
   }
 

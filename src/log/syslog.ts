@@ -1,165 +1,174 @@
 // Lines to syslog by logger(1), bounded.
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import type { Readable, Writable } from 'node:stream';
+import type { Level } from './line.js';
+import { type Ending, type Item, LoggerChild } from './logger-child.js';
+import { Losses, type LossNotice, type LossReport } from './losses.js';
+import type { LineWriter } from './writer.js';
+import { amount } from '../words.js';
 
 /** Where systems keep logger(1). */
 const PATHS = ['/usr/bin/logger', '/bin/logger', '/usr/local/bin/logger'];
 
 /** The syslog severity for each level (facility daemon, as with 1.9). */
-const PRIORITIES: Readonly<Record<string, string>> = {
+const PRIORITIES: Readonly<Record<Level, string>> = {
   error: 'daemon.err',
   warn: 'daemon.warning',
   info: 'daemon.info',
   debug: 'daemon.debug',
 };
 
-/** Lines that wait while logger is being restarted or does not read; the newest are dropped beyond that. */
+/** Lines that wait while logger is being restarted or does not read; the newest are lost beyond that. */
 const MAX_WAITING = 1000;
 const FIRST_RESTART_MS = 200;
 const MAX_RESTART_MS = 30_000;
-const DRAIN_MS = 1000;
+/** At the end loggers have so long to read what waits for them; then to read what is said about that. */
+const CLOSE_MS = 1000;
+const LAST_WORD_MS = 300;
 
 /**
  * Writes to syslog through a `logger` child for each severity in use: every BSD and Linux has logger(1), and no
- * native code is needed. A child that dies is started again.
+ * native code is needed. A child that dies is started again, and is given what the one before had not read.
  */
-export class Syslog {
-  private readonly pipes = new Map<string, LoggerPipe>();
+export class Syslog implements LineWriter {
+  readonly description: string;
+  private readonly pipes = new Map<Level, LoggerPipe>();
   private readonly path: string;
 
   constructor(
-    private readonly trouble: (message: string) => void,
+    private readonly report: LossReport,
     path?: string,
   ) {
     this.path = path ?? PATHS.find(isExecutable) ?? '/usr/bin/logger';
+    this.description = `syslog by ${this.path}`;
   }
 
-  /** Writes a line. */
-  write(level: string, line: string): void {
-    const priority = PRIORITIES[level] ?? 'daemon.info';
-    let pipe = this.pipes.get(priority);
-    if (pipe === undefined) {
-      pipe = new LoggerPipe(this.path, priority, this.trouble);
-      this.pipes.set(priority, pipe);
-    }
-    pipe.write(line);
+  get lost(): number {
+    return [...this.pipes.values()].reduce((sum, { losses }) => sum + losses.total, 0);
   }
 
-  /** Closes the children's input and waits for their end, a second at the most. */
-  async drain(): Promise<void> {
-    await Promise.all([...this.pipes.values()].map((pipe) => pipe.close()));
-  }
-}
-
-type Logger = ChildProcessByStdio<Writable, null, Readable>;
-
-class LoggerPipe {
-  private child: Logger | undefined;
-  private readonly waiting: string[] = [];
-  private dropped = 0;
-  private blocked = false;
-  private restartMs = FIRST_RESTART_MS;
-  private restart: NodeJS.Timeout | undefined;
-  private closing = false;
-  private exited: Promise<void> = Promise.resolve();
-
-  constructor(
-    private readonly path: string,
-    private readonly priority: string,
-    private readonly trouble: (message: string) => void,
-  ) {}
-
-  write(line: string): void {
-    if (this.waiting.length >= MAX_WAITING) this.dropped++;
-    else this.waiting.push(line);
-    this.pump();
+  write(level: Level, line: string): void {
+    const pipe = this.pipe(level);
+    pipe.push({ text: `${line}\n`, lost: (why) => pipe.losses.add(1, why) });
   }
 
   async close(): Promise<void> {
+    const { warn, ...others } = Object.fromEntries(this.pipes) as Partial<Record<Level, LoggerPipe>>;
+    await Promise.all(Object.values(others).map((pipe) => pipe.close(CLOSE_MS)));
+    const notices = [...this.pipes.values()].flatMap(({ losses }) => losses.take() ?? []);
+    for (const notice of notices) this.tell(notice);
+    const last = notices.length > 0 ? this.pipe('warn') : warn;
+    await last?.close(notices.length > 0 ? LAST_WORD_MS : CLOSE_MS);
+  }
+
+  private pipe(level: Level): LoggerPipe {
+    const known = this.pipes.get(level);
+    if (known !== undefined) return known;
+    const pipe = new LoggerPipe(this.path, PRIORITIES[level], this.report, (notice) => this.tell(notice));
+    this.pipes.set(level, pipe);
+    return pipe;
+  }
+
+  private tell({ line, told, lost }: LossNotice): void {
+    this.pipe('warn').push({ text: `${line}\n`, lost });
+    told();
+  }
+}
+
+/** The lines of one severity. */
+class LoggerPipe {
+  readonly losses: Losses;
+  private child: LoggerChild | undefined;
+  private waiting: Item[] = [];
+  private restartMs = FIRST_RESTART_MS;
+  private restart: NodeJS.Timeout | undefined;
+  private isClosing = false;
+
+  /** @param tell - says that lines were lost, now that they go through again */
+  constructor(
+    private readonly path: string,
+    private readonly priority: string,
+    private readonly report: LossReport,
+    private readonly tell: (notice: LossNotice) => void,
+  ) {
+    this.losses = new Losses(report);
+  }
+
+  push(item: Item): void {
+    if (this.isClosing || this.waiting.length >= MAX_WAITING) item.lost('syslog did not take them');
+    else this.waiting.push(item);
+    this.pump();
+  }
+
+  /** Has what waits read, as far as that goes in so many milliseconds; loggers that die meanwhile are started again. */
+  async close(withinMs: number): Promise<void> {
+    const endMs = performance.now() + withinMs;
     clearTimeout(this.restart);
-    this.restart = undefined;
-    if (this.child === undefined && this.waiting.length > 0) this.pump();
-    this.closing = true;
-    const { child } = this;
-    if (child === undefined) return;
-    child.stdin.end(
-      this.waiting
-        .splice(0)
-        .map((line) => `${line}\n`)
-        .join(''),
-    );
-    const kill = setTimeout(() => child.kill('SIGKILL'), DRAIN_MS);
-    await this.exited;
-    clearTimeout(kill);
+    this.isClosing = true;
+    for (let goesOn = true; goesOn;) {
+      if (this.waiting.length > 0) this.child ??= this.start();
+      const { child } = this;
+      if (child === undefined) break;
+      child.finish(this.waiting.splice(0));
+      const timer = setTimeout(() => child.kill(), endMs - performance.now());
+      const ending = await child.ended;
+      clearTimeout(timer);
+      this.child = undefined;
+      this.takeBack(ending);
+      goesOn = ending.hasRead && this.waiting.length > 0 && performance.now() < endMs;
+    }
+    for (const item of this.waiting.splice(0)) item.lost('syslog has not read them at the end');
   }
 
   private pump(): void {
-    if (this.closing || this.restart !== undefined) return;
-    this.child ??= this.start();
-    while (!this.blocked && this.child !== undefined && this.waiting.length > 0) {
-      const line = this.waiting.shift() ?? '';
-      this.blocked = !this.child.stdin.write(`${line}\n`);
-    }
-    if (this.dropped > 0 && this.waiting.length < MAX_WAITING) {
-      this.waiting.push(`${this.dropped} log lines were dropped: syslog did not take them fast enough`);
-      this.dropped = 0;
+    if (this.isClosing || this.restart !== undefined) return;
+    if (this.waiting.length > 0) this.child ??= this.start();
+    while (this.child?.takesLines === true) {
+      const item = this.waiting.shift();
+      if (item !== undefined) this.child.write(item);
+      else {
+        const notice = this.losses.take();
+        if (notice !== undefined) this.tell(notice);
+        return;
+      }
     }
   }
 
-  /** @returns undefined when there was not even a descriptor for it; it is then tried again later */
-  private start(): Logger | undefined {
+  /** @returns undefined when it could not even be tried; it is tried again later */
+  private start(): LoggerChild | undefined {
+    const child = LoggerChild.start(this.path, ['-t', 'mxallowd', '-p', this.priority], () => this.pump());
+    if (typeof child === 'string') {
+      this.startLater(`cannot be started: ${child}`);
+      return undefined;
+    }
     const startedMs = performance.now();
-    const args = ['-t', 'mxallowd', '-p', this.priority];
-    let child: Logger;
-    try {
-      child = spawn(this.path, args, {
-        stdio: ['pipe', 'ignore', 'pipe'],
-        env: {},
-        cwd: '/',
-        // it ends when it has read everything, also when somebody ends our whole process group
-        detached: true,
-      });
-    } catch (error) {
-      this.ended(`cannot be started: ${String(error)}`, startedMs);
-      return undefined;
-    }
-    let said = '';
-    this.exited = new Promise((done) => {
-      let ended = false;
-      const end = (what: string): void => {
-        done();
-        if (ended || this.closing) return;
-        ended = true;
-        this.ended(said === '' ? what : `${what}: ${said.trim()}`, startedMs);
-      };
-      child.once('error', (error) => end(`cannot be started: ${error.message}`));
-      child.once('exit', (code, signal) => end(`ended (${signal ?? `status ${code}`})`));
-    });
-    // without descriptors there are no streams; the error comes a little later
-    if ((child.stdin as Writable | undefined) === undefined) {
-      this.restart = setTimeout(() => (this.restart = undefined), FIRST_RESTART_MS);
-      return undefined;
-    }
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(0, 500)));
-    child.stdin.on('error', () => undefined);
-    child.stdin.on('drain', () => {
-      this.blocked = false;
-      this.pump();
+    void child.ended.then((ending) => {
+      if (this.isClosing) return;
+      this.child = undefined;
+      const again = this.takeBack(ending);
+      // one that ran for long has earned a quick restart
+      if (performance.now() - startedMs > MAX_RESTART_MS) this.restartMs = FIRST_RESTART_MS;
+      this.startLater(`${ending.how}${again}`);
     });
     return child;
   }
 
-  private ended(what: string, startedMs: number): void {
-    this.child = undefined;
-    this.blocked = false;
-    // one that ran for long has earned a quick restart
-    if (performance.now() - startedMs > MAX_RESTART_MS) this.restartMs = FIRST_RESTART_MS;
-    this.trouble(`syslog: ${this.path} ${what}; starting it again in ${this.restartMs} ms`);
+  /** @returns what becomes of what a logger has not read */
+  private takeBack({ unread, forgotten, isUnknown }: Ending): string {
+    this.losses.add(forgotten, 'logger has ended without reading them');
+    this.waiting = [...unread, ...this.waiting];
+    for (const item of this.waiting.splice(MAX_WAITING)) item.lost('syslog did not take them');
+    if (isUnknown) return '; what it had not read is lost, and not counted';
+    return unread.length === 0
+      ? ''
+      : `; ${amount(unread.length, 'line')} that it had not read: written again`;
+  }
+
+  private startLater(why: string): void {
+    this.report.trouble(`syslog: ${this.path} ${why}; starting it again in ${this.restartMs} ms`);
     clearTimeout(this.restart);
     this.restart = setTimeout(() => {
       this.restart = undefined;
-      if (this.waiting.length > 0) this.pump();
+      this.pump();
     }, this.restartMs);
     this.restart.unref();
     this.restartMs = Math.min(this.restartMs * 2, MAX_RESTART_MS);

@@ -1,34 +1,51 @@
 // Messages between monitor and engine: a line of JSON each, bounded.
 import type { Socket } from 'node:net';
 import { StringDecoder } from 'node:string_decoder';
+import type { Clock } from '../clock.js';
+import { Bucket } from './bucket.js';
 
 /** Who takes what comes over a channel. */
 export interface ChannelListener {
   /** A message: any JSON value, not yet checked. */
   message(value: unknown): void;
-  /** Something that is no message: not JSON, or longer than allowed. What follows it is read all the same. */
-  garbage(why: string): void;
+  /** What is no message has come: not JSON, or longer than allowed. The channel is closed, nothing more will come. */
+  garbage(what: string): void;
   /** The other side has gone; nothing more will come. */
   closed(): void;
 }
 
 /** Bytes that may wait for the other side to read. */
 const MOST_WAITING = 1 << 18;
+/** Messages that are read from a side that is not trusted: so many at once, and so many in a second. */
+const BURST = 400;
+const PER_SECOND = 100;
+/** So many characters of a message count as one more message: they take as long to read. */
+const CHARACTERS = 1 << 14;
 
 /** Messages over a socket: a line of JSON each, of a bounded length. Nothing that comes in can make it grow. */
 export class Channel {
   private readonly decoder = new StringDecoder('utf8');
-  private rest = '';
-  private skipping = false;
+  private readonly bucket = new Bucket(BURST, PER_SECOND);
+  /** a line that has not ended yet; it is put together only when it has */
+  private begun = '';
+  /** what has come and is not looked at yet: less than one reading brings */
+  private later = '';
   /** the other side does not read what we have sent, so we do not read what it sends */
   private isDeaf = false;
+  /** the other side has sent more than its share, so it is not read for a while */
+  private isResting = false;
   private isOpen = true;
+  private cancelRest: (() => void) | undefined;
 
-  /** @param mostCharacters - of a message that comes in */
+  /**
+   * @param mostCharacters - of a message that comes in
+   * @param clock - the other side is not trusted: it is read at a rate; absent: as fast as it writes
+   */
   constructor(
     private readonly socket: Socket,
     private readonly mostCharacters: number,
     private readonly listener: ChannelListener,
+    private readonly clock?: Pick<Clock, 'monotonicMs' | 'after'>,
   ) {
     socket.on('data', (data: Buffer) => this.push(this.decoder.write(data)));
     socket.on('error', () => this.end());
@@ -48,60 +65,95 @@ export class Channel {
     socket.pause();
     socket.once('drain', () => {
       this.isDeaf = false;
-      this.push('');
-      if (!this.isDeaf) socket.resume();
+      this.goOn();
     });
   }
 
   /** Hands over what was sent, and closes. */
   close(): Promise<void> {
     if (!this.isOpen) return Promise.resolve();
-    this.isOpen = false;
+    this.shut();
     return new Promise((resolve) => {
       this.socket.once('close', () => resolve());
       this.socket.end(() => this.socket.destroy());
     });
   }
 
+  /** Lets go of the other side, whatever it still has to say. */
+  destroy(): void {
+    this.shut();
+    this.socket.destroy();
+  }
+
+  private get isHearing(): boolean {
+    return this.isOpen && !this.isDeaf && !this.isResting;
+  }
+
   private push(text: string): void {
-    const all = this.rest + text;
     let from = 0;
-    // while we are deaf, what has come already waits as it is
-    for (let at = all.indexOf('\n'); at >= 0 && !this.isDeaf; at = all.indexOf('\n', from)) {
-      this.line(all.slice(from, at));
+    for (let at = text.indexOf('\n'); at >= 0 && this.isHearing; at = text.indexOf('\n', from)) {
+      this.line(this.begun + text.slice(from, at));
+      this.begun = '';
       from = at + 1;
     }
-    this.rest = all.slice(from);
-    if (this.isDeaf) return;
-    if (this.skipping) this.rest = '';
-    if (this.rest.length <= this.mostCharacters) return;
-    this.rest = '';
-    this.skipping = true;
-    this.listener.garbage(`a message of more than ${this.mostCharacters} characters`);
+    if (!this.isHearing) this.later += text.slice(from);
+    else this.begun += text.slice(from);
+    if (this.begun.length > this.mostCharacters) this.refuse(`more than ${this.mostCharacters} characters`);
+  }
+
+  private goOn(): void {
+    const { later } = this;
+    if (!this.isHearing) return;
+    this.later = '';
+    this.push(later);
+    if (this.isHearing) this.socket.resume();
   }
 
   private line(text: string): void {
-    if (this.skipping) {
-      this.skipping = false;
-      return;
-    }
     if (text.length > this.mostCharacters) {
-      this.listener.garbage(`a message of ${text.length} characters`);
+      this.refuse(`more than ${this.mostCharacters} characters`);
       return;
     }
     let value: unknown;
     try {
       value = JSON.parse(text);
     } catch {
-      this.listener.garbage('something that is not JSON');
+      this.refuse('something that is not JSON');
       return;
     }
+    this.pay(text.length);
     this.listener.message(value);
+  }
+
+  /** A message has been read: the next one may have to wait. */
+  private pay(characters: number): void {
+    const { clock, socket } = this;
+    if (clock === undefined) return;
+    const waitMs = this.bucket.take(1 + characters / CHARACTERS, clock.monotonicMs());
+    if (waitMs === 0) return;
+    this.isResting = true;
+    socket.pause();
+    this.cancelRest = clock.after(waitMs, () => {
+      this.isResting = false;
+      this.goOn();
+    });
+  }
+
+  private refuse(what: string): void {
+    this.destroy();
+    this.listener.garbage(what);
+  }
+
+  private shut(): void {
+    this.isOpen = false;
+    this.cancelRest?.();
+    this.begun = '';
+    this.later = '';
   }
 
   private end(): void {
     if (!this.isOpen) return;
-    this.isOpen = false;
+    this.shut();
     this.listener.closed();
   }
 }

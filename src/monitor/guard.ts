@@ -1,4 +1,5 @@
 // Checks and carries out what the engine asks of the table.
+import type { Clock } from '../clock.js';
 import type { Config } from '../config/config.js';
 import {
   type Family,
@@ -12,7 +13,9 @@ import {
 } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { FirewallTexts, TableLimits, TableReply } from '../table/table.js';
+import { Bucket } from './bucket.js';
 import { type EngineRequest, MOST_PREFIXES, type MonitorMessage } from './messages.js';
+import { amount } from '../words.js';
 
 /** The table as the monitor uses it. */
 export interface GuardedTable {
@@ -30,6 +33,21 @@ const ON_THE_WAY = 2 * MOST_PREFIXES;
 const USABLE = 0.95;
 /** What other tables hold may change: pf is asked again after this time. */
 const LIMITS_FRESH_MS = 10 * 60_000;
+/**
+ * pfctl is run for the engine so often at once, and so often in a second; what comes too fast waits. A batch that waits
+ * for 40 ms takes what has come meanwhile: in a flood of new senders that is fewer calls for the same.
+ */
+const BURST = 50;
+const PER_SECOND = 25;
+/** What a request counts for: calls of pfctl, and for the list the time that it takes to read. */
+const COST: Readonly<Record<EngineRequest['request'], number>> = {
+  add: 1,
+  delete: 1,
+  limits: 2,
+  inspect: 3,
+  show: 10,
+  reload: 0,
+};
 /** A line of the list that is an entry, not a detail of one. */
 const ENTRY_LINE = /^ {2}[ !]\S.*$/gm;
 /**
@@ -45,6 +63,7 @@ const IDLE_LINE = /^\t(?!Cleared:).*\n/gm;
  * be a sender's or that the configuration allows, only so many of them, one request at a time.
  */
 export class TableGuard {
+  private readonly turns = new Bucket(BURST, PER_SECOND);
   private allowed: ReadonlySet<string> = new Set();
   private config: Config | undefined;
   private held = 0;
@@ -59,13 +78,12 @@ export class TableGuard {
   /**
    * @param send - to the engine
    * @param refused - is told of every request that was not carried out, in words, escaped
-   * @param nowMs - monotonic milliseconds
    */
   constructor(
     private readonly table: GuardedTable,
     private readonly send: (message: MonitorMessage) => void,
     private readonly refused: (why: string) => void,
-    private readonly nowMs: () => number,
+    private readonly clock: Pick<Clock, 'monotonicMs' | 'after'>,
   ) {}
 
   /** Takes over the configuration, which says what may be in the table. */
@@ -82,7 +100,7 @@ export class TableGuard {
   /** Looks at a request and carries it out; the engine gets an answer in any case in which it can understand one. */
   async handle(request: EngineRequest): Promise<void> {
     const { id } = request;
-    if (request.request === 'inspect') return this.inspect(id);
+    if (request.request === 'inspect') return this.inspect(request);
     const why = this.running === undefined ? this.problem(request) : 'two requests at a time';
     if (why !== undefined) {
       this.refuse(id, why);
@@ -113,12 +131,19 @@ export class TableGuard {
   private async carryOut(request: EngineRequest): Promise<void> {
     const { id } = request;
     try {
+      await this.turn(request);
       if ('prefixes' in request) await this.change(id, request.request, request.prefixes);
       else if (request.request === 'show') await this.show(id);
       else await this.limits(id);
     } catch (error) {
       this.refuse(id, `it failed: ${escapeText(String(error))}`);
     }
+  }
+
+  /** Waits until it is time to run pfctl again. */
+  private async turn({ request }: EngineRequest): Promise<void> {
+    const waitMs = this.turns.take(COST[request], this.clock.monotonicMs());
+    if (waitMs > 0) await new Promise<void>((resolve) => this.clock.after(waitMs, resolve));
   }
 
   private async change(id: number, verb: 'add' | 'delete', prefixes: readonly PrefixText[]): Promise<void> {
@@ -146,13 +171,13 @@ export class TableGuard {
   /** Why so many more entries are not added; undefined when they may be. The monitor counts by itself. */
   private async roomProblem(count: number): Promise<string | undefined> {
     if (!this.isCounted && !(await this.list(() => undefined)).ok) return 'the table cannot be read';
-    if (this.nowMs() - this.limitsAtMs > LIMITS_FRESH_MS) await this.readLimits();
+    if (this.clock.monotonicMs() - this.limitsAtMs > LIMITS_FRESH_MS) await this.readLimits();
     const most = Math.min(
       (this.config?.maxEntries ?? 0) + this.allowed.size + this.foreign + ON_THE_WAY,
       this.room,
     );
     if (this.held + count <= most) return undefined;
-    return `more than ${most} entries: the table has ${this.held}, and ${count} were to be added`;
+    return `more than ${amount(most, 'entry', 'entries')}: the table has ${this.held}, and ${count} were to be added`;
   }
 
   private prefixProblem(verb: 'add' | 'delete', text: PrefixText): string | undefined {
@@ -216,18 +241,19 @@ export class TableGuard {
 
   private async readLimits(): Promise<TableLimits | undefined> {
     const limits = await this.table.limits();
-    this.limitsAtMs = this.nowMs();
+    this.limitsAtMs = this.clock.monotonicMs();
     if (limits !== undefined)
       this.room = Math.floor(Math.max(0, limits.limit - limits.usedByOthers) * USABLE);
     return limits;
   }
 
-  private async inspect(id: number): Promise<void> {
+  private async inspect(request: EngineRequest): Promise<void> {
+    const { id } = request;
     if (this.inspecting !== undefined) {
       this.refuse(id, 'two requests at a time');
       return;
     }
-    this.inspecting = this.table.inspect();
+    this.inspecting = this.turn(request).then(() => this.table.inspect());
     const texts = await this.inspecting;
     this.inspecting = undefined;
     this.send({ kind: 'texts', id, texts });

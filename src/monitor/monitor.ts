@@ -86,7 +86,7 @@ export class Monitor {
       parts.table,
       (message) => this.life?.channel.send(message),
       (why) => this.refused(why),
-      parts.clock.monotonicMs,
+      parts.clock,
     );
     this.guard.configure(parts.config);
     this.refusals = new RateLimit(REFUSALS_PER_SECOND, parts.clock, (suppressed) => {
@@ -157,7 +157,7 @@ export class Monitor {
         // a session of its own: signals of a terminal are for us, and its children can be ended with it
         detached: true,
         stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
-        env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin' },
+        env: engineEnvironment(process.env),
         cwd: '/',
       });
     } catch (error) {
@@ -172,12 +172,17 @@ export class Monitor {
     }
     const life: Life = {
       child,
-      channel: new Channel(child.stdio[3] as Socket, MOST_REQUEST, {
-        message: (value) => this.take(life, value),
-        garbage: (why) => this.refused(why),
-        // without a channel it is of no use, whatever it does
-        closed: () => void child.kill('SIGKILL'),
-      }),
+      channel: new Channel(
+        child.stdio[3] as Socket,
+        MOST_REQUEST,
+        {
+          message: (value) => this.take(life, value),
+          garbage: (what) => this.distrust(life, what),
+          // without a channel it is of no use, whatever it does
+          closed: () => void child.kill('SIGKILL'),
+        },
+        clock,
+      ),
       startedMs: clock.monotonicMs(),
       isReady: false,
       heardMs: clock.monotonicMs(),
@@ -221,6 +226,13 @@ export class Monitor {
     if (pid === undefined || !signalGroup(pid, 'SIGTERM')) return;
     // as long as one of them is left, nobody else can have the number
     this.parts.clock.after(GROUP_MS, () => void signalGroup(pid, 'SIGKILL'));
+  }
+
+  /** None of ours sends that: whatever it is by now, it is not asked. */
+  private distrust(life: Life, what: string): void {
+    const message = `the engine has sent ${what}, as none of ours does, and was killed`;
+    life.failure = { message, exitStatus: Exit.SOFTWARE };
+    life.child.kill('SIGKILL');
   }
 
   private take(life: Life, value: unknown): void {
@@ -268,6 +280,7 @@ export class Monitor {
 
   private engineEnded(life: Life | undefined, how: string, exitStatus: number): void {
     this.life = undefined;
+    life?.channel.destroy();
     this.cancelKill?.();
     this.cancelWatch?.();
     if (this.isStopping) {
@@ -292,7 +305,8 @@ export class Monitor {
     const message = `${why}; nobody new is let in meanwhile; the engine is started again in ${waitMs / 1000} s`;
     log.write('error', message, { event: 'engine-ended', retryInMs: waitMs });
     this.cancelRestart = clock.after(waitMs, () => {
-      // what the last one has asked for must not answer the next one
+      // what the last one has asked for must not answer the next one, nor keep it waiting
+      this.guard.abort();
       void this.guard.idle().then(() => {
         if (!this.isStopping) this.startEngine();
       });
@@ -313,6 +327,11 @@ export class Monitor {
     const message = `the engine has asked for what it must not, and was refused: ${why}`;
     this.parts.log.write('error', message, { event: 'request-refused' });
   }
+}
+
+/** Where programs are, and what tells that the journal reads standard output. */
+function engineEnvironment({ PATH, JOURNAL_STREAM }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { PATH: PATH ?? '/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin', JOURNAL_STREAM };
 }
 
 /** @returns whether there was anybody in the group */

@@ -76,7 +76,9 @@ export class RemoteTable implements Table {
 
   async inspect(): Promise<FirewallTexts> {
     const answer = await this.ask({ request: 'inspect' });
-    return answer?.kind === 'texts' ? answer.texts : { info: undefined, rules: undefined };
+    return answer?.kind === 'texts'
+      ? answer.texts
+      : { info: undefined, rules: undefined, unanswered: undefined };
   }
 
   /** Asks the monitor to read the configuration again; it may read what the engine may not. */

@@ -18,6 +18,9 @@ const Protocol = { TCP: 6, FRAGMENT: 44, AH: 51 } as const;
 const PLAIN_EXTENSIONS: ReadonlySet<number> = new Set([0, 43, 60, 135, 139, 140]);
 
 /** Without options (RFC 791 section 3.1), and without extension headers (RFC 8200 section 3). */
+/** Extension headers that pf takes for options: hop-by-hop, routing, destination (OpenBSD pf.c pf_walk_header6). */
+const OPTION_EXTENSIONS: ReadonlySet<number> = new Set([0, 43, 60]);
+
 const IPV4_HEADER = 20;
 const IPV6_HEADER = 40;
 /** No sane packet has more; a chain of 8-byte headers in 64 KiB would have 8,000. */
@@ -67,13 +70,38 @@ export function findTcpInIpv6(data: Uint8Array, start: number, end: number): num
   for (let count = 0; count <= MAX_EXTENSIONS; count++) {
     if (next === Protocol.TCP) return at > end ? 'truncated-ipv6-extension' : at;
     const isFragment = next === Protocol.FRAGMENT;
-    const isAuthentication = next === Protocol.AH;
-    if (!isFragment && !isAuthentication && !PLAIN_EXTENSIONS.has(next)) return 'not-tcp';
+    if (!isFragment && next !== Protocol.AH && !PLAIN_EXTENSIONS.has(next)) return 'not-tcp';
     if (end - at < (isFragment ? 8 : 2)) return 'truncated-ipv6-extension';
     if (isFragment && (uint16(data, at + 2) & IPV6_FRAGMENT_OFFSET) !== 0) return 'fragment';
-    const length = data[at + 1] as number;
+    const length = extensionLength(next, data[at + 1] as number);
     next = data[at] as number;
-    at += isFragment ? 8 : isAuthentication ? (length + 2) << 2 : (length + 1) << 3;
+    at += length;
   }
   return 'too-many-ipv6-extensions';
+}
+
+/** Whether an IPv4 header has options (RFC 791 section 3.1). */
+export function hasIpv4Options(data: Uint8Array, start: number): boolean {
+  return ((data[start] as number) & 15) << 2 > IPV4_HEADER;
+}
+
+/**
+ * Whether hop-by-hop options, a routing header or destination options stand between an IPv6 header and its TCP header.
+ * @param tcp - what {@link findTcpInIpv6} has found
+ */
+export function hasIpv6Options(data: Uint8Array, start: number, tcp: number): boolean {
+  let next = data[start + 6] as number;
+  for (let at = start + IPV6_HEADER; at < tcp;) {
+    if (OPTION_EXTENSIONS.has(next)) return true;
+    const length = extensionLength(next, data[at + 1] as number);
+    next = data[at] as number;
+    at += length;
+  }
+  return false;
+}
+
+/** Bytes of an extension header, by the byte in it that tells its length. */
+function extensionLength(header: number, length: number): number {
+  if (header === Protocol.FRAGMENT) return 8;
+  return header === Protocol.AH ? (length + 2) << 2 : (length + 1) << 3;
 }

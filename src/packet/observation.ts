@@ -2,7 +2,15 @@
 import { type Address, addressOfWords, type Family } from './address.js';
 import { int32, uint16 } from './bytes.js';
 import { type Frame, LinkType } from './frame.js';
-import { findTcpInIpv4, findTcpInIpv6, type IpFailure, ipv4TotalLength, ipv6TotalLength } from './ip.js';
+import {
+  findTcpInIpv4,
+  findTcpInIpv6,
+  hasIpv4Options,
+  hasIpv6Options,
+  type IpFailure,
+  ipv4TotalLength,
+  ipv6TotalLength,
+} from './ip.js';
 import {
   Action,
   type HeaderFailure,
@@ -45,8 +53,12 @@ export class Observation {
     readonly destination3: number,
     readonly sourcePort: number,
     readonly destinationPort: number,
+    /** TCP sequence number, signed 32 bits */
+    readonly sequence: number,
     /** bits of {@link TcpFlag} */
     readonly tcpFlags: number,
+    /** IPv4 options, or IPv6 headers with options or a route: pf drops such a packet unless a rule says `allow-opts` */
+    readonly hasIpOptions: boolean,
     /** 1 is in (packet/pflog `Direction`) */
     readonly direction: number,
     /** the rule's action (packet/pflog `Action`), not the packet's fate */
@@ -140,7 +152,7 @@ export function decode(frame: Frame): Observation | Undecoded {
 }
 
 /**
- * Decodes a bare IP packet: IPv4 or IPv6, TCP. No firewall has decided about it yet: its action is "pass".
+ * Decodes a bare IP packet: IPv4 or IPv6, TCP. No firewall has decided about it yet.
  * Never throws, never reads from `end` on.
  * @param start - offset of the IP header in `data`
  * @param end - offset after the last byte that was captured
@@ -158,7 +170,7 @@ export function decodePacket(
   if (version !== 4 && version !== 6) return failed('version-mismatch');
   const tcp = locateTcp(data, start, end, version);
   if (typeof tcp === 'string') return failed(tcp);
-  return observation(data, start, tcp, version, timeMs, direction, Action.PASS, PfReason.MATCH, '', '', -1);
+  return observation(data, start, tcp, version, timeMs, direction, Action.NONE, PfReason.MATCH, '', '', -1);
 }
 
 /**
@@ -171,7 +183,7 @@ export function decodeAddresses(data: Uint8Array, start: number, end: number): O
   // a TCP header of zeros stands in
   const packet = new Uint8Array(IP_HEADER[version] + TCP_HEADER);
   packet.set(data.subarray(start, start + IP_HEADER[version]));
-  return observation(packet, 0, IP_HEADER[version], version, 0, 0, Action.PASS, PfReason.MATCH, '', '', -1);
+  return observation(packet, 0, IP_HEADER[version], version, 0, 0, Action.NONE, PfReason.MATCH, '', '', -1);
 }
 
 /** Finds a TCP header whose flags can be read, behind an IP header. */
@@ -211,7 +223,9 @@ function observation(
     isIpv4 ? 0 : int32(data, start + 36),
     uint16(data, tcp),
     uint16(data, tcp + 2),
+    int32(data, tcp + 4),
     data[tcp + 13] as number,
+    isIpv4 ? hasIpv4Options(data, start) : hasIpv6Options(data, start, tcp),
     direction,
     action,
     pfReason,

@@ -1,4 +1,6 @@
 // The header that pf puts before a logged packet, in each of its layouts. Pure.
+import { addressOfWords, formatAddress } from './address.js';
+import { int32, uint16 } from './bytes.js';
 import { type Frame, LinkType } from './frame.js';
 
 /** Address families as they stand in a pfloghdr, per system, with the IP version they mean (sys/socket.h). */
@@ -10,11 +12,11 @@ export const IP_VERSION_OF_FAMILY: ReadonlyMap<number, 4 | 6> = new Map([
   [10, 6], // Linux
 ]);
 
-/** Rule actions (OpenBSD sys/net/pfvar.h); the others differ from system to system. */
-export const Action = { PASS: 0, DROP: 1, RDR: 8, MATCH: 12 } as const;
+/** Rule actions (OpenBSD sys/net/pfvar.h); the others differ from system to system. NONE: there is no pf. */
+export const Action = { NONE: -1, PASS: 0, DROP: 1, RDR: 8, MATCH: 12 } as const;
 
-/** Why pf took the action (OpenBSD sys/net/pfvar.h PFRES_); other numbers say that a packet was dropped. */
-export const PfReason = { MATCH: 0 } as const;
+/** Why pf took the action (OpenBSD sys/net/pfvar.h PFRES_); other numbers than MATCH say that a packet was dropped. */
+export const PfReason = { MATCH: 0, IP_OPTION: 8 } as const;
 
 /** Directions (sys/net/pfvar.h). */
 export const Direction = { INOUT: 0, IN: 1, OUT: 2, FORWARD: 3 } as const;
@@ -96,7 +98,26 @@ export interface PflogHeader {
   readonly ruleUid: number | undefined;
   readonly rulePid: number | undefined;
   readonly direction: number;
+  /** the rule's `ridentifier`; FreeBSD 12 and later */
+  readonly ruleIdentifier?: number;
+  /** OpenBSD only */
+  readonly translation?: Translation;
 }
+
+/** The connection as `nat-to`, `rdr-to` or `af-to` makes it; the packet behind the header is as it came. */
+export interface Translation {
+  /** false: nothing is translated, and what follows is what the packet says */
+  readonly rewritten: boolean;
+  readonly source: string;
+  readonly sourcePort: number;
+  readonly destination: string;
+  readonly destinationPort: number;
+}
+
+/** A header of this length has a `ridentifier` at 64, big endian (FreeBSD 15.1 sys/net/if_pflog.h). */
+const LENGTH_WITH_IDENTIFIER = 69;
+/** A header of this length has what translation made of the packet (OpenBSD 7.8 sys/net/if_pflog.h). */
+const LENGTH_WITH_TRANSLATION = 100;
 
 /**
  * Reads all fields of a frame's pflog header.
@@ -128,8 +149,9 @@ export function readPflogHeader(frame: Frame): PflogHeader | HeaderFailure {
   }
   const id = (at: number): number | undefined =>
     layout.hasIds ? view.getInt32(at, littleEndian) : undefined;
+  const length = view.getUint8(0);
   return {
-    length: view.getUint8(0),
+    length,
     addressFamily: view.getUint8(1),
     action: view.getUint8(2),
     reason: view.getUint8(3),
@@ -142,6 +164,24 @@ export function readPflogHeader(frame: Frame): PflogHeader | HeaderFailure {
     ruleUid: id(52),
     rulePid: id(56),
     direction: view.getUint8(layout.dir),
+    ...(length === LENGTH_WITH_IDENTIFIER && { ruleIdentifier: view.getUint32(64) }),
+    ...(length >= LENGTH_WITH_TRANSLATION && { translation: readTranslation(data, offset) }),
+  };
+}
+
+/** rewritten u8 @61, naf u8 @62, saddr[16] @64, daddr[16] @80, sport u16 @96, dport u16 @98, all big endian. */
+function readTranslation(data: Uint8Array, offset: number): Translation {
+  const family = IP_VERSION_OF_FAMILY.get(data[offset + 62] as number) ?? 6;
+  const address = (at: number): string => {
+    const word = (index: number): number => int32(data, offset + at + 4 * index);
+    return formatAddress(addressOfWords(family, word(0), word(1), word(2), word(3)));
+  };
+  return {
+    rewritten: data[offset + 61] === 1,
+    source: address(64),
+    sourcePort: uint16(data, offset + 96),
+    destination: address(80),
+    destinationPort: uint16(data, offset + 98),
   };
 }
 

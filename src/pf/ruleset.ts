@@ -1,4 +1,5 @@
 // Rules with their anchors.
+import { systemClock } from '../clock.js';
 import { runChild } from '../table/child.js';
 import { reply } from '../table/pfctl.js';
 import type { TableReply } from '../table/table.js';
@@ -47,6 +48,7 @@ export class Ruleset {
       environment: {},
       stdin: '',
       timeoutMs: TIMEOUT_MS,
+      clock: systemClock,
       stdout: (lines) => (stdout += lines),
     });
     return { reply: reply(this.pfctl, await ended), stdout };

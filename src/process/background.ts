@@ -1,7 +1,8 @@
 // Starts the daemon in the background, and waits until it is ready.
 import { spawn } from 'node:child_process';
 import type { Given } from '../config/config.js';
-import { nodePath } from './node-path.js';
+import { isSameFile } from '../log/outputs.js';
+import { nodeChild, nodeEnvironment } from './node-child.js';
 import { Exit } from '../sysexits.js';
 
 /** Tells a process that it is the daemon that another one started. Not an argument: rc.d finds us by our arguments. */
@@ -45,14 +46,17 @@ export async function receiveOptions(): Promise<readonly Given[]> {
  * @returns exit status for this process
  */
 export function startInBackground(given: readonly Given[], keepStdout: boolean): Promise<number> {
-  const child = spawn(nodePath(), [...process.execArgv, ...process.argv.slice(1)], {
+  // an error is told once where both come out at one place, which the daemon sees then
+  const isOne = keepStdout && isSameFile(process.stdout.fd, process.stderr.fd);
+  const [program, ...words] = nodeChild(process.argv.slice(1));
+  const child = spawn(program, words, {
     detached: true,
-    stdio: ['ignore', keepStdout ? 'inherit' : 'ignore', 'pipe', 'ipc'],
-    env: { ...process.env, [MARK]: '1' },
+    stdio: ['ignore', keepStdout ? 'inherit' : 'ignore', isOne ? 'inherit' : 'pipe', 'ipc'],
+    env: { ...nodeEnvironment(), [MARK]: '1' },
   });
   child.stderr?.pipe(process.stderr, { end: false });
   // without a process there is nobody to tell; "error" says so
-  child.send({ given } satisfies Order, () => undefined);
+  if (child.pid !== undefined) child.send({ given } satisfies Order, () => undefined);
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
       process.stderr.write(`mxallowd: not ready within ${READY_TIMEOUT_MS / 1000} s, giving up\n`);

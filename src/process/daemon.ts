@@ -1,15 +1,23 @@
 // The daemon: its service, its signals and its PID file.
 import { fileURLToPath } from 'node:url';
-import type { Config, Given } from '../config/config.js';
+import { type Config, defaultValue, type Given } from '../config/config.js';
+import { ControlSocketError, makeSocketFolder } from '../control/server.js';
 import { OPTIONS } from '../config/options.js';
-import { type Log, openLog } from '../log/log.js';
+import type { Log } from '../log/log.js';
+import { complain, isSameFile } from '../log/outputs.js';
+import { openPlainLog } from '../log/plain.js';
+import { logSettings } from '../log/settings.js';
 import type { Reconfiguration } from '../monitor/messages.js';
 import { Monitor } from '../monitor/monitor.js';
 import { reportStart } from './background.js';
 import { endOnBug } from './bug.js';
+import { escapeText } from '../packet/escape.js';
+import { errorWords } from '../state/problem.js';
 import { systemClock } from '../clock.js';
-import { nodePath } from './node-path.js';
-import { removePidFile, writePidFile } from './pid-file.js';
+import { type EarlyHangup, takeHangup } from './hangup.js';
+import { NO_DEBUGGER } from './debugger.js';
+import { nodeChild } from './node-child.js';
+import { type PidFile, takePidFile } from './pid-file.js';
 import { Exit, StartError } from '../sysexits.js';
 import { type UserPlan } from '../monitor/user-plan.js';
 import { planUser } from './users.js';
@@ -37,15 +45,20 @@ type Loaded = Extract<LoadedConfig, { ok: true }>;
  * Runs the daemon until a signal ends it.
  * @param given - what the command line says
  * @param inBackground - another process waits for us to be ready
+ * @param early - SIGHUP that came before
  * @returns exit status
  */
-export async function runDaemon(given: readonly Given[], inBackground: boolean): Promise<number> {
+export async function runDaemon(
+  given: readonly Given[],
+  inBackground: boolean,
+  early: EarlyHangup,
+): Promise<number> {
   const loaded = loadConfig(given, []);
   if (!loaded.ok) {
     printProblems(loaded.problems);
     return loaded.exitStatus;
   }
-  const status = await startDaemon(loaded, given, inBackground);
+  const status = await startDaemon(loaded, given, inBackground, early);
   if (inBackground) await reportStart(typeof status === 'number' ? status : Exit.OK);
   if (typeof status === 'number') return status;
   if (inBackground) process.chdir('/');
@@ -57,6 +70,7 @@ async function startDaemon(
   loaded: Loaded,
   given: readonly Given[],
   inBackground: boolean,
+  early: EarlyHangup,
 ): Promise<Daemon | number> {
   const { config } = loaded;
   const readAgain = (): Reconfiguration => loadConfig(given, []);
@@ -65,22 +79,19 @@ async function startDaemon(
     plan = planUser(config, process.getuid?.(), process.platform);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    process.stderr.write(`mxallowd: ${error.message}\n`);
+    complain(error.message);
     return error.exitStatus;
   }
-  const log = openLog({
-    destination: config.stdout ? 'stdout' : 'syslog',
-    format: config.logFormat,
-    level: config.quiet ? 'error' : config.logLevel,
-    trouble: (message) => void process.stderr.write(`mxallowd: ${message}\n`),
-  });
   const isSplit = config.queueNum === undefined && plan.kind === 'become';
+  const settings = logSettings(config);
+  // the monitor does not load winston
+  const log = isSplit ? openPlainLog(settings) : (await import('../log/winston.js')).openLog(settings);
   endOnBug(log);
   const service = isSplit
     ? makeMonitor(loaded, plan, log, readAgain)
     : await makeHost(loaded, plan, log, readAgain);
-  const daemon = new Daemon(config, log, service, isSplit ? lockPath(config) : undefined);
-  const failure = await daemon.start(inBackground);
+  const daemon = new Daemon(config, log, service);
+  const failure = await daemon.start(inBackground, early);
   if (failure === undefined) return daemon;
   await log.close();
   return failure;
@@ -100,8 +111,8 @@ function makeMonitor(
     plan,
     log,
     clock: systemClock,
-    table: pfctlTable(config),
-    engine: [nodePath(), ...process.execArgv, engine],
+    table: pfctlTable(config, log),
+    engine: nodeChild([NO_DEBUGGER, engine]),
     readAgain,
   });
 }
@@ -114,22 +125,27 @@ async function makeHost(
   readAgain: () => Reconfiguration,
 ): Promise<Service> {
   const { SingleProcess } = await import('./single-process.js');
-  return new SingleProcess({ ...loaded, plan, log, readAgain, table: pfctlTable(loaded.config) });
+  return new SingleProcess({ ...loaded, plan, log, readAgain, table: pfctlTable(loaded.config, log) });
 }
 
-function pfctlTable({ pfctl, table, anchor }: Config): PfctlTable {
-  return new PfctlTable({ path: pfctl, table, anchor, timeoutMs: PFCTL_TIMEOUT_MS });
-}
-
-/** A socket is answered by one engine after the other: in between the lock says that it is taken. */
-function lockPath({ controlSocket }: Config): string | undefined {
-  return controlSocket === '' ? undefined : `${controlSocket}.lock`;
+function pfctlTable({ pfctl, table, anchor }: Config, log: Log): PfctlTable {
+  return new PfctlTable({
+    path: pfctl,
+    table,
+    anchor,
+    timeoutMs: PFCTL_TIMEOUT_MS,
+    clock: systemClock,
+    report: ({ kind, pid, afterMs, message }) => {
+      const isStuck = kind === 'stuck';
+      log.write(isStuck ? 'error' : 'warn', message, { event: `pfctl-${kind}`, pid, afterMs });
+    },
+  });
 }
 
 /** A service, its signals and its PID file. */
 class Daemon {
-  private pidFile: string | undefined;
-  private isLocked = false;
+  /** others see by them that we run */
+  private readonly files: PidFile[] = [];
   private stopped: ((status: number) => void) | undefined;
   private stopRequested: string | undefined;
   private isReady = false;
@@ -139,35 +155,24 @@ class Daemon {
     private readonly config: Config,
     private readonly log: Log,
     private readonly service: Service,
-    /** tells others that we run, as the PID file does */
-    private readonly lockFile: string | undefined,
   ) {}
 
   /** @returns undefined when the daemon is ready, else the exit status; the reason has been told */
-  async start(inBackground: boolean): Promise<number | undefined> {
-    // before anything else: until it is handled, SIGUSR1 makes Node open its debugger
+  async start(inBackground: boolean, early: EarlyHangup): Promise<number | undefined> {
     process.on('SIGUSR1', () => this.service.logStatistics());
-    process.on('SIGHUP', () => this.reload());
+    takeHangup(early, () => this.reload());
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.requestStop(signal));
 
-    const pidFile = this.config.pidFile ?? (inBackground ? OPTIONS.pidFile.defaultText : undefined);
-    if (pidFile !== undefined) {
-      const written = writePidFile(pidFile, process.pid);
-      if (!written.ok)
-        return this.fail(written.message, written.reason === 'running' ? Exit.UNAVAILABLE : Exit.CANTCREAT);
-      this.pidFile = pidFile;
+    const refused = this.takeFiles(inBackground);
+    if (refused !== undefined) {
+      this.releaseFiles();
+      return this.fail(refused.message, refused.exitStatus);
     }
-    const lock = this.lockFile === undefined ? undefined : writePidFile(this.lockFile, process.pid);
-    if (lock?.ok === false && lock.reason === 'running') {
-      this.removePidFile();
-      return this.fail(lock.message, Exit.UNAVAILABLE);
-    }
-    this.isLocked = lock?.ok === true;
     try {
       await this.service.start();
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
-      this.removePidFile();
+      this.releaseFiles();
       return this.fail(error.message, error.exitStatus);
     }
     this.isReady = true;
@@ -193,14 +198,14 @@ class Daemon {
   /** A signal during the start: nothing is pending yet. */
   private async abandonStart(signal: string): Promise<void> {
     await this.service.stop(signal);
-    this.removePidFile();
+    this.releaseFiles();
     await this.log.close();
     process.exit(Exit.UNAVAILABLE);
   }
 
   private async stop(signal: string): Promise<void> {
     await this.service.stop(signal);
-    this.removePidFile();
+    this.releaseFiles();
     await this.log.close();
     this.stopped?.(Exit.OK);
   }
@@ -213,21 +218,54 @@ class Daemon {
   private fail(message: string, status: number): number {
     this.log.write('error', message, { event: 'start-failed' });
     // in syslog, or in a file behind standard output, it may not be where the administrator looks
-    if (this.config.stdout && process.stdout.isTTY && process.stderr.isTTY) return status;
-    process.stderr.write(`mxallowd: ${message}\n`);
+    if (!this.config.stdout || !isSameFile(process.stdout.fd, process.stderr.fd)) complain(message);
     return status;
   }
 
-  private removePidFile(): void {
-    if (this.isLocked && this.lockFile !== undefined) removePidFile(this.lockFile, process.pid);
-    this.isLocked = false;
-    if (this.pidFile === undefined) return;
+  /** @returns why the start ends here */
+  private takeFiles(inBackground: boolean): StartError | undefined {
+    const { config } = this;
+    const pidFile = config.pidFile ?? (inBackground ? OPTIONS.pidFile.defaultText : undefined);
+    const why = pidFile === undefined ? undefined : this.take('the PID file', pidFile, 'pid-file');
+    if (why !== undefined || config.controlSocket === '') return why;
+    const refused = this.takeLock(config.controlSocket);
+    // then there will be no control socket either, which is told and done without
+    const isDefault = config.controlSocket === defaultValue('controlSocket', process.platform);
+    const isExcused = isDefault && process.getuid?.() !== 0;
+    return isExcused && refused?.exitStatus === Exit.CANTCREAT ? undefined : refused;
+  }
+
+  /** Nobody answers on the socket while an engine is started: in between, too, it is ours. */
+  private takeLock(socket: string): StartError | undefined {
     try {
-      removePidFile(this.pidFile, process.pid);
+      makeSocketFolder(socket);
     } catch (error) {
-      // without root the folder is not ours to write to; the next start takes the file over
-      const message = `the PID file ${this.pidFile} stays, for its folder is not ours: ${String(error)}`;
-      this.log.write('info', message, { event: 'pid-file' });
+      if (!(error instanceof ControlSocketError)) throw error;
+      return new StartError(error.message, Exit.CANTCREAT);
+    }
+    return this.take('the lock', `${socket}.lock`, 'control-socket');
+  }
+
+  private take(what: string, path: string, option: string): StartError | undefined {
+    const result = takePidFile(path, process.pid);
+    if (result.ok) {
+      this.files.push(result.file);
+      return undefined;
+    }
+    if (result.reason === 'running') return new StartError(result.why, Exit.UNAVAILABLE);
+    const message = `${what} ${escapeText(path)} (${option}) cannot be written: ${result.why}`;
+    return new StartError(message, Exit.CANTCREAT);
+  }
+
+  private releaseFiles(): void {
+    for (const file of this.files.splice(0).reverse()) {
+      try {
+        file.remove();
+      } catch (error) {
+        // without root the folder is not ours to write to; the next start takes the file over
+        const message = `${file.path} stays, empty, for its folder is not ours: ${errorWords(error)}`;
+        this.log.write('info', message, { event: 'pid-file' });
+      }
     }
   }
 }

@@ -1,23 +1,21 @@
-// The engine's process: started by the monitor, which is at the other end of the channel.
-import { fstatSync } from 'node:fs';
-import { CHANNEL_FD } from '../monitor/messages.js';
-import { EngineProcess } from './engine-process.js';
-import { Exit } from '../sysexits.js';
+// The engine's entry: started by the monitor, which is at the other end of the channel. As cli.ts it imports nothing
+// by itself, and its first statement is the handler without which SIGUSR1 has Node open its debugger.
+process.on('SIGUSR1', () => undefined);
+// it is for the monitor, which tells us
+process.on('SIGHUP', () => undefined);
 
-// who reads our output may go; the daemon goes on
-process.stdout.on('error', () => undefined);
-process.stderr.on('error', () => undefined);
-
-if (!isSocket(CHANNEL_FD)) {
-  process.stderr.write('mxallowd: this is the engine, which mxallowd starts by itself\n');
-  process.exit(Exit.USAGE);
+async function start(): Promise<void> {
+  (await import('./debugger.js')).keepDebuggerShut();
+  (await import('./descriptors.js')).closeInherited();
+  (await import('./engine-process.js')).startEngine();
 }
-new EngineProcess();
 
-function isSocket(fd: number): boolean {
-  try {
-    return fstatSync(fd).isSocket();
-  } catch {
-    return false;
-  }
-}
+/** EX_SOFTWARE and EX_OSERR of sysexits(3) */
+const [SOFTWARE, OSERR] = [70, 71] as const;
+
+start().catch((error: Error & { readonly code?: string }) => {
+  const isShort = error.code === 'EMFILE' || error.code === 'ENFILE';
+  const why = isShort ? `too many open files (${error.code})` : (error.stack ?? String(error));
+  process.stderr.write(`mxallowd: the engine cannot be started: ${why}\n`);
+  process.exit(isShort ? OSERR : SOFTWARE);
+});

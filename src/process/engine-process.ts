@@ -1,6 +1,9 @@
 // The engine as a process of its own.
+import { fstatSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { openLog } from '../log/log.js';
+import type { Log } from '../log/log.js';
+import { logSettings } from '../log/settings.js';
+import { openLog } from '../log/winston.js';
 import { Channel } from '../monitor/channel.js';
 import {
   CHANNEL_FD,
@@ -17,13 +20,32 @@ import { tableDescription } from '../table/pfctl.js';
 import { version } from '../version.js';
 import { endOnBug } from './bug.js';
 import { systemClock } from '../clock.js';
-import { levelOf } from '../engine/engine.js';
 import { Host } from './host.js';
 import { liveSource } from './live-source.js';
 import { PfFirewall } from '../firewall/pf.js';
 import { Exit, StartError } from '../sysexits.js';
 import { WRITE_OUT_MS } from '../monitor/stop.js';
 import { becomeQuick } from './v8.js';
+
+/** Makes this process the engine; one that no monitor has started ends with a word. */
+export function startEngine(): void {
+  // who reads our output may go; the daemon goes on
+  process.stdout.on('error', () => undefined);
+  process.stderr.on('error', () => undefined);
+  if (!isSocket(CHANNEL_FD)) {
+    process.stderr.write('mxallowd: this is the engine, which mxallowd starts by itself\n');
+    process.exit(Exit.USAGE);
+  }
+  new EngineProcess();
+}
+
+function isSocket(fd: number): boolean {
+  try {
+    return fstatSync(fd).isSocket();
+  } catch {
+    return false;
+  }
+}
 
 /** Without the monitor nothing can be written any more. */
 const ORPHAN_MS = 0;
@@ -32,11 +54,11 @@ const ORPHAN_MS = 0;
  * The engine as a process of its own: opens what needs root, becomes an ordinary user, judges, and has the monitor
  * change the table.
  */
-export class EngineProcess {
+class EngineProcess {
   private readonly channel: Channel;
   private table: RemoteTable | undefined;
   private host: Host | undefined;
-  private log: ReturnType<typeof openLog> | undefined;
+  private log: Log | undefined;
   private isReady = false;
   private isEnding = false;
   private unread: Reconfiguration | undefined;
@@ -46,7 +68,7 @@ export class EngineProcess {
     const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
     this.channel = new Channel(socket, MOST_REPLY, {
       message: (value) => this.take(value as MonitorMessage),
-      garbage: (why) => void this.end(Exit.SOFTWARE, `the monitor has sent ${why}`),
+      garbage: (what) => void this.end(Exit.SOFTWARE, `the monitor has sent ${what}`),
       closed: () => {
         this.table?.lost();
         void this.end(Exit.UNAVAILABLE, 'the monitor has gone');
@@ -55,8 +77,6 @@ export class EngineProcess {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => void this.stop(signal));
     }
-    // they are for the monitor, which tells us
-    process.on('SIGHUP', () => undefined);
     process.on('SIGUSR1', () => this.host?.logStatistics());
   }
 
@@ -87,12 +107,7 @@ export class EngineProcess {
   private async start(start: EngineStart): Promise<void> {
     const { config, remarks, plan, restarts, monitorPid } = start;
     becomeQuick();
-    const log = openLog({
-      destination: config.stdout ? 'stdout' : 'syslog',
-      format: config.logFormat,
-      level: levelOf(config),
-      trouble: (message) => void process.stderr.write(`mxallowd: ${message}\n`),
-    });
+    const log = openLog(logSettings(config));
     this.log = log;
     endOnBug(log);
     const table = new RemoteTable(tableDescription(config), (message) => this.send(message));
@@ -107,6 +122,7 @@ export class EngineProcess {
         new PfFirewall(core, {
           table,
           makeSource: liveSource,
+          isContinued: restarts > 0,
           captureLost: (why) => void this.end(Exit.TEMPFAIL, `capture lost: ${escapeText(why)}`),
         }),
       plan,

@@ -9,7 +9,7 @@ import type { StateSource } from '../state/source.js';
 import { StateFile } from '../state/state-file.js';
 import type { RestoredEntry } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
-import type { Restored } from '../engine/engine.js';
+import type { Restored } from '../engine/restored.js';
 import type { Line } from '../engine/messages.js';
 import type { SystemUser } from '../monitor/user-plan.js';
 

@@ -9,6 +9,7 @@ import { FORMAT } from './format.js';
 import { type ParsedState, StateParser } from './parser.js';
 import { errorCode, errorWords, type StateProblem } from './problem.js';
 import type { RecordedEntries } from './recorded-entries.js';
+import { amount } from '../words.js';
 
 /** An entry as it was found, in times from the moment of loading. */
 export interface LoadedEntry {
@@ -167,16 +168,17 @@ function translate(path: string, file: string, { parsed, bytes }: Parsed, wallNo
     problems.push(problem('error', message));
   }
   if (contents.entriesLeftOut > 0 || bytes !== undefined) {
-    const most = bytes === undefined ? `${contents.entries.size} entries` : `${bytes >> 20} MB`;
+    const most =
+      bytes === undefined ? amount(contents.entries.size, 'entry', 'entries') : `${bytes >> 20} MB`;
     problems.push(problem('warning', `${file} is too large for max-entries: read up to ${most}`));
   }
   if (bytes === undefined && parsed.cutBytes > 0 && (header.kind === 'ours' || header.kind === 'none')) {
     problems.push(
-      note(`${file} ends within a line (${parsed.cutBytes} bytes), as after a crash: passed over`),
+      note(`${file} ends within a line (${amount(parsed.cutBytes, 'byte')}), as after a crash: passed over`),
     );
   }
   if (parsed.unknownLines > 0) {
-    problems.push(note(`${file} has ${parsed.unknownLines} lines of a later version: passed over`));
+    problems.push(note(`${file} has ${amount(parsed.unknownLines, 'line')} of a later version: passed over`));
   }
   if (time !== undefined && wallNowMs < time.wallMs) {
     const seconds = Math.ceil((time.wallMs - wallNowMs) / 1000);

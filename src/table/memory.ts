@@ -49,7 +49,7 @@ export class MemoryTable implements Table {
   }
 
   inspect(): Promise<FirewallTexts> {
-    return Promise.resolve({ info: undefined, rules: undefined });
+    return Promise.resolve({ info: undefined, rules: undefined, unanswered: undefined });
   }
 
   abort(): void {

@@ -1,4 +1,5 @@
 // pf's table, through pfctl(8).
+import type { Clock } from '../clock.js';
 import { type PrefixText, WIDEST_NETWORK } from '../packet/address.js';
 import { type ChildEnd, type RunningChild, runChild } from './child.js';
 import {
@@ -10,6 +11,7 @@ import {
   ShowParser,
   sumOtherTables,
 } from './pfctl-output.js';
+import { StuckCalls, type StuckReport, stuckWords } from './stuck.js';
 import type { FirewallTexts, ShownEntry, Table, TableLimits, TableReply } from './table.js';
 
 /** What pfctl is told, and how long it may take. */
@@ -21,6 +23,9 @@ export interface PfctlSettings {
   readonly anchor: string;
   /** for a call with few addresses; a thousand more get a second more */
   readonly timeoutMs: number;
+  readonly clock: Pick<Clock, 'monotonicMs' | 'after'>;
+  /** is told of a call that goes on though it was killed */
+  readonly report?: (report: StuckReport) => void;
 }
 
 /** UTC, so that the times which pfctl prints can be read whatever the zone; nothing else is passed on. */
@@ -36,14 +41,26 @@ const MOST_TEXT = 1 << 20;
 /** `show` does not know beforehand how many there are. */
 const SHOW_ALLOWANCE = 20_000;
 
-/** A pf table, changed and read with pfctl(8). */
+/** What pfctl prints about something, or why there is nothing. */
+interface Printed {
+  readonly text: string | undefined;
+  /** why it has not answered; undefined: it has, or it has failed */
+  readonly unanswered: string | undefined;
+}
+
+/**
+ * A pf table, changed and read with pfctl(8). As long as a pfctl goes on though it was killed no other one is started:
+ * it would wait for the same lock in the kernel, and be stuck, too.
+ */
 export class PfctlTable implements Table {
   readonly description: string;
-  private running: RunningChild | undefined;
+  private readonly running = new Set<RunningChild>();
+  private readonly stuck: StuckCalls;
   private started = 0;
 
   constructor(private readonly settings: PfctlSettings) {
     this.description = tableDescription(settings);
+    this.stuck = new StuckCalls(settings.clock, settings.report ?? (() => undefined));
   }
 
   /** number of times that pfctl has been started */
@@ -68,38 +85,43 @@ export class PfctlTable implements Table {
 
   /** The same as pfctl prints it, for {@link ShowParser}: in pieces of whole lines. */
   async showText(take: (lines: string) => void): Promise<TableReply> {
-    return reply(this.settings.path, await this.run(['-v', '-T', 'show'], '', SHOW_ALLOWANCE, take));
+    return reply(this.settings.path, await this.ofTable(['-v', '-T', 'show'], '', SHOW_ALLOWANCE, take));
   }
 
   async inspect(): Promise<FirewallTexts> {
-    const info = await this.text(['-s', 'info']);
-    const main = await this.text(['-s', 'rules']);
+    const info = await this.print(['-s', 'info']);
+    if (info.unanswered !== undefined)
+      return { info: undefined, rules: undefined, unanswered: info.unanswered };
+    const main = await this.print(['-s', 'rules']);
     // with what is in the anchors, if there are any
-    const isAnchored = main !== undefined && /^\s*anchor /m.test(main);
-    return { info, rules: isAnchored ? ((await this.text(['-a', '*', '-s', 'rules'])) ?? main) : main };
+    const isAnchored = main.text !== undefined && /^\s*anchor /m.test(main.text);
+    const all = isAnchored ? await this.print(['-a', '*', '-s', 'rules']) : main;
+    const unanswered = main.unanswered ?? all.unanswered;
+    return { info: info.text, rules: all.text ?? main.text, unanswered };
   }
 
   async limits(): Promise<TableLimits | undefined> {
-    const memory = await this.text(['-s', 'memory']);
-    const limit = memory && parseTableEntriesLimit(memory);
-    if (limit === undefined || limit === '') return undefined;
-    const tables = (await this.text(['-vv', '-s', 'Tables'])) ?? '';
-    return { limit, usedByOthers: sumOtherTables(tables, this.settings.table, this.settings.anchor) };
+    const memory = await this.print(['-s', 'memory']);
+    const limit = parseTableEntriesLimit(memory.text ?? '');
+    if (limit === undefined) return undefined;
+    const tables = await this.print(['-vv', '-s', 'Tables']);
+    const { table, anchor } = this.settings;
+    return { limit, usedByOthers: sumOtherTables(tables.text ?? '', table, anchor) };
   }
 
   abort(): void {
-    this.running?.kill();
+    for (const child of this.running) child.kill();
   }
 
   private async change(command: 'add' | 'delete', prefixes: readonly PrefixText[]): Promise<TableReply> {
     for (const prefix of prefixes) {
       if (!isSafe(prefix)) throw new Error(`not a prefix for pfctl: ${JSON.stringify(prefix)}`);
     }
-    const end = await this.run(['-T', command, '-f', '-'], `${prefixes.join('\n')}\n`, prefixes.length);
+    const end = await this.ofTable(['-T', command, '-f', '-'], `${prefixes.join('\n')}\n`, prefixes.length);
     return reply(this.settings.path, end);
   }
 
-  private run(
+  private ofTable(
     command: readonly string[],
     stdin: string,
     addresses: number,
@@ -107,45 +129,44 @@ export class PfctlTable implements Table {
   ): Promise<ChildEnd> {
     const { anchor, table } = this.settings;
     const args = [...(anchor === '' ? [] : ['-a', anchor]), '-t', table, ...command];
-    return this.spawn(args, stdin, addresses, stdout);
+    return this.run(args, stdin, addresses, stdout);
   }
 
-  private async text(args: readonly string[]): Promise<string | undefined> {
-    let stdout = '';
-    const end = await this.start(args, '', 0, (lines) => {
-      if (stdout.length < MOST_TEXT) stdout += lines;
-    }).ended;
-    return end.kind === 'exit' && end.status === 0 ? stdout : undefined;
+  private async print(args: readonly string[]): Promise<Printed> {
+    let text = '';
+    const end = await this.run(args, '', 0, (lines) => {
+      if (text.length < MOST_TEXT) text += lines;
+    });
+    if (end.kind === 'exit' && end.status === 0) return { text, unanswered: undefined };
+    const said = reply(this.settings.path, end);
+    const isSilent = !said.ok && (said.failure === 'time-out' || said.failure === 'stuck');
+    return { text: undefined, unanswered: isSilent ? said.message : undefined };
   }
 
-  private async spawn(
+  /** Runs pfctl to its end, or until it is clear that it does not end. */
+  private async run(
     args: readonly string[],
     stdin: string,
     addresses: number,
     stdout?: (lines: string) => void,
   ): Promise<ChildEnd> {
-    this.running = this.start(args, stdin, addresses, stdout);
-    const end = await this.running.ended;
-    this.running = undefined;
-    return end;
-  }
-
-  private start(
-    args: readonly string[],
-    stdin: string,
-    addresses: number,
-    stdout?: (lines: string) => void,
-  ): RunningChild {
-    const { path, timeoutMs } = this.settings;
+    const { path, timeoutMs, clock } = this.settings;
+    if (this.stuck.end !== undefined) return this.stuck.end;
     this.started++;
-    return runChild({
+    const child = runChild({
       path,
       args,
       environment: ENVIRONMENT,
       stdin,
       timeoutMs: timeoutMs + (addresses / ADDRESSES_PER_SECOND) * 1000,
+      clock,
       ...(stdout === undefined ? {} : { stdout }),
     });
+    this.running.add(child);
+    const end = await child.ended;
+    this.running.delete(child);
+    if (end.kind === 'stuck') void this.stuck.watch(child, end);
+    return end;
   }
 }
 
@@ -172,6 +193,12 @@ export function reply(path: string, end: ChildEnd): TableReply {
         ok: false,
         failure: 'time-out',
         message: withWords(`${path} did not end within ${end.afterMs / 1000} s and was killed`, end.stderr),
+      };
+    case 'stuck':
+      return {
+        ok: false,
+        failure: 'stuck',
+        message: withWords(stuckWords(end.pid, end.afterMs), end.stderr),
       };
     case 'signal':
       return {

@@ -15,6 +15,8 @@ export type TableFailure =
   | 'time-out'
   /** it was killed by somebody else */
   | 'killed'
+  /** it was killed and goes on all the same; or it was not started, because an earlier one does */
+  | 'stuck'
   /** any other status */
   | 'refused';
 
@@ -85,6 +87,8 @@ export interface FirewallTexts {
   readonly info: string | undefined;
   /** `pfctl -s rules` */
   readonly rules: string | undefined;
+  /** why pfctl has not answered, in words, unescaped; undefined: it has, or it has failed */
+  readonly unanswered: string | undefined;
 }
 
 /** Between two comparisons of the table with the whitelist: at least as often the engine asks for something. */

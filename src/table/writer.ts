@@ -1,14 +1,16 @@
 // Brings the table to what is wanted, in batches, over all failures.
 import { formatPrefix, type PrefixText } from '../packet/address.js';
 import { Ledger } from './ledger.js';
+import { Pace } from './pace.js';
 import { MAX_BATCH, roomFor } from './room.js';
 import type { Table, TableEntry, TableFailure, TableReply } from './table.js';
+import { amount } from '../words.js';
 
 /** What to do with an entry of the table that the writer did not put there. */
 export type Verdict = 'adopt' | 'delete' | 'leave';
 
-/** Failures after which the command may or may not have been carried out. */
-const UNKNOWN_OUTCOME: ReadonlySet<TableFailure> = new Set(['time-out', 'killed']);
+/** Failures after which a command may or may not have been carried out, or may still be. */
+const UNKNOWN_OUTCOME: ReadonlySet<TableFailure> = new Set(['time-out', 'killed', 'stuck']);
 
 /** What the writer tells: one place turns this into log lines. */
 export type WriterEvent =
@@ -39,7 +41,8 @@ export type WriterEvent =
     }
   | { readonly kind: 'no-room'; readonly held: number; readonly ceiling: number; readonly pending: number };
 
-type Failed = Extract<TableReply, { ok: false }>;
+/** A command that failed. */
+export type Failed = Extract<TableReply, { ok: false }>;
 
 /** What the writer needs from outside. */
 export interface WriterSettings {
@@ -65,8 +68,6 @@ const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
 /** Entries that are left alone are told one by one up to this number. */
 const MOST_LEFT = 1000;
-/** Addresses in one delete, as long as there is room for additions. */
-const SHORT_BATCH = 1000;
 
 /**
  * Keeps the firewall's table equal to the set of wanted prefixes. At most one command runs; what is asked for
@@ -75,6 +76,7 @@ const SHORT_BATCH = 1000;
  */
 export class TableWriter {
   private readonly ledger = new Ledger();
+  private readonly pace = new Pace();
   /** entries of the table that are left alone */
   private foreign = 0;
   private ceiling = Number.POSITIVE_INFINITY;
@@ -86,6 +88,8 @@ export class TableWriter {
   private failures = 0;
   private failingSinceMs = 0;
   private cancelRetry: (() => void) | undefined;
+  /** the table has never been read */
+  private isUnread = true;
   private closing = false;
   private closed = false;
   private idleWaiters: (() => void)[] = [];
@@ -143,6 +147,16 @@ export class TableWriter {
     if (reply.ok) this.schedule();
     else this.closed = true;
     return reply;
+  }
+
+  /**
+   * Goes on after a start that failed: as soon as the table can be read it is, and judged for the first time; then it
+   * is written.
+   */
+  startUnread(reply: Failed): void {
+    this.closed = false;
+    this.compareWanted = true;
+    this.settle(reply);
   }
 
   /** The most entries that the table may have; unlimited when the firewall does not tell. */
@@ -229,14 +243,16 @@ export class TableWriter {
 
   /** One add or one delete; undefined when there was nothing to do. Takes turns when both are waiting. */
   private async writeBatch(): Promise<TableReply | undefined> {
-    const most = Math.min(this.ceiling, this.settings.most?.() ?? this.ceiling);
-    const room = Math.max(0, most - this.tableSize);
+    const allowed = Math.min(this.ceiling, this.settings.most?.() ?? this.ceiling);
+    const room = Math.max(0, allowed - this.tableSize);
     const { ledger, maxBatch } = this;
     const canAdd = ledger.additions > 0 && room > 0;
     const deletes = ledger.deletions > 0 && (this.deleteNext || !canAdd);
     // an addition goes first where nothing else waits: what takes the place of another one must not come after it
     this.deleteNext = !deletes && ledger.deletions > 0;
-    if (deletes) return this.write('delete', ledger.nextDeletions(room > maxBatch ? SHORT_BATCH : MAX_BATCH));
+    // without room the additions wait for all that can be taken out
+    const most = room > maxBatch ? this.pace.deletions(canAdd) : MAX_BATCH;
+    if (deletes) return this.write('delete', ledger.nextDeletions(most));
     if (canAdd) return this.write('add', ledger.nextAdditions(Math.min(maxBatch, room)));
     if (ledger.additions === 0) return undefined;
     this.settings.report({
@@ -246,7 +262,11 @@ export class TableWriter {
       pending: ledger.additions,
     });
     this.compareWanted = true;
-    return { ok: false, failure: 'no-room', message: `${this.tableSize} entries, and no room for more` };
+    return {
+      ok: false,
+      failure: 'no-room',
+      message: `${amount(this.tableSize, 'entry', 'entries')}, and no room for more`,
+    };
   }
 
   private async write(verb: 'add' | 'delete', batch: readonly PrefixText[]): Promise<TableReply> {
@@ -261,6 +281,7 @@ export class TableWriter {
       if (reply.created) this.compareWanted = true;
       const { changed } = reply;
       const tookMs = this.settings.nowMs() - startMs;
+      this.pace.note(batch.length, tookMs);
       this.settings.report({ kind: 'written', verb, count: batch.length, changed, tookMs });
       return reply;
     }
@@ -307,8 +328,12 @@ export class TableWriter {
     });
     if (!reply.ok && reply.failure !== 'missing-table') {
       ledger.forgetSeen();
+      // what was to be found out still is, before anything is written
+      const isNeeded = reply.failure === 'stuck' || this.isUnread;
+      if (isNeeded) this.compareWanted = !this.closing || this.pending > 0;
       return reply;
     }
+    this.isUnread = false;
     const missing = ledger.compare();
     for (const entry of found) {
       const prefix = formatPrefix(entry.prefix);

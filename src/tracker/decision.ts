@@ -1,4 +1,6 @@
 // What becomes of an observation.
+import type { Observation } from '../packet/observation.js';
+import { Action, PfReason } from '../packet/pflog.js';
 import type { Entry } from './whitelist.js';
 
 /** Why an observation is neither attempt nor refusal nor admission. */
@@ -6,6 +8,8 @@ export type UnjudgedReason =
   | 'not-inbound'
   | 'not-a-verdict'
   | 'dropped-after-pass'
+  | 'ip-options'
+  | 'same-packet'
   | 'not-syn'
   | 'other-port'
   | 'other-destination'
@@ -40,4 +44,16 @@ export function leave(reason: UnjudgedReason): Decision {
     unjudged.set(reason, decision);
   }
   return decision;
+}
+
+/**
+ * Why pf dropped a packet to the real MX whatever its rules said, or will drop it although they said pass: no rule has
+ * refused it, and it has not been admitted.
+ * @param passed - what the rule said
+ */
+export function droppedBesideRules(observation: Observation, passed: boolean): UnjudgedReason | undefined {
+  const { action, pfReason, hasIpOptions } = observation;
+  if (pfReason === PfReason.IP_OPTION) return 'ip-options';
+  if (pfReason !== PfReason.MATCH) return passed ? 'dropped-after-pass' : 'not-a-verdict';
+  return passed && hasIpOptions && action !== Action.NONE ? 'ip-options' : undefined;
 }

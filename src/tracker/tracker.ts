@@ -9,9 +9,9 @@ import {
   type PrefixText,
 } from '../packet/address.js';
 import type { Observation } from '../packet/observation.js';
-import { Action, Direction, PfReason } from '../packet/pflog.js';
+import { Action, Direction } from '../packet/pflog.js';
 import { type Counters, newCounters } from './counters.js';
-import { type Decision, leave } from './decision.js';
+import { type Decision, droppedBesideRules, leave } from './decision.js';
 import { Roles, type RolesConfig } from './roles.js';
 import type { HashKey } from './siphash.js';
 import { type Entry, isCompanion, type Origin, Whitelist } from './whitelist.js';
@@ -102,13 +102,21 @@ export class Tracker {
     const role = this.roles.ofDestination(observation);
     if (role === undefined) return leave('other-destination');
     if (!observation.isSyn) return leave('not-syn');
-    const passed = observation.action === Action.PASS || observation.action === Action.RDR;
-    if (!passed && observation.action !== Action.DROP) return leave('not-a-verdict');
-    if (passed && observation.pfReason !== PfReason.MATCH) return leave('dropped-after-pass');
+    const { action } = observation;
+    const passed = action === Action.PASS || action === Action.RDR || action === Action.NONE;
+    if (!passed && action !== Action.DROP) return leave('not-a-verdict');
+    const dropped = role === 'real' ? droppedBesideRules(observation, passed) : undefined;
+    if (dropped !== undefined) return leave(dropped);
     const { family, source0, source1, source2, source3 } = observation;
     if (!isPossibleSource(family, source0, source1, source2, source3)) return leave('impossible-source');
     const id = this.whitelist.match(family, source0, source1, source2, source3);
     return role === 'fake' ? this.attempt(observation, id, nowMs) : this.request(observation, id, passed);
+  }
+
+  /** pf has said something else of the same packet: what was counted for it is taken back. */
+  takeBack(kind: 'refusal' | 'admission'): void {
+    if (kind === 'refusal') this.counters.refusals--;
+    else this.counters.admissions--;
   }
 
   /**

@@ -46,6 +46,34 @@ describe('what is known of FreeBSD/amd64', () => {
   }
 });
 
+describe('what is known of OpenBSD 7.8 and FreeBSD 15.1 (amd64)', () => {
+  for (const [platform, folder] of [
+    ['openbsd', 'openbsd/bpf'],
+    ['freebsd', 'freebsd15/bpf'],
+  ] as const) {
+    const system = systemOf(platform, 'x64');
+    const notes = readFileSync(fixturePath(`${folder}/immediate.txt`), 'latin1');
+
+    it(`is what a program printed there: request numbers (${platform})`, () => {
+      const known = numbers(system);
+      const recorded = [...notes.matchAll(/(BIOC\w+) (?:0x)?([0-9a-f]{8})\b/g)]
+        .map(([, request = '', value = '']) => [request, value] as const)
+        .filter(([request]) => request in known);
+      assert.equal(recorded.length, 10);
+      assert.deepEqual(Object.fromEntries(recorded), known);
+    });
+
+    it(`is what a program printed there: struct bpf_hdr (${platform})`, () => {
+      const { seconds, captureLength, originalLength, headerLength, alignment } = system.layout;
+      const fields = [captureLength, originalLength, headerLength];
+      const offsets = /caplen[ @](\d+) datalen[ @](\d+) hdrlen[ @](\d+)/.exec(notes)?.slice(1);
+      assert.deepEqual(offsets?.map(Number), fields);
+      assert.equal(seconds.offset, 0);
+      assert.equal(Number(/BPF_ALIGNMENT (\d+)/.exec(notes)?.[1]), alignment);
+    });
+  }
+});
+
 describe('request numbers that were computed', () => {
   it('of OpenBSD differ from those of FreeBSD in BIOCLOCK only', () => {
     const openbsd = numbers(systemOf('openbsd', 'x64'));

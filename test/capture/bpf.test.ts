@@ -64,6 +64,9 @@ async function refusal(settings: Partial<BpfSettings> = {}): Promise<CaptureErro
   return refused;
 }
 
+/** A program that has not ended by then never ends. */
+const HANGS_MS = 180_000;
+
 /** Resolves when the stand-in has been read until nothing was there. */
 async function drained(reads: number): Promise<void> {
   const kernel = theKernel();
@@ -288,7 +291,7 @@ describe('a bpf source on a stand-in for the kernel', { skip }, () => {
   it('that is closed and idle lets the process end by itself', () => {
     const out = execFileSync(process.execPath, ['--no-warnings', IDLE, bpfKernelFolder()], {
       encoding: 'utf8',
-      timeout: 30_000,
+      timeout: HANGS_MS,
     });
     assert.equal(out, 'close\n');
   });
@@ -299,7 +302,7 @@ describe('a bpf source on a stand-in for the kernel', { skip }, () => {
       ['--no-warnings', IDLE, bpfKernelFolder(), 'fail'],
       {
         encoding: 'utf8',
-        timeout: 30_000,
+        timeout: HANGS_MS,
       },
     );
     assert.match(stderr, /Error: a bug; device: read 524288 = 156/);

@@ -1,156 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
-import { collectOptions, expandGetopt } from '../../src/commands/arguments.js';
-import { OPTION_LIST } from '../../src/config/options.js';
+import yargs from 'yargs';
+import { addOptions, collectOptions, type TakenOptions } from '../../src/commands/arguments.js';
+import { COMMANDS } from '../../src/commands/commands.js';
+import { OPTION_LIST, type OptionSpec } from '../../src/config/options.js';
 import { formatProblem } from '../../src/config/problem.js';
-
-/** A command line and what it means, both as one text; `|` stands for the blanks of a value. */
-function expanded(line: string): string {
-  return expandGetopt(line.split(' ').map((arg) => arg.replaceAll('|', ' '))).join(' ');
-}
-
-describe('a command line of getopt', () => {
-  const cases: readonly (readonly [string, string, string])[] = [
-    ['a value behind its letter', '-f192.168.1.3', '-f 192.168.1.3'],
-    ['a value behind its letter and a "="', '-f=192.168.1.3', '-f 192.168.1.3'],
-    ['an IPv6 address behind its letter', '-r2001:db8::4', '-r 2001:db8::4'],
-    ['a word behind its letter', '-ppflog1 -tsoon', '-p pflog1 -t soon'],
-    ['letters without values in one', '-Fqs', '-F -q -s'],
-    ['letters in one, the last with its value', '-Ft60', '-F -t 60'],
-    ['letters in one, the last with its value in the next argument', '-Fqt 60 -s', '-F -q -t 60 -s'],
-    ['letters behind a value belong to it', '-t60Fq', '-t 60Fq'],
-    ['both letters of no-rdns-whitelist', '-bd', '-b -d'],
-    ['only the first "=" is dropped', '-l==x', '-l =x'],
-    ['a file behind its letter', '-c/etc/mx.conf -n23', '-c /etc/mx.conf -n 23'],
-  ];
-  for (const [what, line, expected] of cases) {
-    it(`${what}: ${line}`, () => assert.equal(expanded(line), expected));
-  }
-
-  it('keeps a value with blanks in one piece', () => {
-    assert.deepEqual(expandGetopt(['-lport 25']), ['-l', 'port 25']);
-    assert.deepEqual(expandGetopt(['-Fl', 'port 25']), ['-F', '-l', 'port 25']);
-  });
-
-  const long: readonly (readonly [string, string])[] = [
-    ['--fake-mail 192.168.1.3', '--fake-mailserver 192.168.1.3'],
-    ['--fake=192.168.1.3', '--fake-mailserver=192.168.1.3'],
-    ['--r 192.168.1.4', '--real-mailserver 192.168.1.4'],
-    ['--white=60', '--whitelist-time=60'],
-    ['--no', '--no-rdns-whitelist'],
-    ['--fore', '--foreground'],
-    ['--st --qui', '--stdout --quiet'],
-    ['--que 23', '--queue-num 23'],
-    ['--pf pflog1', '--pflog-interface pflog1'],
-    ['--pc port', '--pcap-filter port'],
-    ['--con /etc/mx.conf', '--config /etc/mx.conf'],
-    ['--he', '--help'],
-  ];
-  for (const [line, expected] of long) {
-    it(`a long name may be cut short: ${line}`, () => assert.equal(expanded(line), expected));
-  }
-
-  it('leaves an option of a command alone that begins such a name, with that command only', () => {
-    for (const line of ['allow 192.0.2.1 --for 1d', '--for=1d allow 192.0.2.1']) {
-      assert.equal(expanded(line), line);
-    }
-    assert.equal(expanded('--for'), '--foreground');
-    assert.equal(expanded('--for -- allow'), '--foreground -- allow');
-  });
-
-  it('keeps every "=" of a value behind a name that was cut short', () => {
-    assert.equal(expanded('--pcap=tcp[13]=2'), '--pcap-filter=tcp[13]=2');
-  });
-
-  it('leaves a name alone that may be one of two', () => {
-    for (const line of ['--f x', '--q', '--p x', '--', '--qu']) assert.equal(expanded(line), line);
-  });
-
-  it('leaves a name alone that is whole, also when it begins another one', () => {
-    for (const line of ['--port 25', '--table x', '--pfctl /sbin/pfctl', '--log-level info']) {
-      assert.equal(expanded(line), line);
-    }
-  });
-
-  it('leaves names that 1.9 did not have alone: only their whole form is good', () => {
-    for (const line of ['--allo 10.0.0.1', '--capt pcap', '--json', '--summary', '--verbose', '--version']) {
-      assert.equal(expanded(line), line);
-    }
-  });
-
-  it('leaves letters alone that are not options', () => {
-    for (const line of ['-z', '-zF', '-hV', '-v', '-vx']) assert.equal(expanded(line), line);
-  });
-
-  it('leaves everything alone behind "--"', () => {
-    assert.equal(expanded('-Fq -- -Fq --fake-mail -f1.2.3.4'), '-F -q -- -Fq --fake-mail -f1.2.3.4');
-  });
-
-  it('takes a value that looks like options as a value', () => {
-    assert.deepEqual(expandGetopt(['-l', '-Fq', '-s']), ['-l', '-Fq', '-s']);
-    assert.deepEqual(expandGetopt(['-Fl', '-bd']), ['-F', '-l', '-bd']);
-    assert.deepEqual(expandGetopt(['-t', '-5']), ['-t', '-5']);
-    assert.deepEqual(expandGetopt(['-l-Fq']), ['-l', '-Fq']);
-    assert.deepEqual(expandGetopt(['-c', '--fake-mail']), ['-c', '--fake-mail']);
-  });
-
-  it('leaves a single dash alone: it is standard input', () => {
-    assert.equal(expanded('replay - -F'), 'replay - -F');
-  });
-
-  it('does not take "--" for a value', () => {
-    assert.deepEqual(expandGetopt(['-t', '--', '-Fq']), ['-t', '--', '-Fq']);
-    assert.deepEqual(expandGetopt(['-Ft', '--', 'x']), ['-F', '-t', '--', 'x']);
-  });
-
-  it('adds nothing for a letter whose value is missing', () => {
-    assert.deepEqual(expandGetopt(['-F', '-t']), ['-F', '-t']);
-    assert.deepEqual(expandGetopt(['-Ft']), ['-F', '-t']);
-  });
-
-  it('never changes what has no form of getopt', () => {
-    const specs = OPTION_LIST.map(([, spec]) => spec);
-    const value = fc.string({ minLength: 1 }).filter((text) => !text.startsWith('-'));
-    const word = fc.string().filter((text) => !text.startsWith('-'));
-    const longOption = fc
-      .tuple(fc.constantFrom(...specs), value, fc.boolean())
-      .map(([{ name, value: takes }, text, joined]) => {
-        if (takes === undefined) return [`--${name}`];
-        return joined ? [`--${name}=${text}`] : [`--${name}`, text];
-      });
-    const letterOption = fc
-      .tuple(fc.constantFrom(...specs.filter(({ letters }) => letters !== undefined)), value)
-      .map(([{ letters, value: takes }, text]) => {
-        const [letter = ''] = letters ?? [];
-        return takes === undefined ? [`-${letter}`] : [`-${letter}`, text];
-      });
-    const piece = fc.oneof(
-      longOption,
-      letterOption,
-      word.map((text) => [text]),
-    );
-    fc.assert(
-      fc.property(fc.array(piece), fc.array(fc.string()), fc.boolean(), (pieces, behind, hasEnd) => {
-        const args = [...pieces.flat(), ...(hasEnd ? ['--', ...behind] : [])];
-        assert.deepEqual(expandGetopt(args), args);
-      }),
-    );
-  });
-
-  it('means the same after it was rewritten once', () => {
-    const arg = fc.oneof(
-      fc.constantFrom('-Fq', '-Ft60', '-bd', '--fake-mail', '--q', '-f1.2.3.4', '-t', '-z', '--', 'x'),
-      fc.string(),
-    );
-    fc.assert(
-      fc.property(fc.array(arg), (args) => {
-        const once = expandGetopt(args);
-        assert.deepEqual(expandGetopt(once), once);
-      }),
-    );
-  });
-});
 
 describe('what was found on the command line', () => {
   it('becomes options: a list for repeated ones, nothing for switches that are off', () => {
@@ -198,4 +52,50 @@ describe('what was found on the command line', () => {
     assert.deepEqual(given, []);
     assert.deepEqual(problems.map(formatProblem), ['--table: an option of the daemon, not of this command']);
   });
+});
+
+/** What a help text says, without its line breaks. */
+async function helpOf(taken: TakenOptions, platform: NodeJS.Platform): Promise<string> {
+  const help = await addOptions(yargs([]).locale('en').wrap(80), taken, platform).getHelp();
+  for (const line of help.split('\n')) assert.ok(line.length <= 80, `more than 80 columns: ${line}`);
+  return help.replace(/\s+/g, ' ');
+}
+
+const SYSTEMS = ['linux', 'openbsd', 'freebsd'] as const;
+const PF: readonly OptionSpec['group'][] = ['Capture', 'Table'];
+
+describe('the help of the daemon', () => {
+  for (const platform of SYSTEMS) {
+    it(`shows every option that has an effect on ${platform}, and its default there`, async () => {
+      const help = await helpOf({ optionSet: 'all', options: [] }, platform);
+      for (const [, { name, group, help: text }] of OPTION_LIST) {
+        const isShown = platform === 'linux' ? !PF.includes(group) : group !== 'Linux';
+        assert.equal(help.includes(`--${name} ${text}`), isShown, name);
+      }
+      const state = platform === 'linux' ? '/var/lib/mxallowd/state' : '/var/db/mxallowd/state';
+      assert.ok(help.includes(`(default: ${state})`));
+      assert.match(help, platform === 'linux' ? /Options for pf .* are in/ : /Options for NFQUEUE .* are in/);
+    });
+  }
+});
+
+describe('the help of a command', () => {
+  for (const { name, load } of COMMANDS) {
+    it(`shows the options of ${name}, few of the daemon's, and tells where the others are`, async () => {
+      const command = await load();
+      for (const platform of SYSTEMS) {
+        const help = await helpOf(command, platform);
+        const [own = '', rest = ''] = help.split(/(?=It takes all|Of the daemon's)/);
+        for (const option of command.options) assert.ok(own.includes(`--${option.name} ${option.help}`));
+        const ofDaemon = OPTION_LIST.filter(([, spec]) => new RegExp(`--${spec.name} `).test(own));
+        assert.ok(ofDaemon.length <= 7, own);
+        const strange = platform === 'linux' ? PF : ['Linux'];
+        assert.deepEqual(
+          ofDaemon.filter(([, { group }]) => strange.includes(group)),
+          [],
+        );
+        assert.equal(rest !== '', command.shown !== undefined, rest);
+      }
+    });
+  }
 });

@@ -3,8 +3,7 @@ import { linkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { ask, type Answer, type Question } from '../../src/control/client.js';
-import type { ControlCommand } from '../../src/control/answers.js';
-import type { ListedEntry, WatchTick } from '../../src/control/protocol.js';
+import type { ControlCommand, ListedEntry, WatchTick } from '../../src/control/protocol.js';
 import { Scratch } from '../support/cli.js';
 import { answer, ENTRIES, listAnswer, STATUS, TICK } from '../support/control-reports.js';
 import { ControlServer, replyLine, type Script } from '../support/control-server.js';
@@ -27,6 +26,8 @@ async function askOne<C extends ControlCommand>(
   }
 }
 
+/** Of a clock that only the test moves. */
+const SILENCE_MS = 1000;
 const STATUS_QUESTION = { request: { command: 'status' } } as const;
 
 describe('a question to the daemon', () => {
@@ -94,7 +95,8 @@ describe('a question to the daemon', () => {
     assert.equal(found[6]?.name, '\\xfc');
   });
 
-  it('is answered with 100,000 items, no faster than they are taken', async () => {
+  it('is answered with 100,000 items, no faster than they are taken', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
     const items = Array.from({ length: 100_000 }, (_, id) => ({
       ...(ENTRIES[0] as ListedEntry),
       attempts: id,
@@ -105,12 +107,13 @@ describe('a question to the daemon', () => {
       { list: listAnswer(items) },
       {
         request: { command: 'list' },
-        // longer than the daemon may be silent, in all
-        silenceMs: 500,
+        silenceMs: SILENCE_MS,
         onItem: async ({ attempts }) => {
           assert.deepEqual([attempts, isBusy], [taken++, false]);
           isBusy = true;
-          if (attempts % 20_000 === 0) await new Promise((resolve) => setTimeout(resolve, 200));
+          // each takes longer than the daemon may be silent
+          if (attempts % 20_000 === 0) t.mock.timers.tick(2 * SILENCE_MS);
+          await Promise.resolve();
           isBusy = false;
         },
       },
@@ -124,20 +127,26 @@ describe('a question to the daemon', () => {
     assert.deepEqual([said.exitStatus, said.message], [69, 'mxallowd does not answer']);
   });
 
-  it('is waited for as long as something is said', async () => {
-    const watch = (socket: Socket): void => {
-      let ticks = 0;
-      const timer = setInterval(() => {
-        socket.write(replyLine(++ticks < 8 ? { item: TICK } : { ok: true, result: {} }));
-        if (ticks === 8) clearInterval(timer);
-      }, 50);
-    };
+  it('is waited for as long as something is said', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
     const ticks: WatchTick[] = [];
+    let say: (reply: Parameters<typeof replyLine>[0]) => void = () => undefined;
+    /** Waits nearly as long as may be, and says the next thing. */
+    const saySoon = (): void => {
+      t.mock.timers.tick(SILENCE_MS - 1);
+      say(ticks.length < 7 ? { item: TICK } : { ok: true, result: {} });
+    };
+    const watch = (socket: Socket): void => {
+      say = (reply) => void socket.write(replyLine(reply));
+      saySoon();
+    };
+    const onItem = (item: WatchTick): void => {
+      ticks.push(item);
+      // then the next one is waited for
+      setImmediate(saySoon);
+    };
     const request = { command: 'watch' } as const;
-    const said = await askOne<'watch'>(
-      { watch },
-      { request, silenceMs: 300, onItem: (item) => void ticks.push(item) },
-    );
+    const said = await askOne<'watch'>({ watch }, { request, silenceMs: SILENCE_MS, onItem });
     assert.deepEqual([said.ok, ticks.length], [true, 7]);
   });
 

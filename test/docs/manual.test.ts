@@ -151,7 +151,8 @@ describe('mxallowd(8)', () => {
   });
 
   it('has the signals that the daemon handles', () => {
-    const source = readFileSync(join(packageFolder(), 'src', 'process', 'daemon.ts'), 'utf8');
+    const files = ['daemon.ts', 'hangup.ts'].map((name) => join(packageFolder(), 'src', 'process', name));
+    const source = files.map((file) => readFileSync(file, 'utf8')).join('');
     const handled = new Set([...source.matchAll(/'(SIG[A-Z0-9]+)'/g)].map(([, name]) => name ?? ''));
     const { lists } = section(COMMAND_PAGE, 'SIGNALS');
     const told = (lists[0] ?? []).flatMap(({ head }) => head.split(' , '));

@@ -67,7 +67,7 @@ def answer(frame):
 order = json.load(sys.stdin)
 sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 sniffer.bind(("eth0", 0))
-sniffer.settimeout(15)
+sniffer.settimeout(120)
 senders = {f: socket.socket(f, socket.SOCK_RAW, socket.IPPROTO_RAW) for f in (socket.AF_INET, socket.AF_INET6)}
 for p in order["packets"] + [order["marker"]]:
     for family, data in packets(p):

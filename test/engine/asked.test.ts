@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { frames } from '../../bench/support.js';
+import { ask as askDaemon } from '../../src/control/client.js';
+import type { WatchTick } from '../../src/control/protocol.js';
 import { type CliResult, linesOf, runCli } from '../support/cli.js';
 import { until, Workplace } from '../support/daemon.js';
 
@@ -83,6 +85,37 @@ describe('a running daemon', () => {
     place.pfctl.setFault(null);
     await until('it is over', async () => (await findings()).length === 0);
   });
+
+  it('answers while pfctl hangs, with what it knows, and says so', async () => {
+    place.pfctl.update((state) => (state.enabled = true));
+    const daemon = await place.ready();
+    place.pfctl.setFault({ mode: 'hang' });
+    // what is to be added hangs as well
+    place.log(frames(4, 1, 'fake', 1));
+    await daemon.line(/10\.0\.0\.1 to a fake mailserver/);
+    await place.pfctl.waitForCalls(1, ({ rc }) => rc === null);
+    const { status, stdout } = await ask('status');
+    assert.match(stdout, /^warning: +pfctl has not answered for \d+ s, so what pf does is not known/);
+    assert.match(stdout, /^table: [^]*, pf has not answered yet$/m);
+    assert.match(stdout, /^entries: +1 of at most 100,000: 1 attempt$/m);
+    assert.equal(status, 1);
+    assert.match((await ask('stats')).stdout, /^ {2}attempts at a fake MX +1$/m);
+    assert.deepEqual(await ticks(2), ['warning pf-silent', 'warning pf-silent']);
+  });
+
+  /** Watches for so many seconds. @returns what was wrong with pf then */
+  const ticks = async (count: number): Promise<string[]> => {
+    const enough = new AbortController();
+    const seen: string[] = [];
+    const onItem = ({ findings: found }: WatchTick): void => {
+      const pf = found.filter(({ id }) => id === 'pf-silent');
+      seen.push(...pf.map(({ severity, id }) => `${severity} ${id}`));
+      if (seen.length >= count) enough.abort();
+    };
+    const request = { command: 'watch' } as const;
+    await askDaemon<'watch'>({ path: place.controlSocket, request, onItem, signal: enough.signal });
+    return seen;
+  };
 
   it('lists, lets in, takes out and explains', async () => {
     await place.ready();

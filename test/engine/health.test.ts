@@ -25,12 +25,12 @@ const WELL: HealthFacts = {
     table: TABLE,
     queue: undefined,
   },
-  pfEnabled: true,
-  rules: [],
+  pf: { enabled: true, rules: [], agoMs: 5000, unanswered: undefined },
   configuration: [],
   stateError: undefined,
   isRoot: false,
 };
+const NO_PF = { enabled: undefined, rules: [], agoMs: undefined, unanswered: undefined };
 const QUEUE = {
   description: 'NFQUEUE 23',
   received: 1,
@@ -49,16 +49,26 @@ function found(change: Partial<HealthFacts>): string[] {
 describe('the health of a daemon', () => {
   it('is good when nothing is wrong', () => {
     assert.deepEqual(found({}), []);
-    assert.deepEqual(
-      found({ pfEnabled: undefined, lastFrameAgoMs: undefined, lastAttemptAgoMs: undefined }),
-      [],
-    );
+    assert.deepEqual(found({ pf: NO_PF, lastFrameAgoMs: undefined, lastAttemptAgoMs: undefined }), []);
   });
 
   it('is bad when pf is disabled; its rules do not matter then', () => {
     const rules = [{ severity: 'error', id: 'rules-fake-log', message: '' } as const];
-    assert.deepEqual(found({ pfEnabled: false, rules }), ['error pf-disabled']);
-    assert.deepEqual(found({ rules }), ['error rules-fake-log']);
+    assert.deepEqual(found({ pf: { ...WELL.pf, enabled: false, rules } }), ['error pf-disabled']);
+    assert.deepEqual(found({ pf: { ...WELL.pf, rules } }), ['error rules-fake-log']);
+  });
+
+  it('is doubtful when pfctl does not answer, and bad when it goes on so', () => {
+    const said = (forMs: number, agoMs: number | undefined, why?: string): string[] =>
+      judgeHealth({ ...WELL, pf: { ...WELL.pf, agoMs, unanswered: { forMs, why } } }).map(
+        ({ severity, id, message }) => `${severity} ${id}: ${message}`,
+      );
+    assert.deepEqual(said(2000, 182_000), [
+      'warning pf-silent: pfctl has not answered for 2 s, so what is said of pf is 3 min old',
+    ]);
+    assert.deepEqual(said(45_000, undefined, 'pfctl 123 has not ended for 40 s'), [
+      'error pf-silent: pfctl has not answered for 45 s, so what pf does is not known: pfctl 123 has not ended for 40 s',
+    ]);
   });
 
   it('is bad when the log cannot be read, or frames are lost', () => {
@@ -105,7 +115,7 @@ describe('the health of a daemon', () => {
 
   it('is bad when the queue is gone or packets are lost', () => {
     const firewall = { isOpen: true, capture: undefined, table: undefined, queue: QUEUE };
-    assert.deepEqual(found({ firewall, pfEnabled: undefined }), []);
+    assert.deepEqual(found({ firewall, pf: NO_PF }), []);
     assert.deepEqual(found({ firewall: { ...firewall, isOpen: false } }), ['error queue-lost']);
     assert.deepEqual(found({ firewall: { ...firewall, queue: { ...QUEUE, full: 3 } } }), [
       'warning packets-lost',

@@ -4,8 +4,11 @@ import { type Given, resolveConfig } from '../../src/config/config.js';
 import type { Config } from '../../src/config/config.js';
 import { parseEngineRequest, TableGuard } from '../../src/monitor/guard.js';
 import { MOST_PREFIXES, type EngineRequest, type MonitorMessage } from '../../src/monitor/messages.js';
+import { systemClock } from '../../src/clock.js';
+import { HandClock } from '../support/hand-clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
+import { HANGS_MS } from '../support/writing.js';
 
 function config(...more: [Given['key'], string][]): Config {
   const given: [Given['key'], string][] = [
@@ -34,10 +37,16 @@ describe('the guard of the table', () => {
     sent = [];
     refused = [];
     guard = new TableGuard(
-      new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000 }),
+      new PfctlTable({
+        path: pfctl.path,
+        table: 'mx-white',
+        anchor: '',
+        timeoutMs: HANGS_MS,
+        clock: systemClock,
+      }),
       (message) => sent.push(message),
       (why) => refused.push(why),
-      () => performance.now(),
+      systemClock,
     );
     guard.configure(config(['allow', '198.51.100.0/24'], ['maxEntries', '100']));
   });
@@ -221,6 +230,32 @@ describe('the guard of the table', () => {
       sent.map((message) => 'id' in message && message.id),
       [902, 901],
     );
+  });
+
+  it('waits for its turn when pfctl has run often, and refuses nothing for that', async () => {
+    const clock = new HandClock();
+    const slow = new TableGuard(
+      new PfctlTable({
+        path: pfctl.path,
+        table: 'mx-white',
+        anchor: '',
+        timeoutMs: 10_000,
+        clock: systemClock,
+      }),
+      (message) => sent.push(message),
+      (why) => refused.push(why),
+      clock,
+    );
+    slow.configure(config());
+    for (let list = 0; list < 5; list++) await slow.handle({ id: list, request: 'show' });
+    assert.equal(sent.filter(({ kind }) => kind === 'reply').length, 5);
+    const last = slow.handle({ id: 5, request: 'limits' });
+    assert.deepEqual([clock.timersMs, slow.isBusy], [[80], true]);
+    await slow.handle({ id: 6, request: 'limits' });
+    assert.deepEqual(refused, ['two requests at a time']);
+    clock.pass(80);
+    await last;
+    assert.equal(sent.at(-1)?.kind, 'limits');
   });
 
   it('tells what pf says of itself', async () => {

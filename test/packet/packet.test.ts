@@ -91,7 +91,7 @@ describe('a packet without a header of pf', () => {
         {
           timeMs: 5.5,
           direction: Direction.OUT,
-          action: Action.PASS,
+          action: Action.NONE,
           pfReason: PfReason.MATCH,
           interfaceName: '',
           anchor: '',

@@ -5,9 +5,12 @@ import { findBpfSystem } from '../../src/capture/bpf-systems.js';
 import { LinkType } from '../../src/packet/frame.js';
 import { fixturePath } from './recordings.js';
 
-/** The reads of a recording below test/fixtures/bpf: for each a length (u32, little endian), and its bytes. */
-export function bpfReads(name: string): Uint8Array[] {
-  const bytes = readFileSync(fixturePath(`bpf/${name}`));
+/**
+ * The reads of a recording: for each a length (u32, little endian), and its bytes.
+ * @param folder - below test/fixtures; FreeBSD 10.4's
+ */
+export function bpfReads(name: string, folder = 'bpf'): Uint8Array[] {
+  const bytes = readFileSync(fixturePath(`${folder}/${name}`));
   const reads: Uint8Array[] = [];
   for (let at = 0; at < bytes.length;) {
     const length = bytes.readUInt32LE(at);

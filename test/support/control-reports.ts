@@ -62,9 +62,11 @@ export const STATUS: StatusReport = {
     room: 200_000,
     pfEnabled: true,
     foreign: { count: 0, some: [] },
+    pfAgoMs: 4 * SECOND,
   },
   queue: undefined,
   state: { path: '/var/db/mxallowd/state', writtenAgoMs: 8 * SECOND, error: undefined },
+  log: { description: 'syslog by /usr/bin/logger', lost: 3 },
 };
 
 export const FINDINGS: readonly HealthFinding[] = [
@@ -130,6 +132,7 @@ export const STATISTICS: StatisticsReport = {
   capture: STATUS.capture,
   table: STATUS.table,
   queue: undefined,
+  log: { description: 'syslog by /usr/bin/logger', lost: 3 },
   names: { asked: 21_400, fromCache: 8093, failed: 311, notMade: 0 },
 };
 

@@ -7,8 +7,8 @@ import { packageFolder } from '../../src/version.js';
 import { PfctlStandIn } from './pfctl-harness.js';
 
 const CLI = join(packageFolder(), 'build', 'src', 'cli.js');
-/** Nothing that a test waits for takes longer, unless it is broken. */
-const DEADLINE_MS = 60_000;
+/** Nothing that a test waits for takes longer on any machine, unless it is broken. */
+const DEADLINE_MS = 180_000;
 
 /** File header of a savefile: little endian, microseconds, link type 117 (pflog) or another. */
 export function fileHeader(linkType: number): Buffer {
@@ -113,13 +113,26 @@ export class Workplace {
     this.pflog = undefined;
   }
 
+  /** Each tcpdump says the beginning of a capture by itself, then nothing: it may be started again and again. */
+  captureAgainAndAgain(): void {
+    const header = join(this.folder, 'header');
+    writeFileSync(header, fileHeader(117));
+    writeFileSync(this.tcpdump, `#!/bin/sh\ncat '${header}'\nexec sleep 3600\n`, { mode: 0o755 });
+  }
+
   private makeFifo(): void {
     execFileSync('mkfifo', [this.fifo]);
   }
 
   /** Starts `mxallowd -c CONFIG ARGS...`. */
   start(args: readonly string[]): Daemon {
-    const daemon = new Daemon(spawn(process.execPath, [CLI, '-c', this.config, ...args], { stdio: 'pipe' }));
+    return this.startBy([process.execPath], args);
+  }
+
+  /** The same by another command than node alone: it gets what node is given. */
+  startBy([program, ...before]: readonly [string, ...string[]], args: readonly string[]): Daemon {
+    const child = spawn(program, [...before, CLI, '-c', this.config, ...args], { stdio: 'pipe' });
+    const daemon = new Daemon(child);
     this.daemons.push(daemon);
     return daemon;
   }

@@ -81,7 +81,7 @@ export class NameServer {
       child.once('error', end);
     });
     const server = new NameServer(folder, child, closed, `127.0.0.1:${port}`);
-    const resolver = new Resolver({ timeout: 500, tries: 1 });
+    const resolver = new Resolver({ timeout: 5000, tries: 1 });
     resolver.setServers([server.address]);
     try {
       await until('nsd answers', async () => {
@@ -150,10 +150,25 @@ export function writeNameServer(folder: string, listen: string, zones: Zones): s
   return config;
 }
 
+/**
+ * A command that ends well when a name server of ours answers.
+ * @param server - as `192.0.2.53`, `127.0.0.1:5353`
+ */
+export function askCommand(server: string): string[] {
+  const program = `
+    const resolver = new (require('node:dns').promises.Resolver)({ timeout: 5000, tries: 1 });
+    resolver.setServers(['${server}']);
+    resolver.resolve4('${READY}').catch(() => (process.exitCode = 1));`;
+  return [process.execPath, '-e', program];
+}
+
 /** A resolver that asks one server only. */
 export function resolverOf(server: string, settings: Partial<ResolverSettings> = {}): BoundedResolver {
   return new BoundedResolver({
     ...RESOLVER_DEFAULTS,
+    // c-ares shortens the first time-out where answers have come fast, and caps it: this makes a minute at the least
+    timeoutMs: 5000,
+    tries: 12,
     nowMs: () => performance.now(),
     ...settings,
     servers: [server],
@@ -214,13 +229,15 @@ export interface SlowSettings {
 
 /** A name server of our own, UDP only, that answers late or never, and counts what it is asked. */
 export class SlowServer {
-  /** all that it was asked, a repetition too */
+  /** all that it was asked; again before the answer is the same question, which c-ares asks from another port */
   readonly questions: Question[] = [];
   /** the most questions that were without an answer at one time */
   mostAtOnce = 0;
   /** may be changed at any time */
   reply: (question: Question) => Reply;
   private readonly held: (() => void)[] = [];
+  /** who waits for an answer, by the number and the text of the question */
+  private readonly askers = new Map<string, RemoteInfo>();
   private readonly timers = new Set<NodeJS.Timeout>();
   private unanswered = 0;
 
@@ -274,13 +291,19 @@ export class SlowServer {
 
   private take(message: Buffer, from: RemoteInfo): void {
     const { question, end } = readQuestion(message);
+    const key = `${message.readUInt16BE(0)} ${question.type} ${question.name}`;
+    const isRepeated = this.askers.has(key);
+    this.askers.set(key, from);
+    if (isRepeated) return;
     this.questions.push(question);
     this.unanswered++;
     this.mostAtOnce = Math.max(this.mostAtOnce, this.unanswered);
     const send = (): void => {
       const reply = this.reply(question);
       this.unanswered--;
-      if (reply !== 'never') this.socket.send(makeAnswer(message, end, reply), from.port, from.address);
+      const { port, address } = this.askers.get(key) ?? from;
+      this.askers.delete(key);
+      if (reply !== 'never') this.socket.send(makeAnswer(message, end, reply), port, address);
     };
     if (this.delay === 'hold') this.held.push(send);
     else if (this.delay === 0) send();

@@ -97,6 +97,7 @@ export function oldPflogHeader(
 export interface TcpFields {
   readonly sourcePort?: number;
   readonly destinationPort?: number;
+  readonly sequence?: number;
   readonly flags?: number;
   /** in words of 4 bytes */
   readonly dataOffset?: number;
@@ -109,7 +110,7 @@ export function tcp(fields: TcpFields = {}): Uint8Array {
   const view = new DataView(bytes.buffer);
   view.setUint16(0, fields.sourcePort ?? 40_000);
   view.setUint16(2, fields.destinationPort ?? 25);
-  view.setUint32(4, 0x01020304);
+  view.setUint32(4, fields.sequence ?? 0x01020304);
   view.setUint8(12, (fields.dataOffset ?? 5) << 4);
   view.setUint8(13, fields.flags ?? 0x02);
   view.setUint16(14, 64_240);

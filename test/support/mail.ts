@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Host, World, WORLD } from '../../src/demo/world.js';
 import { until } from './daemon.js';
-import { writeNameServer } from './dns.js';
+import { askCommand, writeNameServer } from './dns.js';
 
 /** Names and addresses of the mail that goes through a {@link MailWorld}. */
 export const MAIL = {
@@ -75,14 +75,6 @@ const RECORDS = `
 ${addresses('fake')}
 ${addresses('real')}`;
 
-/** Fails until the zone is served; asked on the host `internet`, of the name server that Postfix asks. */
-const ASK = `
-import { Resolver } from 'node:dns/promises';
-const resolver = new Resolver({ timeout: 500, tries: 1 });
-resolver.setServers(['${WORLD.other}']);
-const found = await resolver.resolveMx('${MAIL.domain}');
-process.exitCode = found.length === 2 ? 0 : 1;`;
-
 /**
  * A {@link World} where `mx` has a name server for {@link MAIL}'s domain and a real mail server, of a sort, behind the
  * real MX; on the `internet`, Postfix can be started.
@@ -143,7 +135,7 @@ export class MailWorld {
   /** All that asks for names in the world asks our name server. */
   private async resolve(): Promise<void> {
     const file = join(this.folder, 'resolv.conf');
-    writeFileSync(file, `nameserver ${WORLD.other}\noptions timeout:2 attempts:3\n`);
+    writeFileSync(file, `nameserver ${WORLD.other}\noptions timeout:20 attempts:3\n`);
     // often a link into /run, which is empty in the world
     await this.world.script(`
       target=$(readlink -m /etc/resolv.conf)
@@ -160,12 +152,7 @@ export class MailWorld {
     const server = this.start('mx', ['nsd', '-d', '-c', config]);
     await until('the name server answers', async () => {
       server.mustRun();
-      const { status } = await this.world.run('internet', [
-        process.execPath,
-        '--input-type=module',
-        '--eval',
-        ASK,
-      ]);
+      const { status } = await this.world.run('internet', askCommand(WORLD.other));
       return status === 0;
     });
   }
@@ -193,20 +180,27 @@ export class MailWorld {
   }
 }
 
-/** A Postfix that sends mail from the host `internet`. */
+/** A Postfix, on the host `internet` unless told otherwise. */
 export class Postfix {
   private constructor(
     private readonly world: World,
     private readonly folder: string,
+    private readonly host: Host,
   ) {}
 
-  /** Use {@link MailWorld.postfix}. */
+  /**
+   * Starts one; to send mail use {@link MailWorld.postfix}.
+   * @param settings - more for its main.cf, or other than below
+   * @param services - more for its master.cf
+   */
   static async start(
     world: World,
     folder: string,
     settings: Readonly<Record<string, string>>,
+    host: Host = 'internet',
+    services = '',
   ): Promise<Postfix> {
-    const postfix = new Postfix(world, folder);
+    const postfix = new Postfix(world, folder, host);
     await world.script(`
       mkdir '${folder}'
       mkdir '${folder}/etc' '${folder}/spool'
@@ -224,14 +218,14 @@ export class Postfix {
       alias_database: '',
       notify_classes: '',
       // with two addresses that do not answer, it gives up before our tests do
-      smtp_connect_timeout: '8s',
+      smtp_connect_timeout: '30s',
       smtp_bind_address: MAIL.source.ipv4,
       smtp_bind_address6: MAIL.source.ipv6,
       ...settings,
     };
     const lines = Object.entries(main).map(([name, value]) => `${name} = ${value}\n`);
     writeFileSync(join(postfix.config, 'main.cf'), lines.join(''));
-    writeFileSync(join(postfix.config, 'master.cf'), MASTER);
+    writeFileSync(join(postfix.config, 'master.cf'), `${MASTER}${services}`);
     await postfix.control('start');
     return postfix;
   }
@@ -291,7 +285,7 @@ export class Postfix {
   }
 
   private async control(command: string): Promise<void> {
-    const { status, stderr } = await this.world.run('internet', ['postfix', '-c', this.config, command]);
+    const { status, stderr } = await this.world.run(this.host, ['postfix', '-c', this.config, command]);
     if (status !== 0) throw new Error(`postfix ${command} failed: ${stderr}`);
   }
 

@@ -37,6 +37,11 @@ export interface ObservationFields {
   readonly direction?: number;
   readonly action?: number;
   readonly pfReason?: number;
+  /** milliseconds after the first second of all these */
+  readonly afterMs?: number;
+  readonly sourcePort?: number;
+  readonly sequence?: number;
+  readonly hasIpOptions?: boolean;
 }
 
 /** A SYN from one address to another, both as texts. */
@@ -51,13 +56,15 @@ export function synBetween(
   fields: ObservationFields = {},
 ): Observation {
   return new Observation(
-    1_700_000_000_000,
+    1_700_000_000_000 + (fields.afterMs ?? 0),
     familyOf(source),
     ...addressWords(source),
     ...addressWords(destination),
-    40_000,
+    fields.sourcePort ?? 40_000,
     fields.port ?? 25,
+    fields.sequence ?? 1_000_000_000,
     fields.flags ?? TcpFlag.SYN,
+    fields.hasIpOptions ?? false,
     fields.direction ?? Direction.IN,
     fields.action ?? Action.DROP,
     fields.pfReason ?? PfReason.MATCH,

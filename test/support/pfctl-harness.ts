@@ -60,8 +60,11 @@ export type PfctlFault = FaultScope &
         readonly stderr?: string;
       }
     | {
-        /** `hang` never ends and ignores SIGTERM, `kill` dies of SIGKILL. */
-        readonly mode: 'hang' | 'kill';
+        /**
+         * `hang` never ends and ignores SIGTERM; `stuck` as well, and SIGKILL does not end it before it is released (it
+         * takes Linux, root and koffi); `kill` dies of SIGKILL.
+         */
+        readonly mode: 'hang' | 'stuck' | 'kill';
         /** Does its work first; without it, nothing. */
         readonly after?: 'apply';
       }
@@ -115,7 +118,7 @@ export interface PfctlStandInOptions {
 
 const DEFAULT_TABLE = 'mx-white';
 const POLL_MS = 5;
-const WAIT_DEADLINE_MS = 20_000;
+const WAIT_DEADLINE_MS = 180_000;
 
 function shellQuote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
@@ -230,7 +233,7 @@ export class PfctlStandIn {
   /**
    * Waits until there have been `count` calls that `accept` wants, and answers those.
    *
-   * @throws Error if they have not come within 20 seconds.
+   * @throws Error if they do not come.
    */
   async waitForCalls(count: number, accept: (call: PfctlCall) => boolean = () => true): Promise<PfctlCall[]> {
     const deadline = performance.now() + WAIT_DEADLINE_MS;
@@ -314,16 +317,15 @@ export class PfctlStandIn {
     });
   }
 
+  /** Lets go of the calls that are stuck: who was killed meanwhile ends. */
+  release(): void {
+    for (const pid of this.#listed('holders')) this.#kill(pid);
+  }
+
   /** Kills the calls that still hang and removes the directory. */
   async dispose(): Promise<void> {
-    for (const pid of this.#waiting()) {
-      if (!this.#isOurs(pid)) continue;
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch (error) {
-        if (errorCode(error) !== 'ESRCH') throw error;
-      }
-    }
+    for (const pid of this.#listed('waiting')) this.#kill(pid);
+    this.release();
     // a call whose daemon was killed may still be writing
     for (let tries = 0; ; tries++) {
       try {
@@ -336,19 +338,24 @@ export class PfctlStandIn {
     }
   }
 
-  /** The process ids of calls that hang or are slow. */
-  #waiting(): number[] {
+  /** The process ids of calls that hang or are slow (`waiting`), or of those who hold them (`holders`). */
+  #listed(what: 'waiting' | 'holders'): number[] {
     try {
-      return readdirSync(join(this.directory, 'waiting')).map(Number);
+      return readdirSync(join(this.directory, what)).map(Number);
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return [];
       throw error;
     }
   }
 
-  /** Whether a process is a call of this stand-in: the id of one that was killed may belong to another by now. */
-  #isOurs(pid: number): boolean {
-    return commandLine(pid).includes(this.directory);
+  /** Kills a process, if it is one of this stand-in: the id of one that has gone may belong to another by now. */
+  #kill(pid: number): void {
+    if (!commandLine(pid).includes(this.directory)) return;
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if (errorCode(error) !== 'ESRCH') throw error;
+    }
   }
 
   #read(): PfState {

@@ -1,6 +1,6 @@
 /**
- * The recordings of a real pf below test/fixtures/pflog, with what their `.txt` says about them, and the synthetic
- * ones below test/fixtures/synthetic.
+ * The recordings of three systems below test/fixtures, with what their `.txt` says about them, and the synthetic ones
+ * below test/fixtures/synthetic.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -19,14 +19,19 @@ export function fixturePath(name: string): string {
 /** A recording of Ethernet, not of pf's log. */
 export const ETHERNET_RECORDING = 'pflog/06b-tap-host-side.pcap';
 
-/** The recordings of pf's log, by their names below test/fixtures; the big one is gzipped. */
-export const PFLOG_RECORDINGS: readonly string[] = readdirSync(fixturePath('pflog'))
-  .filter((name) => /\.pcap(\.gz)?$/.test(name))
-  .map((name) => `pflog/${name}`)
-  .filter((name) => name !== ETHERNET_RECORDING)
-  .sort();
+/** FreeBSD 10.4, OpenBSD 7.8, FreeBSD 15.1. */
+const PFLOG_FOLDERS = ['pflog', 'openbsd/pflog', 'freebsd15/pflog'];
 
-/** The bytes of a recording, unzipped. */
+/** The recordings of pf's log, by their names below test/fixtures; the big ones are gzipped. */
+export const PFLOG_RECORDINGS: readonly string[] = PFLOG_FOLDERS.flatMap((folder) =>
+  readdirSync(fixturePath(folder))
+    .filter((name) => /\.pcap(\.gz)?$/.test(name))
+    .map((name) => `${folder}/${name}`)
+    .filter((name) => name !== ETHERNET_RECORDING)
+    .sort(),
+);
+
+/** The bytes of a file below test/fixtures, unzipped. */
 export function readRecording(name: string): Buffer {
   const bytes = readFileSync(fixturePath(name));
   return name.endsWith('.gz') ? gunzipSync(bytes) : bytes;
@@ -41,7 +46,9 @@ export function framesOf(name: string): Frame[] {
 
 /** The text beside a recording. */
 export function readNotes(name: string): string {
-  return readFileSync(fixturePath(name.replace(/\.pcap(\.gz)?$/, '.txt')), 'utf8');
+  const [folder = '', base = ''] = /^(.*)\/(.*)\.pcap(?:\.gz)?$/.exec(name)?.slice(1) ?? [];
+  const text = readdirSync(fixturePath(folder)).find((file) => /^\.txt(\.gz)?$/.test(file.replace(base, '')));
+  return readRecording(`${folder}/${text ?? ''}`).toString();
 }
 
 /** A section of such a text: the lines after the one that begins with `heading`, up to the next heading. */

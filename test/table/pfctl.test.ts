@@ -3,15 +3,18 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { formatPrefix, type PrefixText } from '../../src/packet/address.js';
+import { systemClock } from '../../src/clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { classifyFailure, parseCtimeUtc, ShowParser, sumOtherTables } from '../../src/table/pfctl-output.js';
 import type { ShownEntry, TableEntry, TableFailure } from '../../src/table/table.js';
-import { packageFolder } from '../../src/version.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
-import { addresses, prefix } from '../support/writing.js';
+import { recordedCall } from '../support/recorded-pfctl.js';
+import { addresses, HANGS_MS, prefix } from '../support/writing.js';
 
+/** The standard output, or error, of a call of FreeBSD 10.4: `081-show-v.out`. */
 function recording(name: string): string {
-  return readFileSync(join(packageFolder(), 'test', 'fixtures', 'pfctl', name), 'latin1');
+  const call = recordedCall('pfctl', Number(name.slice(0, 3)));
+  return name.endsWith('.err') ? call.stderr : call.stdout;
 }
 
 function show(text: string): { entries: TableEntry[]; strange: string[] } {
@@ -101,7 +104,14 @@ describe('what pfctl prints', () => {
 describe('a pf table by pfctl', () => {
   let pfctl: PfctlStandIn;
   const make = (settings: Partial<ConstructorParameters<typeof PfctlTable>[0]> = {}) =>
-    new PfctlTable({ path: pfctl.path, table: 'mx-white', anchor: '', timeoutMs: 10_000, ...settings });
+    new PfctlTable({
+      path: pfctl.path,
+      table: 'mx-white',
+      anchor: '',
+      timeoutMs: HANGS_MS,
+      clock: systemClock,
+      ...settings,
+    });
   beforeEach(async () => {
     pfctl = await PfctlStandIn.create();
   });
@@ -194,8 +204,12 @@ describe('a pf table by pfctl', () => {
 
   it('is not held up by a grandchild that keeps the pipes open', async () => {
     const wrapper = join(pfctl.directory, 'wrapper');
-    writeFileSync(wrapper, '#!/bin/sh\n(sleep 30) &\necho "1/1 addresses added." >&2\n', { mode: 0o755 });
+    const pidFile = join(pfctl.directory, 'grandchild');
+    const script = `sleep 600 & echo $! >'${pidFile}'\necho "1/1 addresses added." >&2`;
+    writeFileSync(wrapper, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     const reply = await make({ path: wrapper }).add(addresses(1));
     assert.deepEqual(reply, { ok: true, changed: 1, created: false });
+    // throws when it is not there any more
+    process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
   });
 });

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
-import type { WriterEvent } from '../../src/table/writer.js';
+import type { PrefixText } from '../../src/packet/address.js';
+import { KILLED_MS } from '../../src/table/child.js';
+import { MemoryTable } from '../../src/table/memory.js';
+import type { TableReply } from '../../src/table/table.js';
+import { TableWriter, type WriterEvent } from '../../src/table/writer.js';
+import { HandClock } from '../support/hand-clock.js';
+import { CANNOT_HOLD } from '../support/held.js';
 import { type PfctlCall, PfctlStandIn } from '../support/pfctl-harness.js';
-import { addresses, prefix, WriterBench } from '../support/writing.js';
+import { addresses, HANGS_MS, prefix, WriterBench } from '../support/writing.js';
 
 const failed = (event: WriterEvent): boolean => event.kind === 'failed';
 const A = prefix('192.0.2.1');
@@ -127,11 +133,16 @@ describe('the table writer', () => {
   }
 
   for (const when of ['before', 'after'] as const) {
-    it(`kills a pfctl that hangs ${when} its work, looks what the table has, and goes on`, async () => {
-      const bench = new WriterBench(pfctl, { timeoutMs: 500 });
+    it(`kills a pfctl that hangs ${when} its work, looks what the table has, and goes on`, async (t) => {
+      t.mock.timers.enable({ apis: ['setTimeout'] });
+      const bench = new WriterBench(pfctl);
       pfctl.setFault({ mode: 'hang', times: 1, ...(when === 'after' ? { after: 'apply' } : {}) });
       for (const one of addresses(10)) bench.writer.want(one);
-      await bench.next(failed);
+      await pfctl.waitForCalls(1);
+      const failure = bench.next(failed);
+      t.mock.timers.tick(2 * HANGS_MS);
+      t.mock.timers.reset();
+      await failure;
       const [event] = bench.events.filter((each) => each.kind === 'failed');
       assert.equal(event?.kind === 'failed' && event.reply.failure, 'time-out');
       await bench.writer.idle();
@@ -140,6 +151,33 @@ describe('the table writer', () => {
       assert.deepEqual(commands.slice(0, 2), ['add', 'show']);
     });
   }
+
+  it('waits for one that cannot be killed, and reads the table before it writes again', async (test) => {
+    if (CANNOT_HOLD !== false) return test.skip(CANNOT_HOLD);
+    const clock = new HandClock();
+    const bench = new WriterBench(pfctl, { clock });
+    for (const one of addresses(10)) bench.writer.want(one);
+    await bench.writer.idle();
+    pfctl.clearCalls();
+    pfctl.setFault({ mode: 'stuck', after: 'apply', only: 'add', times: 1 });
+    for (const one of addresses(5, 10)) bench.writer.want(one);
+    await pfctl.waitForCalls(1);
+    clock.pass(10_005);
+    clock.pass(KILLED_MS);
+    await bench.next(failed);
+    bench.writer.unwant(prefix('10.0.0.11'));
+    for (const one of addresses(5, 20)) bench.writer.want(one);
+    bench.writer.compare();
+    for (let tries = 0; tries < 3; tries++) await bench.next(failed);
+    assert.deepEqual(pfctl.calls().map(command), ['add'], 'no other one was started');
+    assert.equal(bench.writer.pending, 10);
+    pfctl.release();
+    await bench.next((event) => event.kind === 'recovered');
+    await bench.writer.idle();
+    assert.deepEqual(pfctl.calls().map(command).slice(0, 2), ['add', 'show']);
+    const left = [...addresses(15), ...addresses(5, 20)].filter((one) => one !== '10.0.0.11');
+    assert.deepEqual(await pfctl.addresses(), left);
+  });
 
   it('never runs two pfctl at once', async () => {
     const { writer } = new WriterBench(pfctl);
@@ -209,6 +247,24 @@ describe('the table writer', () => {
     await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual(pfctl.calls().map(command), ['show']);
     assert.equal(pfctl.cleared(), undefined);
+  });
+
+  it('goes on without having read the table when it is told to, but reads it before it writes', async () => {
+    pfctl.putEntries(['192.0.2.7'], 1_795_000_000);
+    pfctl.setFault({ mode: 'kill', only: 'show' });
+    const bench = new WriterBench(pfctl, { judge: () => 'delete' });
+    bench.writer.want(A);
+    const reply = await bench.writer.start();
+    assert.ok(!reply.ok);
+    bench.writer.startUnread(reply);
+    bench.writer.want(B);
+    for (let tries = 0; tries < 2; tries++) await bench.next(failed);
+    assert.deepEqual(new Set(pfctl.calls().map(command)), new Set(['show']));
+    pfctl.setFault(null);
+    await bench.next((event) => event.kind === 'recovered');
+    await bench.writer.idle();
+    assert.deepEqual(await pfctl.addresses(), ['192.0.2.1', '2001:db8::/64']);
+    assert.equal(bench.seen.length, 1);
   });
 
   it('hands entries that it does not know to the judge, with the time they were put in', async () => {
@@ -304,6 +360,82 @@ describe('the table writer', () => {
     }
   });
 
+  describe('where each call takes two seconds', () => {
+    /** A table on a clock of the test's: calls take two seconds, whatever they do. */
+    class SlowTable extends MemoryTable {
+      readonly calls: string[] = [];
+
+      constructor(private readonly clock: HandClock) {
+        super(clock.wallMs);
+      }
+
+      override async add(prefixes: readonly PrefixText[]): Promise<TableReply> {
+        await this.note('add', prefixes.length);
+        return super.add(prefixes);
+      }
+
+      override async delete(prefixes: readonly PrefixText[]): Promise<TableReply> {
+        await this.note('delete', prefixes.length);
+        return super.delete(prefixes);
+      }
+
+      private note(verb: string, count: number): Promise<void> {
+        this.calls.push(`${verb} ${count}`);
+        return new Promise((resolve) => this.clock.after(2000, resolve));
+      }
+    }
+
+    const make = () => {
+      const clock = new HandClock();
+      const table = new SlowTable(clock);
+      const writer = new TableWriter({
+        table,
+        judge: () => 'leave',
+        report: () => undefined,
+        nowMs: clock.monotonicMs,
+        after: clock.after,
+        soon: (callback) => void setImmediate(callback),
+      });
+      /** The next call begins and ends. */
+      const call = async (): Promise<string> => {
+        const before = table.calls.length;
+        while (table.calls.length === before && writer.pending > 0)
+          await new Promise((resolve) => setImmediate(resolve));
+        clock.pass(2000);
+        await new Promise((resolve) => setImmediate(resolve));
+        return table.calls.slice(before).join();
+      };
+      return { table, writer, call };
+    };
+
+    it('takes 50,000 out in few calls when nothing else waits', async () => {
+      const { table, writer, call } = make();
+      for (const one of addresses(50_000)) writer.want(one);
+      while (writer.pending > 0) await call();
+      const before = table.calls.length;
+      for (const one of addresses(50_000)) writer.unwant(one);
+      while (writer.pending > 0) await call();
+      assert.equal(table.size, 0);
+      const deletions = table.calls.slice(before);
+      assert.ok(deletions.length <= 10, deletions.join());
+    });
+
+    it('lets an addition go first, as soon as the call that runs has ended', async () => {
+      const { table, writer, call } = make();
+      for (const one of addresses(30_000)) writer.want(one);
+      while (writer.pending > 0) await call();
+      for (const one of addresses(20_000)) writer.unwant(one);
+      const first = await call();
+      assert.match(first, /^delete /);
+      for (let round = 0; round < 3; round++) {
+        writer.want(prefix(`192.0.2.${round}`));
+        assert.equal(await call(), 'add 1');
+        assert.ok(table.has(prefix(`192.0.2.${round}`)));
+        if (writer.pending > 0) assert.match(await call(), /^delete \d{4,}$/);
+      }
+    });
+  });
+
   it('works with the words of OpenBSD 7.8', async () => {
     const openbsd = await PfctlStandIn.create({ flavour: 'openbsd' });
     after(() => openbsd.dispose());
@@ -338,7 +470,7 @@ describe('the table writer', () => {
       state = (Math.imul(state, 1103515245) + 12345) >>> 0;
       return (state >>> 8) % below;
     };
-    const bench = new WriterBench(pfctl, { timeoutMs: 1000, judge: () => 'delete' });
+    const bench = new WriterBench(pfctl, { judge: () => 'delete' });
     const pool = addresses(40);
     const wanted = new Set<string>();
     for (let round = 0; round < 25; round++) {
@@ -362,7 +494,8 @@ describe('the table writer', () => {
           bench.writer.unwant(one);
         }
       }
-      await new Promise((resolve) => setTimeout(resolve, random(60)));
+      // the next changes come now, or when something has been done
+      if (random(3) > 0) await Promise.race([bench.next(() => true), bench.writer.idle()]);
     }
     pfctl.setFault(null);
     if (pfctl.cleared() === undefined) pfctl.createTable();

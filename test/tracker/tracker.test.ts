@@ -87,10 +87,19 @@ describe('a SYN that is no attempt', () => {
     [
       'that a pass rule let in and its IP options threw out',
       '203.0.113.7',
-      FAKE,
+      REAL,
       { action: Action.PASS, pfReason: 8 },
-      'dropped-after-pass',
+      'ip-options',
     ],
+    [
+      'that a pass rule let in, with IP options,',
+      '203.0.113.7',
+      REAL,
+      { action: Action.PASS, hasIpOptions: true },
+      'ip-options',
+    ],
+    ['whose IP options pf threw out', '203.0.113.7', REAL, { pfReason: 8 }, 'ip-options'],
+    ['that pf threw out beside its rules', '203.0.113.7', REAL, { pfReason: 3 }, 'not-a-verdict'],
     [
       'that a redirection let in and a limit threw out',
       '203.0.113.7',
@@ -109,8 +118,11 @@ describe('a SYN that is no attempt', () => {
     });
   }
 
-  it('a blocked SYN counts whatever reason pf gives for it', () => {
+  it('a SYN to the fake MX counts whatever becomes of it', () => {
     assert.equal(scene().see('203.0.113.7', FAKE, 0, { pfReason: 8 }), 'attempt new-entry');
+    const passed = { action: Action.PASS, hasIpOptions: true };
+    assert.equal(scene().see('203.0.113.7', FAKE, 0, passed), 'attempt new-entry');
+    assert.equal(scene().see('203.0.113.7', FAKE, 0, { ...passed, pfReason: 8 }), 'attempt new-entry');
   });
 
   it('a packet of a redirection counts as passed', () => {

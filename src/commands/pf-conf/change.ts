@@ -1,7 +1,7 @@
 // Shows what pf-conf is going to change, and changes it.
 import { createInterface } from 'node:readline/promises';
+import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
 import { escapeText } from '../../packet/escape.js';
-import { difference } from '../../pf/difference.js';
 import { carryOut, type Change, hints, type Outcome } from '../../pf/install.js';
 import { changesNothing } from '../../pf/plan.js';
 import { Ruleset } from '../../pf/ruleset.js';
@@ -68,6 +68,9 @@ function idleText({ act, main, rules }: Wish): string {
     : `${main} does not include ${rules}, and there is no such file: nothing to do`;
 }
 
+/** As `diff -u` shows a change. */
+const PATCH_FORMAT = { context: 3, headerOptions: FILE_HEADERS_ONLY };
+
 function shownChange({ before, after }: Change, { main, rules }: Wish): string[] {
   const files = [
     { path: main, from: before.main, to: after.main },
@@ -75,8 +78,10 @@ function shownChange({ before, after }: Change, { main, rules }: Wish): string[]
   ];
   return files.flatMap(({ path, from, to }) => {
     if (from === to) return [];
-    const [old, fresh] = [from, to].map((text) => (text === undefined ? '/dev/null' : path));
-    return [`--- ${old}`, `+++ ${fresh}`, ...difference(from ?? '', to ?? '').map(shownLine)];
+    const nameOf = (text: string | undefined): string => (text === undefined ? '/dev/null' : path);
+    const texts = [from ?? '', to ?? ''] as const;
+    const patch = createTwoFilesPatch(nameOf(from), nameOf(to), ...texts, undefined, undefined, PATCH_FORMAT);
+    return patch.split('\n').slice(0, -1).map(shownLine);
   });
 }
 

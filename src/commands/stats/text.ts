@@ -1,7 +1,7 @@
 // Statistics for people. Pure.
 import type { StatisticsReport } from '../../control/protocol.js';
 import { duration, grouped } from '../../terminal/human.js';
-import { captureRows, queueRows, tableRows } from '../status/text.js';
+import { captureRows, logRow, queueRows, tableRows } from '../status/text.js';
 import { formatRows } from '../../terminal/table.js';
 
 /** A number, with what it counts; indented when it is a part of the one above. */
@@ -29,12 +29,9 @@ export function statisticsLines(report: StatisticsReport): string[] {
     ...(report.capture === undefined ? [] : captureRows(report.capture)),
     ...(report.table === undefined ? [] : tableRows(report.table)),
     ...(report.queue === undefined ? [] : queueRows(report.queue)),
+    logRow(report.log),
   ];
-  return [
-    `up ${duration(report.upMs)}`,
-    ...lines,
-    ...(rows.length === 0 ? [] : ['', ...formatRows(rows, TITLE_WIDTH)]),
-  ];
+  return [`up ${duration(report.upMs)}`, ...lines, '', ...formatRows(rows, TITLE_WIDTH)];
 }
 
 function groupsOf({ counters, frames, entries, unjudged, names }: StatisticsReport): Group[] {

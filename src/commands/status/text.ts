@@ -3,6 +3,7 @@ import { ORIGINS } from '../../control/answers.js';
 import type {
   CaptureReport,
   HealthFinding,
+  LogReport,
   QueueReport,
   Severity,
   StateReport,
@@ -27,6 +28,7 @@ export function statusLines(report: StatusReport): string[] {
       ...(report.table === undefined ? [] : tableRows(report.table)),
       ...(report.queue === undefined ? [] : queueRows(report.queue)),
       ...(report.state === undefined ? [] : stateRows(report.state)),
+      logRow(report.log),
       ...entryRows(report.entries),
     ],
     TITLE_WIDTH,
@@ -66,7 +68,7 @@ export function captureRows({ description, received, dropped }: CaptureReport): 
 /** How the pf table stands. */
 export function tableRows(table: TableReport): Row[] {
   const room = table.room === undefined ? '' : ` of at most ${grouped(table.room)}`;
-  const pf = table.pfEnabled === undefined ? '' : `, pf is ${table.pfEnabled ? 'enabled' : 'DISABLED'}`;
+  const pf = pfWords(table);
   const { failedCalls, failingForMs, lastError } = table;
   const since = failingForMs === undefined ? '' : `, failing for ${duration(failingForMs)}`;
   const error = lastError === undefined ? '' : `: ${lastError}`;
@@ -77,6 +79,15 @@ export function tableRows(table: TableReport): Row[] {
       `${counted(table.pending, 'change')} pending, ${counted(failedCalls, 'failed call')}${since}${error}`,
     ],
   ];
+}
+
+/** pf is asked again when it was not asked lately: what is older is what it has said last. */
+const OLD_MS = 20_000;
+
+function pfWords({ pfEnabled, pfAgoMs }: TableReport): string {
+  if (pfEnabled === undefined) return pfAgoMs === undefined ? ', pf has not answered yet' : '';
+  const age = pfAgoMs === undefined || pfAgoMs < OLD_MS ? '' : ` as of ${ago(pfAgoMs)}`;
+  return `, pf is ${pfEnabled ? 'enabled' : 'DISABLED'}${age}`;
 }
 
 /** What came through the queues. */
@@ -100,6 +111,11 @@ export function queueRows({
 function stateRows({ path, writtenAgoMs, error }: StateReport): Row[] {
   const written = writtenAgoMs === undefined ? 'not written yet' : `written ${ago(writtenAgoMs)}`;
   return [['state file', `${path}: ${written}${error === undefined ? '' : `, last error: ${error}`}`]];
+}
+
+/** Where log lines go, and how many did not get there. */
+export function logRow({ description, lost }: LogReport): Row {
+  return ['log', `${description}: ${counted(lost, 'line')} lost`];
 }
 
 function entryRows({ total, most, byOrigin }: StatusReport['entries']): Row[] {

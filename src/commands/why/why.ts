@@ -24,6 +24,7 @@ export const command: Command = {
   text: 'Says what the daemon knows of an address, what DNS says, and what follows.',
   words: 'ADDRESS',
   optionSet: 'all',
+  shown: ['config', 'controlSocket', 'dnsServer'],
   options: OPTIONS,
   run,
 };

@@ -318,6 +318,23 @@ describe('mxallowd pf-conf --install', { concurrency: 2 }, () => {
     assert.deepEqual(firewall.calls(), ['-s info = 0']);
   });
 
+  it('shows what diff -u prints of the files before and after', async (t) => {
+    const firewall = await Firewall.create(t, 'freebsd', `${FREEBSD_CONF}# the end, without a newline`);
+    const old = scratch.file('old-pf.conf', firewall.original);
+    const { stdout } = await firewall.run('--install', '--yes', '--learn');
+    assert.match(stdout, /^\\ No newline at end of file$/m);
+    for (const [before, after] of [
+      [old, firewall.main],
+      ['/dev/null', firewall.rules],
+    ] as const) {
+      const diff = spawnSync('diff', ['-u', before, after], { encoding: 'utf8' });
+      if (diff.error !== undefined) return t.skip('there is no diff');
+      const head = `--- ${before === old ? firewall.main : before}\n+++ ${after}\n`;
+      const hunks = diff.stdout.split('\n').slice(2).join('\n');
+      assert.ok(stdout.includes(head + hunks), `${head + hunks} in ${stdout}`);
+    }
+  });
+
   it(
     'asks on a terminal',
     { skip: spawnSync('script', ['--version']).status !== 0 && 'script(1) of util-linux is missing' },

@@ -73,12 +73,14 @@ function accounted({ attempts, refusals, admissions, unjudged }: Summary): numbe
   return attempts + refusals + admissions + Object.values(unjudged).reduce((sum, count) => sum + count, 0);
 }
 
-/** A SYN to the real or the fake MX, so many microseconds after 2023-11-14T22:13:20Z. */
+let sequence = 0;
+
+/** A SYN of its own to the real or the fake MX, so many microseconds after 2023-11-14T22:13:20Z. */
 function syn(afterUs: number, source: string, destination: string): SavefileRecord {
   return {
     seconds: 1_700_000_000 + Math.floor(afterUs / 1e6),
     fraction: afterUs % 1e6,
-    bytes: concat(pflogHeader(), ipv4({ source, destination, payload: tcp() })),
+    bytes: concat(pflogHeader(), ipv4({ source, destination, payload: tcp({ sequence: ++sequence }) })),
   };
 }
 
@@ -134,17 +136,17 @@ describe('mxallowd replay --json', { concurrency: true }, () => {
       [
         '17:55:24.448555 refusal 203.0.113.7 > 192.168.1.4 not-whitelisted',
         '17:55:24.448613 refusal 2001:db8::7 > 2001:dead:beef::1 not-whitelisted',
-        '17:55:24.515294 refusal 203.0.113.8 > 192.168.1.4 not-whitelisted',
-        '17:55:24.515360 unjudged 203.0.113.8 > 192.168.1.4 dropped-after-pass',
-        '17:55:24.515399 refusal 2001:db8::8 > 2001:dead:beef::1 not-whitelisted',
+        '17:55:24.515294 unjudged 203.0.113.8 > 192.168.1.4 ip-options',
+        '17:55:24.515360 unjudged 203.0.113.8 > 192.168.1.4 same-packet',
+        '17:55:24.515399 unjudged 2001:db8::8 > 2001:dead:beef::1 ip-options',
       ],
       {
         frames: 5,
         attempts: 0,
-        refusals: 4,
+        refusals: 2,
         admissions: 0,
         entries: 0,
-        unjudged: { 'dropped-after-pass': 1 },
+        unjudged: { 'ip-options': 2, 'same-packet': 1 },
       },
     ],
     [
@@ -291,9 +293,10 @@ describe('every frame of a recording', { concurrency: true }, () => {
     '01-block-v4-syn.pcap': [1, 1, 1, 0],
     '02-block-v6-syn.pcap': [1, 1, 1, 0],
     '03-pass-v4-v6-syn.pcap': [0, 5, 0, 0],
-    '03b-pass-retransmission.pcap': [0, 4, 0, 0],
+    // the script repeated a SYN after 63 ms, sooner than any sender does
+    '03b-pass-retransmission.pcap': [0, 3, 0, 1],
     '04-blocked-and-whitelisted-to-fake.pcap': [2, 0, 0, 0],
-    '05-ip-options.pcap': [0, 4, 0, 1],
+    '05-ip-options.pcap': [0, 2, 0, 3],
     '06-fragments.pcap': [0, 0, 0, 0],
     '06b-fragment-bypass.pcap': [0, 2, 0, 0],
     '09-udp-icmp.pcap': [0, 0, 0, 4],
@@ -319,7 +322,8 @@ describe('every frame of a recording', { concurrency: true }, () => {
     '30-burst-20000-rate4000.pcap.gz': [20_000, 0, 0, 0],
     '34-pflog0-destroyed.pcap': [1, 0, 0, 0],
   };
-  const names = PFLOG_RECORDINGS.map((name) => name.replace('pflog/', ''));
+  // those of OpenBSD and FreeBSD 15 are judged in test/engine/judge.test.ts
+  const names = PFLOG_RECORDINGS.filter((name) => name.startsWith('pflog/')).map((name) => name.slice(6));
 
   it('is known for every recording that there is', () => {
     assert.deepEqual(names, Object.keys(EXPECTED).sort());
@@ -561,7 +565,7 @@ describe('what mxallowd replay prints for people', { concurrency: true }, () => 
     const { stdout } = await replay(['-v', ...files]);
     const lines = linesOf(stdout);
     for (const line of [
-      '2026-11-23T17:55:24.515360Z unjudged  203.0.113.8 > 192.168.1.4: dropped-after-pass (rule 0 reason 8: pass in on em0)',
+      '2026-11-23T17:55:24.515360Z unjudged  203.0.113.8 > 192.168.1.4: same-packet (rule 0 reason 8: pass in on em0)',
       '2026-11-23T17:55:47.365626Z attempt   203.0.113.7 > 192.168.1.3: new entry (rule 1.mx.1 match: block in on em0)',
       '2026-11-23T17:55:49.041134Z unjudged  truncated-ipv4 (rule 2 match: block in on em0, 68 of 124 bytes)',
       '2026-11-23T17:56:01.197436Z unjudged  not-tcp (rule 1 match: pass out on em0)',
@@ -599,7 +603,7 @@ describe('what mxallowd replay reads', { concurrency: true }, () => {
   it('may be missing: status 66, and the other files are judged', async () => {
     const missing = scratch.path('missing.pcap');
     const { status, stdout, stderr } = await replay(['--json', missing, good]);
-    assert.match(stderr, /^mxallowd: \S+missing\.pcap: ENOENT: no such file or directory[^\n]*\n$/);
+    assert.match(stderr, /^mxallowd: \S+missing\.pcap: there is no such file\n$/);
     assert.equal(eventsOf(stdout).length, 3);
     assert.equal(summaryOf(stdout).frames, 3);
     assert.equal(status, 66);
@@ -631,7 +635,7 @@ describe('what mxallowd replay reads', { concurrency: true }, () => {
 
   it('may be a folder: a message, no stack trace', async () => {
     const { status, stderr } = await replay(['--json', scratch.folder, good]);
-    assert.match(stderr, /^mxallowd: [^\n]*EISDIR[^\n]*\n$/);
+    assert.match(stderr, /^mxallowd: \S+: it is a folder, not a file\n$/);
     assert.equal(status, 66);
   });
 
@@ -669,7 +673,7 @@ describe('what mxallowd replay reads', { concurrency: true }, () => {
 
   it('may have a name that begins with a dash, behind "--"', async () => {
     const { status, stderr } = await replay(['--json', '--', '-x.pcap']);
-    assert.match(stderr, /^mxallowd: -x\.pcap: ENOENT/);
+    assert.match(stderr, /^mxallowd: -x\.pcap: there is no such file/);
     assert.equal(status, 66);
   });
 

@@ -20,6 +20,7 @@ describe('the text of mxallowd status', () => {
       '              enabled',
       '              0 changes pending, 2 failed calls',
       'state file:   /var/db/mxallowd/state: written 8s ago',
+      'log:          syslog by /usr/bin/logger: 3 lines lost',
       'entries:      139 of at most 100,000: 118 attempt, 15 name, 6 pool',
     ]);
   });
@@ -62,6 +63,7 @@ describe('the text of mxallowd status', () => {
         room: undefined,
         pfEnabled: false,
         foreign: { count: 0, some: [] },
+        pfAgoMs: 185_000,
       },
       state: {
         path: '/var/db/mxallowd/state',
@@ -77,11 +79,12 @@ describe('the text of mxallowd status', () => {
       'last seen:    frame never, attempt never, refusal never, admission never',
       'capture:      tcpdump on pflog0: 0 frames, whether some were dropped is not',
       '              known',
-      'table:        <mx-white> by /sbin/pfctl: 1 entry, pf is DISABLED',
+      'table:        <mx-white> by /sbin/pfctl: 1 entry, pf is DISABLED as of 3m05s ago',
       '              1 change pending, 1 failed call, failing for 1m35s: pfctl:',
       '              /dev/pf: Permission denied',
       'state file:   /var/db/mxallowd/state: not written yet, last error: ENOSPC: no',
       '              space left on device',
+      'log:          syslog by /usr/bin/logger: 3 lines lost',
       'entries:      0 of at most 100,000',
     ]);
   });
@@ -110,6 +113,7 @@ describe('the text of mxallowd status', () => {
       'last seen:    frame now, attempt 12s ago, refusal 3s ago, admission 1m05s ago',
       'queue:        NFQUEUE 23 to 26: 51,230 packets, 1 waiting now',
       '              8,001 accepted, 43,227 dropped, 2 lost, 0 found it full',
+      'log:          syslog by /usr/bin/logger: 3 lines lost',
       'entries:      139 of at most 100,000: 118 attempt, 15 name, 6 pool',
     ]);
   });
@@ -153,16 +157,19 @@ describe('the text of mxallowd stats', () => {
       'table:        <mx-white> by /sbin/pfctl: 139 entries of at most 200,000, pf is',
       '              enabled',
       '              0 changes pending, 2 failed calls',
+      'log:          syslog by /usr/bin/logger: 3 lines lost',
     ]);
   });
 
   it('leaves out what there is not', () => {
     const bare = { ...STATISTICS, unjudged: {}, names: undefined, capture: undefined, table: undefined };
     const lines = statisticsLines(bare);
-    assert.deepEqual(lines.slice(-3), [
+    assert.deepEqual(lines.slice(-5), [
       'frames since the start',
       '  all                              159,855',
       '  not judged                             0',
+      '',
+      'log:          syslog by /usr/bin/logger: 3 lines lost',
     ]);
   });
 });

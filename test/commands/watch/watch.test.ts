@@ -47,9 +47,12 @@ describe('mxallowd watch in a terminal', { skip: tmuxUnavailable() }, () => {
   let server: ControlServer;
   let window: TerminalWindow;
 
-  before(async () => {
+  const serve = (): Promise<ControlServer> => {
     const bothTicks = [{ item: TICK }, { item: NEXT_TICK }].map(replyLine).join('');
-    server = await ControlServer.start(SOCKET, { watch: (connection) => void connection.write(bothTicks) });
+    return ControlServer.start(SOCKET, { watch: (connection) => void connection.write(bothTicks) });
+  };
+  before(async () => {
+    server = await serve();
   });
   after(() => server.stop());
   beforeEach(async () => {
@@ -62,9 +65,16 @@ describe('mxallowd watch in a terminal', { skip: tmuxUnavailable() }, () => {
   const shown = (): Promise<void> => window.shows(/^per second +2\.0 /);
   const isWhole = (): Promise<void> =>
     until('the screen is whole', () => window.screen().slice(1).join('\n') === BODY.join('\n'));
+  /** Waits until the shell waits for the next command. */
+  const isPrompted = (): Promise<void> => until('the shell waits', () => window.screen().at(-1) === 'ready$');
+  const clear = async (): Promise<void> => {
+    window.enter('clear');
+    await until('the screen is clear', () => window.screen().join('|') === 'ready$');
+  };
   /** The terminal is as it was before: our command line above what it said at the end. */
   const assertGivenBack = async (status: number, ...said: readonly string[]): Promise<void> => {
     await window.shows(`ended with ${status}`);
+    await isPrompted();
     assert.equal(window.modes(), '0 1');
     const lines = window.screen();
     assert.deepEqual(lines[0], 'ready$ echo before');
@@ -98,7 +108,7 @@ describe('mxallowd watch in a terminal', { skip: tmuxUnavailable() }, () => {
     await window.shows(/^entries 77 /);
     window.press('Q');
     await assertGivenBack(0);
-    window.enter('clear');
+    await clear();
     await start();
     window.press('C-c');
     await assertGivenBack(0);
@@ -145,9 +155,9 @@ describe('mxallowd watch in a terminal', { skip: tmuxUnavailable() }, () => {
 
   it('goes on when the daemon is there again, and says meanwhile that it is not', async () => {
     await start();
-    server.hangUp();
+    await server.stop();
     await window.shows('error: mxallowd does not answer: it has ended, or is being started again');
-    await until('it has asked again', () => server.connections.size === 1);
+    server = await serve();
     await isWhole();
     process.kill(pid(), 'SIGINT');
     await assertGivenBack(0);
@@ -160,12 +170,12 @@ describe('mxallowd watch in a terminal', { skip: tmuxUnavailable() }, () => {
   });
 
   it('gives the terminal back when something unforeseen happens', async () => {
-    const source = join(packageFolder(), 'build', 'src');
+    const built = join(packageFolder(), 'build', 'src');
     const script = scratch.file(
       'throws.mjs',
-      `import { WatchFeed } from '${join(source, 'commands', 'watch', 'feed.js')}';
-       import { LiveScreen } from '${join(source, 'terminal', 'live-screen.js')}';
-       import { Terminal } from '${join(source, 'terminal', 'terminal.js')}';
+      `import { WatchFeed } from '${join(built, 'commands', 'watch', 'feed.js')}';
+       import { LiveScreen } from '${join(built, 'terminal', 'live-screen.js')}';
+       import { Terminal } from '${join(built, 'terminal', 'terminal.js')}';
        const screen = new LiveScreen(new Terminal(process.stdin, process.stdout, true));
        void screen.run(new WatchFeed(screen, '${SOCKET}', 'mx'));
        process.on('SIGUSR2', () => { throw 'unforeseen'; });`,
@@ -211,7 +221,7 @@ describe('mxallowd watch in a terminal', { skip: tmuxUnavailable() }, () => {
     assert.match(window.styledScreen(), /\x1b\[1mMOST REFUSED/);
     window.press('q');
     await window.shows('ended with 0');
-    window.enter('clear');
+    await clear();
     await start(`NO_COLOR=1 ${LINE}`);
     assert.doesNotMatch(window.styledScreen(), /\x1b/);
     window.press('q');
@@ -223,7 +233,7 @@ describe('mxallowd watch in a terminal', { skip: tmuxUnavailable() }, () => {
     await window.shows('14:03:28        2.0        5.0          1.0       4.0       140         0 ok');
     assert.equal(window.modes(), '0 1');
     window.press('C-c');
-    await until('it has ended', () => window.screen().at(-1) === 'ready$');
+    await isPrompted();
   });
 
   it('lets no control character through', async () => {

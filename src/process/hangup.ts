@@ -1,0 +1,21 @@
+// SIGHUP that comes before it is known what this process becomes.
+
+/** What the entry keeps of SIGHUP until somebody knows what it means. */
+export interface EarlyHangup {
+  readonly hasCome: boolean;
+  /** the handler that the entry has installed */
+  readonly keep: () => void;
+}
+
+/** For the daemon: from now on SIGHUP means this, and one that came before means it, too. */
+export function takeHangup(early: EarlyHangup, means: () => void): void {
+  process.on('SIGHUP', means);
+  process.off('SIGHUP', early.keep);
+  if (early.hasCome) means();
+}
+
+/** For whatever is no daemon: SIGHUP ends it, as it ends any program. */
+export function dieOfHangup(early: EarlyHangup): void {
+  process.off('SIGHUP', early.keep);
+  if (early.hasCome) process.kill(process.pid, 'SIGHUP');
+}

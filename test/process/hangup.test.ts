@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { CLI } from '../support/cli.js';
+import { until, Workplace } from '../support/daemon.js';
+import { Family, handles } from '../support/processes.js';
+
+const reason = process.platform === 'linux' ? false : 'looks at /proc';
+
+describe('SIGHUP during the start', { skip: reason }, () => {
+  let place: Workplace;
+  let family: Family | undefined;
+  beforeEach(async () => {
+    place = await Workplace.create(process.getuid?.() === 0 ? 'nobody' : 'root');
+  });
+  afterEach(async () => {
+    for (const pid of family?.look() ?? []) process.kill(pid, 'SIGKILL');
+    family = undefined;
+    await place.dispose();
+  });
+
+  const isCli = (argv: readonly string[]): boolean => argv[0] === process.execPath && argv.includes(CLI);
+  /** Sends it as soon as there is a handler: before anything is loaded, when the machine has time. */
+  const hangUp = async (pid: number): Promise<void> => {
+    await until('it has a handler', () => handles(pid, 'SIGHUP'));
+    process.kill(pid, 'SIGHUP');
+  };
+
+  it('is kept by a daemon in the foreground, and carried out when it is ready', async () => {
+    const daemon = place.start(['-F', '-s']);
+    await hangUp(daemon.pid);
+    await daemon.line(/mxallowd is ready[^]*configuration read again/);
+  });
+
+  it('is kept by a daemon in the background', async () => {
+    const starter = place.start(['-s', '--pid-file', place.pidFile]);
+    family = new Family(starter.pid, isCli);
+    const isBorn = (): boolean => (family?.look() ?? []).length === 2;
+    await until('the daemon is there', isBorn);
+    await hangUp(family.look().find((pid) => pid !== starter.pid) ?? 0);
+    await starter.line(/mxallowd is ready[^]*configuration read again/);
+  });
+
+  it('ends a command, as it ends any program', async () => {
+    const child = spawn(process.execPath, [CLI, 'replay', '-c', place.config, '/dev/stdin'], {
+      stdio: 'pipe',
+    });
+    const ended = once(child, 'exit');
+    await hangUp(child.pid ?? 0);
+    assert.deepEqual(await ended, [null, 'SIGHUP']);
+  });
+});

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { closeSync, openSync } from 'node:fs';
+import { spawn, type StdioOptions } from 'node:child_process';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { CLI } from '../support/cli.js';
+import { Daemon, Workplace } from '../support/daemon.js';
+import { argvOf } from '../support/rc.js';
+import { descriptorsOf, Family } from '../support/processes.js';
+
+const reason =
+  process.platform !== 'linux' || process.getuid?.() !== 0 ? 'needs Linux and root' : (false as const);
+
+describe('what whoever starts us has left', { skip: reason }, () => {
+  let place: Workplace;
+  let family: Family | undefined;
+  let daemon: Daemon | undefined;
+  beforeEach(async () => {
+    place = await Workplace.create('nobody');
+  });
+  afterEach(async () => {
+    for (const pid of family?.look() ?? []) process.kill(pid, 'SIGKILL');
+    family = undefined;
+    await place.dispose();
+  });
+
+  /** Starts it with a file, a folder, a device and a pipe open, with low numbers and high ones. */
+  const start = (args: readonly string[]): Daemon => {
+    const paths = [place.config, place.folder, '/dev/zero'];
+    const open = paths.map((path) => openSync(path, 'r'));
+    const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', ...open];
+    while (stdio.length < 20) stdio.push('ignore');
+    stdio.push(...open, 'pipe');
+    const child = spawn(process.execPath, [CLI, '-c', place.config, ...args], { stdio });
+    for (const descriptor of open) closeSync(descriptor);
+    family = new Family(child.pid ?? 0, () => true);
+    daemon = new Daemon(child);
+    return daemon;
+  };
+  const left = (pid: number): string[] =>
+    [...descriptorsOf(pid)]
+      .filter(([, link]) => [place.config, place.folder, '/dev/zero'].includes(link))
+      .map(([descriptor, link]) => `${argvOf(pid).join(' ')}: ${descriptor} ${link}`);
+
+  for (const [where, args] of [
+    ['foreground', ['-F', '-s']],
+    ['background', ['-s']],
+  ] as const)
+    it(`stays open in no process of a daemon in the ${where}`, async () => {
+      await start([...args, '--pid-file', place.pidFile]).line(/mxallowd is ready/);
+      const all = family?.look() ?? [];
+      const capture = all.find((pid) => argvOf(pid)[0] === 'cat');
+      assert.deepEqual(
+        [...descriptorsOf(capture ?? 0).keys()],
+        [0, 1, 2, 3],
+        'the capture has what it has opened',
+      );
+      assert.deepEqual(all.flatMap(left), []);
+    });
+});
