@@ -133,15 +133,14 @@ describe('the table writer', () => {
   }
 
   for (const when of ['before', 'after'] as const) {
-    it(`kills a pfctl that hangs ${when} its work, looks what the table has, and goes on`, async (t) => {
-      t.mock.timers.enable({ apis: ['setTimeout'] });
-      const bench = new WriterBench(pfctl);
+    it(`kills a pfctl that hangs ${when} its work, looks what the table has, and goes on`, async () => {
+      const clock = new HandClock();
+      const bench = new WriterBench(pfctl, { clock });
       pfctl.setFault({ mode: 'hang', times: 1, ...(when === 'after' ? { after: 'apply' } : {}) });
       for (const one of addresses(10)) bench.writer.want(one);
       await pfctl.waitForCalls(1);
       const failure = bench.next(failed);
-      t.mock.timers.tick(2 * HANGS_MS);
-      t.mock.timers.reset();
+      clock.pass(2 * HANGS_MS);
       await failure;
       const [event] = bench.events.filter((each) => each.kind === 'failed');
       assert.equal(event?.kind === 'failed' && event.reply.failure, 'time-out');
