@@ -32,7 +32,10 @@ describe(
   { skip: rootStageUnavailable() },
   () => {
     const scratch = new Scratch();
-    const config = scratch.file('mxallowd.conf', 'fake-mailserver 192.0.2.3\nreal-mailserver 192.0.2.4\nuser nosuchuser\n');
+    const config = scratch.file(
+      'mxallowd.conf',
+      'fake-mailserver 192.0.2.3\nreal-mailserver 192.0.2.4\nuser nosuchuser\n',
+    );
     let stage: Stage;
     before(async () => {
       stage = await openStage();
