@@ -98,6 +98,8 @@ const table = object({
   pfEnabled: maybe(bool),
   /** how long ago pf has said that; undefined: it has not said anything yet */
   pfAgoMs: maybe(number),
+  /** networks wider than any sender's, and exceptions, that are not ours and are left alone; the first few by name */
+  foreign: object({ count: number, some: list(text) }),
 });
 /** The pf table, and how writing it goes. */
 export type TableReport = v.InferOutput<typeof table>;
@@ -224,7 +226,7 @@ export type HistoryEvent = v.InferOutput<typeof event>;
 const why = object({
   address: text,
   /** what applies now */
-  now: oneOf('fake-mx', 'real-mx', 'always-allowed', 'whitelisted', 'refused'),
+  now: oneOf('fake-mx', 'real-mx', 'always-allowed', 'whitelisted', 'in-table', 'refused'),
   /** a sentence for people about what applies now */
   text,
   entry: maybe(entry),

@@ -111,6 +111,13 @@ function tableFindings(table: OwnTableReport, { entries }: HealthFacts): Finding
         id: 'table-empty',
         message: `the table ${description} is empty, though ${amount(entries, 'entry', 'entries')} should be in it (mxallowd reload compares)`,
       },
+    table.foreign.count > 0 && {
+      severity: 'note',
+      id: 'table-foreign',
+      message:
+        `the table ${description} has ${table.foreign.count} networks or exceptions that are not mxallowd's and never ` +
+        `expire: ${table.foreign.some.join(', ')}${table.foreign.count > table.foreign.some.length ? ', ...' : ''}`,
+    },
     table.room !== undefined &&
       table.room <= table.entries && {
         severity: 'error',

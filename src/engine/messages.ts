@@ -8,7 +8,6 @@ import type { PoolVerdict } from '../names/pool.js';
 import { type Address, formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Observation } from '../packet/observation.js';
-import type { WriterEvent } from '../table/writer.js';
 import type { Counters } from '../tracker/counters.js';
 import type { Decision } from '../tracker/decision.js';
 import type { RemovalReason } from '../tracker/tracker.js';
@@ -218,8 +217,10 @@ export function removalLine(entry: Entry, reason: RemovalReason): Line {
 }
 
 /** What an earlier run has left cannot all be believed. */
-export function strangeEntriesLine(first: string, count: number): Line {
-  const others = count === 1 ? 'an entry' : `and ${amount(count - 1, 'more entry', 'more entries')}`;
+export function strangeEntriesLine(prefixes: readonly string[]): Line {
+  const [first = ''] = prefixes;
+  const count = prefixes.length;
+  const others = count === 1 ? 'an entry' : `and ${count - 1} more entries`;
   const message = `${first}, ${others} of the state file: not taken over, for no sender has such an address`;
   return { level: 'warn', message, fields: { event: 'state-strange', first, count } };
 }
@@ -278,74 +279,4 @@ export function queueLine(statistics: QueueStatistics): Line {
     `${lost} lost because we were too slow, ${full ?? 'an unknown number'} because the queue was full`;
   const fields = { event: 'queue-statistics', received, accepted, dropped, lost, full, waiting };
   return { level: 'info', message, fields };
-}
-
-const FOREIGN = [
-  'network or exception that is left alone and never expires',
-  'networks or exceptions that are left alone and never expire',
-] as const;
-
-/** Entries of the table that are nobody's business but the operator's. */
-export function foreignLine(count: number, table: string): Line {
-  const message =
-    `pf table ${table} has ${amount(count, ...FOREIGN)}: ` +
-    'from your hand, or an "allow" that was taken back while mxallowd did not run';
-  return { level: 'warn', message, fields: { event: 'table-foreign', count } };
-}
-
-/** What the table's writer has to say; undefined for what nobody needs to read. */
-export function writerLine(event: WriterEvent, table: string): Line | undefined {
-  switch (event.kind) {
-    case 'written': {
-      const { verb, count, changed } = event;
-      const tookMs = Math.round(event.tookMs);
-      const done = verb === 'add' ? 'added to' : 'deleted from';
-      const message = `${changed ?? count} of ${amount(count, 'address', 'addresses')} ${done} ${table} in ${tookMs} ms`;
-      return { level: 'debug', message, fields: { event: 'table-written', verb, count, changed, tookMs } };
-    }
-    case 'failed': {
-      const { failure, message } = event.reply;
-      const { pending, retryInMs } = event;
-      const text = `${table} cannot be written: ${escapeText(message)}; ${amount(pending, 'change waits', 'changes wait')}, next try in ${retryInMs} ms`;
-      return {
-        level: 'error',
-        message: text,
-        fields: { event: 'table-failed', failure, pending, retryInMs },
-      };
-    }
-    case 'recovered': {
-      const { failures } = event;
-      const message = `${table} can be written again after ${Math.round(event.afterMs / 1000)} s and ${amount(failures, 'failed try', 'failed tries')}`;
-      return { level: 'warn', message, fields: { event: 'table-recovered', failures } };
-    }
-    case 'table-made':
-      return {
-        level: 'warn',
-        message: `${table} was missing and has been made again; is it still in pf.conf, with "persist"?`,
-        fields: { event: 'table-made' },
-      };
-    case 'table-lost-entries': {
-      const { count } = event;
-      const message = `${table} had lost ${amount(count, 'entry', 'entries')} (was pf restarted, or the table flushed?); all is put back`;
-      return { level: 'warn', message, fields: { event: 'table-lost-entries', count } };
-    }
-    case 'compared': {
-      const { entries, missing, surplus, foreign } = event;
-      const message =
-        `${table} has ${amount(entries, 'entry', 'entries')}: ${missing} of ours missing, ${surplus} taken out, ` +
-        `${foreign} left alone (networks wider than what is whitelisted, or exceptions)`;
-      return {
-        level: 'debug',
-        message,
-        fields: { event: 'table-compared', entries, missing, surplus, foreign },
-      };
-    }
-    case 'no-room': {
-      const { held, ceiling, pending } = event;
-      const message =
-        `${table} is full: ${amount(held, 'entry', 'entries')} of ${ceiling} that are safe; ${amount(pending, 'waits', 'wait')}. ` +
-        'Raise "set limit table-entries" in pf.conf or lower max-entries';
-      return { level: 'error', message, fields: { event: 'table-full', held, ceiling, pending } };
-    }
-  }
 }

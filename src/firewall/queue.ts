@@ -4,7 +4,7 @@ import { Verdict } from '../netfilter/messages.js';
 import { QueueError } from '../netfilter/problem.js';
 import type { KernelFigures } from '../netfilter/proc.js';
 import { PacketQueues, type QueueRange } from '../netfilter/queues.js';
-import { formatAddress } from '../packet/address.js';
+import { formatAddress, type PrefixText } from '../packet/address.js';
 import { decodeAddresses, decodePacket, type UndecodedReason } from '../packet/observation.js';
 import { Direction } from '../packet/pflog.js';
 import type { FirewallTexts } from '../table/table.js';
@@ -40,6 +40,8 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'other-port',
   'other-destination',
 ] satisfies (UndecodedReason | UnjudgedReason)[]);
+
+const NOTHING: readonly PrefixText[] = [];
 
 const EXIT_STATUS: Readonly<Record<QueueError['kind'], number>> = {
   unavailable: Exit.UNAVAILABLE,
@@ -125,6 +127,12 @@ export class QueueFirewall implements Firewall {
     const { description } = this.queue;
     const queue = { description, ports: open?.ports ?? [], ...(open?.statistics() ?? nothing) };
     return { isOpen: this.queue.isOpen, capture: undefined, table: undefined, queue };
+  }
+
+  // there is no table
+  foreignEntry(): undefined {}
+  allowedInTable(): readonly PrefixText[] {
+    return NOTHING;
   }
 
   goesOn(): boolean {

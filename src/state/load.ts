@@ -40,6 +40,8 @@ export interface LoadedState {
   readonly expired: readonly PrefixText[];
   /** taken out lately; whether the table was told before the end, nobody knows */
   readonly removed: readonly PrefixText[];
+  /** what `allow` had put into the table */
+  readonly allowed: readonly PrefixText[];
   readonly counters: Counters | undefined;
   /** when the file was last written, milliseconds since 1970 */
   readonly writtenAtMs: number | undefined;
@@ -77,6 +79,7 @@ const NOTHING = {
   size: 0,
   expired: [],
   removed: [],
+  allowed: [],
   counters: undefined,
   writtenAtMs: undefined,
 } as const;
@@ -186,6 +189,7 @@ function translate(path: string, file: string, { parsed, bytes }: Parsed, wallNo
     kind: damage === undefined ? 'loaded' : 'damaged',
     ...found,
     removed: [...contents.removed],
+    allowed: [...contents.allowed],
     counters,
     writtenAtMs: time?.wallMs,
     problems,

@@ -36,6 +36,8 @@ export type WriterEvent =
       readonly missing: number;
       readonly surplus: number;
       readonly foreign: number;
+      /** the first of those */
+      readonly left: readonly TableEntry[];
     }
   | { readonly kind: 'no-room'; readonly held: number; readonly ceiling: number; readonly pending: number };
 
@@ -64,6 +66,8 @@ export interface WriterSettings {
 /** Delay before the first retry, and the longest one. */
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
+/** Entries that are left alone are told one by one up to this number. */
+const MOST_LEFT = 1000;
 
 /**
  * Keeps the firewall's table equal to the set of wanted prefixes. At most one command runs; what is asked for
@@ -105,6 +109,11 @@ export class TableWriter {
   /** number of entries of the table as far as known, with those that are not ours */
   get tableSize(): number {
     return this.ledger.held + this.foreign;
+  }
+
+  /** Whether a prefix is in the table, or may be. */
+  holds(prefix: PrefixText): boolean {
+    return this.ledger.holds(prefix);
   }
 
   /** Asks for a prefix to be in the table. */
@@ -299,16 +308,21 @@ export class TableWriter {
     this.compareWanted = false;
     const { ledger } = this;
     const found: TableEntry[] = [];
+    const left: TableEntry[] = [];
     let foreign = 0;
+    const leave = (entry: TableEntry | undefined): void => {
+      foreign++;
+      if (entry !== undefined && left.length < MOST_LEFT) left.push(entry);
+    };
     let surplus = 0;
     let entries = 0;
     const reply = await this.settings.table.show((shown) => {
       entries++;
-      if (shown.negated) foreign++;
+      if (shown.negated) leave(shown.read());
       else if (!ledger.see(shown.text as PrefixText)) {
         const entry = shown.read();
         // what nobody can read cannot be taken out either
-        if (entry === undefined) foreign++;
+        if (entry === undefined) leave(undefined);
         else if (!ledger.see(formatPrefix(entry.prefix))) found.push(entry);
       }
     });
@@ -329,13 +343,13 @@ export class TableWriter {
       const verdict = wanted ? 'adopt' : this.settings.judge(entry);
       ledger.conclude(prefix, true);
       if (verdict === 'leave') ledger.leave(prefix);
-      if (verdict === 'leave') foreign++;
+      if (verdict === 'leave') leave(entry);
       if (verdict === 'delete') surplus++;
     }
     this.foreign = foreign;
     if (reply.ok) await this.readLimits();
     if (missing > 0) this.settings.report({ kind: 'table-lost-entries', count: missing });
-    this.settings.report({ kind: 'compared', entries, missing, surplus, foreign });
+    this.settings.report({ kind: 'compared', entries, missing, surplus, foreign, left });
     return reply;
   }
 

@@ -79,6 +79,16 @@ describe('the guard of the table', () => {
     ]);
   });
 
+  it('takes out what the configuration of an earlier run has let in, as wide as that can be', async () => {
+    const wide = ['10.0.0.0/8', '203.0.113.0/24', '2001::/16'];
+    pfctl.putEntries([...wide, '192.0.2.9'], 1_700_000_000);
+    await ask({ request: 'delete', prefixes: wide });
+    assert.deepEqual(await pfctl.addresses(), ['192.0.2.9']);
+    await ask({ request: 'delete', prefixes: ['0.0.0.0/7'] });
+    await ask({ request: 'delete', prefixes: ['2001::/15'] });
+    assert.equal(refused.length, 2);
+  });
+
   it('takes out what an earlier configuration has let in', async () => {
     await ask({ request: 'add', prefixes: ['198.51.100.0/24'] });
     guard.configure(config());

@@ -27,6 +27,7 @@ export function entry(prefix: string, other: Partial<SavedEntry> = {}): SavedEnt
 export class Entries implements StateSource {
   readonly current = new Map<PrefixText, SavedEntry>();
   readonly pending = new Set<PrefixText>();
+  networks: readonly PrefixText[] = [];
   counted: Counters = { ...NO_COUNTERS };
   /** the most changes that were taken at a time */
   mostTaken = 0;
@@ -65,6 +66,10 @@ export class Entries implements StateSource {
 
   get size(): number {
     return this.current.size;
+  }
+
+  allowed(): readonly PrefixText[] {
+    return this.networks;
   }
 
   counters(): Counters {

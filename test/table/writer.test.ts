@@ -162,7 +162,7 @@ describe('the table writer', () => {
     pfctl.setFault({ mode: 'stuck', after: 'apply', only: 'add', times: 1 });
     for (const one of addresses(5, 10)) bench.writer.want(one);
     await pfctl.waitForCalls(1);
-    clock.pass(10_005);
+    clock.pass(2 * HANGS_MS);
     clock.pass(KILLED_MS);
     await bench.next(failed);
     bench.writer.unwant(prefix('10.0.0.11'));

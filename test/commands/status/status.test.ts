@@ -62,6 +62,7 @@ describe('the text of mxallowd status', () => {
         lastError: 'pfctl: /dev/pf: Permission denied',
         room: undefined,
         pfEnabled: false,
+        foreign: { count: 0, some: [] },
         pfAgoMs: 185_000,
       },
       state: {
