@@ -147,7 +147,8 @@ class Screen {
   end(): void {
     if (!this.isCrowd) return;
     const { attempt = 0, refusal = 0, admission = 0 } = this.events;
-    const dropped = `mxallowd drops ${refusal} SYNs, accepts ${attempt + admission}`;
+    // a sender that repeats its SYN is told once
+    const dropped = `mxallowd drops ${refusal}, accepts ${attempt + admission}`;
     this.show(`${this.senders.size} senders`, 'real MX', dropped);
   }
 

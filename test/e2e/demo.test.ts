@@ -124,10 +124,7 @@ All as expected.
 The namespaces and all that was in them are gone.
 `;
     assert.equal(show.stdout.slice(-end.length), end);
-    // the SYN of each bot, and what was sent again after a second
-    const [, dropped] =
-      /100 senders > real MX {2}mxallowd drops (\d+) SYNs, accepts 0$/m.exec(show.stdout) ?? [];
-    assert.ok(Number(dropped) >= 200, `${dropped} SYNs`);
+    assert.match(show.stdout, /100 senders > real MX {2}mxallowd drops 100, accepts 0$/m);
     for (const line of linesOf(show.stdout)) assert.ok(line.length <= 80, `more than 80 columns: ${line}`);
     await untilGone(processes);
   });
@@ -196,7 +193,7 @@ describe('mxallowd demo without namespaces', { skip: missingTools(['ip', 'nsente
     assert.equal(show.stdout.slice(0, begin.length), begin);
     const [, , , , ...rest] = show.stdout.split('\n');
     assert.equal(rest.join('\n'), `\n${replay.stdout}`);
-    assert.match(replay.stdout, /^admissions +21 to a real MX$/m);
+    assert.match(replay.stdout, /^admissions +19 to a real MX$/m);
   }
 
   it('because a program is missing: says which, and judges recordings', async () => {
