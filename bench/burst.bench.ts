@@ -1,6 +1,10 @@
-// 20,000 attempts within a second: when are all in the table, and with how many calls? pfctl is the tests' stand-in,
-// which starts Node for each call and keeps the table in a file: the real one is faster.
+// 20,000 attempts within a second, through the monitor's guard: when are all in the table, and with how many calls?
+// pfctl is the tests' stand-in, which starts Node for each call and keeps the table in a file: the real one is faster.
 import { PfctlStandIn } from '../test/support/pfctl-harness.js';
+import { type Config, resolveConfig } from '../src/config/config.js';
+import { TableGuard } from '../src/monitor/guard.js';
+import type { EngineRequest, MonitorMessage } from '../src/monitor/messages.js';
+import { RemoteTable } from '../src/monitor/remote-table.js';
 import { PfctlTable } from '../src/table/pfctl.js';
 import { TableWriter } from '../src/table/writer.js';
 import { systemClock } from '../src/clock.js';
@@ -14,6 +18,16 @@ const ROUNDS = 3;
 const SLICE = 200;
 const TARGETS = { ms: 1000, calls: 30 };
 
+function config(): Config {
+  const given = [
+    { key: 'fakeMailserver', text: '192.168.1.3', where: '', origin: 'command line' },
+    { key: 'realMailserver', text: '192.168.1.4', where: '', origin: 'command line' },
+  ] as const;
+  const result = resolveConfig(given, [], 'openbsd');
+  if (!result.ok) throw new Error('configuration');
+  return result.config;
+}
+
 console.log(machine());
 for (let round = 1; round <= ROUNDS; round++) {
   const pfctl = await PfctlStandIn.create();
@@ -24,8 +38,16 @@ for (let round = 1; round <= ROUNDS; round++) {
     timeoutMs: 10_000,
     clock: systemClock,
   });
-  const writer = new TableWriter({
+  const guard = new TableGuard(
     table,
+    (message) => remote.handle(message as Extract<MonitorMessage, { id: number }>),
+    (why) => console.log(`refused: ${why}`),
+    systemClock,
+  );
+  guard.configure(config());
+  const remote = new RemoteTable('', (message) => void guard.handle(message as EngineRequest));
+  const writer = new TableWriter({
+    table: remote,
     judge: () => 'leave',
     report: () => undefined,
     nowMs: systemClock.monotonicMs,

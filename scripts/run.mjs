@@ -1,7 +1,6 @@
 // What the other scripts share: running programs, and setting the project up.
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -48,16 +47,49 @@ export function installSystemPackages(packages, otherwise) {
   if (install.status !== 0) console.log(`apt-get failed: ${otherwise}`);
 }
 
-/** Installs the npm packages when they are missing or the lock file has changed. */
+/** What npm has put into node_modules, in the form of package-lock.json; npm keeps it up (npm 7 and newer). */
+const INSTALLED = join('node_modules', '.package-lock.json');
+/** The version of Node's interface to compiled packages for which this script has installed them. */
+const COMPILED_FOR = join('node_modules', '.mxallowd-node');
+
+/**
+ * Why the npm packages must be installed, for people.
+ * @returns undefined when they are there as package-lock.json wants them, whoever installed them
+ */
+export function whyInstall(folder = root) {
+  const lock = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8'));
+  let installed;
+  try {
+    installed = JSON.parse(readFileSync(join(folder, INSTALLED), 'utf8'));
+  } catch {
+    return 'they are not there';
+  }
+  for (const [place, { version, integrity, optional, link }] of Object.entries(lock.packages)) {
+    const found = installed.packages[place];
+    const name = place.replace(/^.*node_modules\//, '');
+    // other systems' packages, and those that did not build here, are left out
+    if (place === '' || link || (found === undefined && optional)) continue;
+    if (found === undefined) return `${name} is not there`;
+    if (found.version !== version || found.integrity !== integrity)
+      return `${name} is ${found.version}, package-lock.json wants ${version}`;
+  }
+  const compiledFor = existsSync(join(folder, COMPILED_FOR))
+    ? readFileSync(join(folder, COMPILED_FOR), 'utf8')
+    : process.versions.modules;
+  if (compiledFor !== process.versions.modules) return 'they were compiled for another Node.js';
+  return undefined;
+}
+
+/** Installs the npm packages where that is needed, and says so. */
 export function installPackages() {
-  const stamp = join(root, 'node_modules', '.mxallowd-setup');
-  const lock = readFileSync(join(root, 'package-lock.json'));
-  const state = createHash('sha256').update(lock).update(process.version).digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === state) return;
-  console.log('installing npm packages');
+  const why = whyInstall();
+  if (why === undefined) {
+    console.log('npm packages: they are there');
+    return;
+  }
+  console.log(`npm packages: installing them (npm ci), for ${why}`);
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
-  mkdirSync(dirname(stamp), { recursive: true });
-  writeFileSync(stamp, state);
+  writeFileSync(join(root, COMPILED_FOR), process.versions.modules);
 }
 
 /** Compiles src/ to dist/. */

@@ -5,6 +5,10 @@
  *     As fast as possible, from COUNT addresses from BASE on; one in EVERY goes from COUNT2 addresses from BASE2 on
  *     to DEST2 instead. Prints {"sent":N,"seconds":S}.
  *
+ *   flood steady IF MAC NUMBER RATE DEST BASE COUNT
+ *     NUMBER SYNs, RATE in a second, from COUNT addresses from BASE on; sleeps in between, and waits for no answer.
+ *     Prints {"sent":N,"seconds":S}.
+ *
  *   flood probe IF MAC NUMBER RATE DEST BASE COUNT
  *     NUMBER SYNs, RATE in a second, to where nothing listens. The kernel answers those that are let in with a RST:
  *     prints {"sent":N,"lost":N,"p50":US,"p99":US,"max":US}, the time from SYN to RST in microseconds.
@@ -56,6 +60,7 @@ static void die(const char *what) {
 
 static void usage(void) {
   fprintf(stderr, "usage: flood flood IF MAC SECONDS DEST BASE COUNT [EVERY DEST2 BASE2 COUNT2]\n"
+                  "       flood steady IF MAC NUMBER RATE DEST BASE COUNT\n"
                   "       flood probe IF MAC NUMBER RATE DEST BASE COUNT\n");
   exit(2);
 }
@@ -190,6 +195,20 @@ static void flood(int fd, struct frame template, int64_t length_ns, uint32_t des
   printf("{\"sent\":%llu,\"seconds\":%.6f}\n", (unsigned long long)sent, (double)(now - start) / SECOND_NS);
 }
 
+static void steady(int fd, struct frame template, int64_t number, double rate, uint32_t destination,
+                   struct range from) {
+  int64_t start = now_ns();
+  for (int64_t i = 0; i < number; i++) {
+    int64_t due = start + (int64_t)((double)i * SECOND_NS / rate);
+    struct timespec until = {due / SECOND_NS, due % SECOND_NS};
+    while (now_ns() < due) clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+    address(&template, pick(from, (uint64_t)i), destination, (uint32_t)i);
+    while (send(fd, &template, sizeof template, 0) < 0)
+      if (errno != ENOBUFS && errno != EINTR) die("send");
+  }
+  printf("{\"sent\":%lld,\"seconds\":%.6f}\n", (long long)number, (double)(now_ns() - start) / SECOND_NS);
+}
+
 static int compare(const void *a, const void *b) {
   int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
   return (x > y) - (x < y);
@@ -238,7 +257,8 @@ static void probe(int fd, int answers, struct frame template, int64_t number, do
 int main(int argc, char **argv) {
   if (argc < 8) usage();
   int is_probe = strcmp(argv[1], "probe") == 0;
-  if (is_probe ? argc != 9 : strcmp(argv[1], "flood") != 0 || (argc != 8 && argc != 12)) usage();
+  int is_steady = strcmp(argv[1], "steady") == 0;
+  if (is_probe || is_steady ? argc != 9 : strcmp(argv[1], "flood") != 0 || (argc != 8 && argc != 12)) usage();
   unsigned b[ETH_ALEN];
   uint8_t to[ETH_ALEN], own[ETH_ALEN];
   if (sscanf(argv[3], "%2x:%2x:%2x:%2x:%2x:%2x", b, b + 1, b + 2, b + 3, b + 4, b + 5) != ETH_ALEN) usage();
@@ -250,6 +270,11 @@ int main(int argc, char **argv) {
     int answers = open_raw(argv[2], ETHERTYPE_IP, NULL);
     probe(fd, answers, template, (int64_t)positive(argv[4]), positive(argv[5]), address_of(argv[6]),
           range_of(argv[7], argv[8]));
+    return 0;
+  }
+  if (is_steady) {
+    steady(fd, template, (int64_t)positive(argv[4]), positive(argv[5]), address_of(argv[6]),
+           range_of(argv[7], argv[8]));
     return 0;
   }
   int64_t length_ns = (int64_t)(positive(argv[4]) * SECOND_NS);

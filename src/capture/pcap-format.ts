@@ -1,6 +1,7 @@
 // The classic savefile format, pcap-savefile(5). Pure.
 import type { Frame, LinkType } from '../packet/frame.js';
 import { CaptureError, requirePflog } from './source.js';
+import { amount } from '../words.js';
 
 /** Reads one savefile format, fed with chunks. */
 export interface SavefileFormat {
@@ -59,7 +60,7 @@ export class PcapFormat implements SavefileFormat {
       const captureLength = view.getUint32(at + 8, littleEndian);
       if (captureLength > MAX_CAPTURE_LENGTH) {
         throw new CaptureError(
-          `${this.origin}: damaged: a record of ${captureLength} bytes, at most ${MAX_CAPTURE_LENGTH} expected`,
+          `${this.origin}: damaged: a record of ${amount(captureLength, 'byte')}, at most ${MAX_CAPTURE_LENGTH} expected`,
           'data',
         );
       }

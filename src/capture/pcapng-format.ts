@@ -2,6 +2,7 @@
 import type { Frame, LinkType } from '../packet/frame.js';
 import { MAX_CAPTURE_LENGTH, type SavefileFormat } from './pcap-format.js';
 import { CaptureError, requirePflog } from './source.js';
+import { amount } from '../words.js';
 
 /** Block types (draft-ietf-opsawg-pcapng section 11.1). */
 const Block = { SECTION: 0x0a0d0d0a, INTERFACE: 1, PACKET: 2, SIMPLE: 3, ENHANCED: 6 } as const;
@@ -45,7 +46,7 @@ export class PcapngFormat implements SavefileFormat {
       if (view.getUint32(at, true) === Block.SECTION) this.startSection(view, at);
       const length = view.getUint32(at + 4, this.littleEndian);
       if (length < MIN_BLOCK || length > MAX_BLOCK || length % 4 !== 0) {
-        throw this.damaged(`a block of ${length} bytes`);
+        throw this.damaged(`a block of ${amount(length, 'byte')}`);
       }
       if (at + length > data.length) break;
       this.readBlock(data, view, at, length, deliver);
@@ -64,7 +65,8 @@ export class PcapngFormat implements SavefileFormat {
     const type = view.getUint32(at, this.littleEndian);
     const bodyEnd = at + length - 4;
     const need = (bytes: number): void => {
-      if (at + 8 + bytes > bodyEnd) throw this.damaged(`a block of type ${type} with only ${length} bytes`);
+      if (at + 8 + bytes > bodyEnd)
+        throw this.damaged(`a block of type ${type} with only ${amount(length, 'byte')}`);
     };
     const u32 = (offset: number): number => view.getUint32(at + offset, this.littleEndian);
     if (type === Block.INTERFACE) {

@@ -3,6 +3,7 @@ import type { Frame } from '../packet/frame.js';
 import { isPcapMagic, PcapFormat, type SavefileFormat } from './pcap-format.js';
 import { isPcapngMagic, PcapngFormat } from './pcapng-format.js';
 import { CaptureError } from './source.js';
+import { amount } from '../words.js';
 
 /** Reads a savefile (pcap or pcapng, told by its first bytes) that comes in chunks of any size. */
 export class SavefileParser {
@@ -45,7 +46,7 @@ export class SavefileParser {
    */
   finish(): number {
     if (this.consumed === 0) {
-      const found = this.rest.length === 0 ? 'empty' : `only ${this.rest.length} bytes`;
+      const found = this.rest.length === 0 ? 'empty' : `only ${amount(this.rest.length, 'byte')}`;
       throw new CaptureError(`${this.origin}: ${found}, not a savefile`, 'data');
     }
     return this.rest.length;

@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { SavefileParser } from './savefile-parser.js';
 import { CaptureError, type CaptureStatistics, type FrameSink, type FrameSource } from './source.js';
+import { amount, systemWords } from '../words.js';
 
 /** A recording: a file, a FIFO, or `-` for standard input; gzip is undone when the name ends in `.gz`. */
 export class SavefileSource implements FrameSource {
@@ -42,7 +43,7 @@ export class SavefileSource implements FrameSource {
       try {
         const cut = parser.finish();
         if (cut > 0) {
-          const what = `the last record is cut off (${cut} bytes of it are there); the rest was used`;
+          const what = `the last record is cut off (${amount(cut, 'byte of it is', 'bytes of it are')} there); the rest was used`;
           sink.notice(`${this.path}: ${what}`, 'warning');
         }
       } catch (error) {
@@ -66,9 +67,10 @@ export class SavefileSource implements FrameSource {
 
   private readError(error: unknown): CaptureError {
     const { code } = error as NodeJS.ErrnoException;
-    if (code?.startsWith('Z_') !== true) return new CaptureError(`${this.path}: ${text(error)}`, 'input');
+    if (code?.startsWith('Z_') !== true)
+      return new CaptureError(`${this.path}: ${systemWords(error)}`, 'input');
     const rest = this.received === 0 ? '' : '; what came before was used';
-    return new CaptureError(`${this.path}: gzip: ${text(error)}${rest}`, 'data');
+    return new CaptureError(`${this.path}: gzip: ${systemWords(error)}${rest}`, 'data');
   }
 
   private async openInput(): Promise<Readable> {
@@ -80,14 +82,10 @@ export class SavefileSource implements FrameSource {
     this.input = file;
     await new Promise<void>((resolve, reject) => {
       file.once('open', () => resolve());
-      file.once('error', (error) => reject(new CaptureError(`${this.path}: ${text(error)}`, 'input')));
+      file.once('error', (error) => reject(new CaptureError(`${this.path}: ${systemWords(error)}`, 'input')));
     });
     if (!this.path.endsWith('.gz')) return file;
     // pipeline destroys both ends, and the error shows on the stream that is read
     return pipeline(file, createGunzip({ chunkSize: 1 << 18 }), () => undefined);
   }
-}
-
-function text(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

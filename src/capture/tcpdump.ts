@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { howItEnded, type Leashed, startLeashed } from './leash.js';
 import { SavefileParser } from './savefile-parser.js';
 import { CaptureError, type CaptureStatistics, type FrameSink, type FrameSource } from './source.js';
+import { systemWords } from '../words.js';
 
 /** Long enough for a pflog header of 100 bytes, IPv6 with extension headers, and TCP. */
 export const SNAP_LENGTH = 256;
@@ -115,7 +116,9 @@ export class TcpdumpSource implements FrameSource {
     // no process at all (no descriptors left, for instance): then it may have no pipes either
     if (child.pid === undefined) {
       return new Promise((_, reject) => {
-        child.once('error', ({ message }) => reject(new CaptureError(`${this.path}: ${message}`, 'died')));
+        child.once('error', (error) =>
+          reject(new CaptureError(`${this.path}: ${systemWords(error)}`, 'died')),
+        );
       });
     }
     this.leashed = leashed;
@@ -156,7 +159,7 @@ export class TcpdumpSource implements FrameSource {
       readByTurns(child.stdout, take);
       readLines(child.stderr, (line) => this.note(line, sink));
       this.exited = new Promise((done) => {
-        child.on('error', ({ message }) => fail(new CaptureError(`${this.path}: ${message}`, 'died')));
+        child.on('error', (error) => fail(new CaptureError(`${this.path}: ${systemWords(error)}`, 'died')));
         // a wrapper's own child may hold the pipes open: it ends at its next packet
         child.once('exit', () => {
           setTimeout(() => {

@@ -5,6 +5,7 @@ import { CaptureError } from '../capture/source.js';
 import { escapeText } from '../packet/escape.js';
 import { type Finding, finding } from '../pf/finding.js';
 import type { CheckContext, Probe } from './probe.js';
+import { systemWords } from '../words.js';
 
 /** The interface that pf logs to. */
 export const pflogProbe: Probe = {
@@ -75,9 +76,7 @@ function judgeDevice(platform: NodeJS.Platform): Finding[] {
     accessSync('/dev/bpf', constants.R_OK);
     return [];
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return [
-      finding('warning', 'capture-device', `capture: /dev/bpf cannot be read (${code})`, 'run it as root'),
-    ];
+    const message = `capture: /dev/bpf cannot be read: ${systemWords(error)}`;
+    return [finding('warning', 'capture-device', message, 'run it as root')];
   }
 }

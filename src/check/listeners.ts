@@ -36,7 +36,7 @@ function judgeFake(address: Address, port: number, answer: TcpAnswer): Finding {
         `${who}: no answer from port ${port}, from here: a sender that gets none either waits before it goes on`,
       );
     case 'unreachable':
-      return finding('note', 'fake-listens', `${who}: cannot be reached from here (${answer.code})`);
+      return finding('note', 'fake-listens', `${who}: cannot be reached from here: ${answer.why}`);
   }
 }
 
@@ -70,7 +70,7 @@ function judgeReal(address: Address, port: number, answer: TcpAnswer): Finding {
         `${who}: no answer from port ${port}; from here it may be filtered, as for any stranger`,
       );
     case 'unreachable':
-      return finding('note', 'real-answers', `${who}: cannot be reached from here (${answer.code})`);
+      return finding('note', 'real-answers', `${who}: cannot be reached from here: ${answer.why}`);
   }
 }
 

@@ -7,6 +7,7 @@ import { roomFor } from '../table/room.js';
 import { parseTables, type TableRow } from './pf-tables.js';
 import type { CheckContext, Probe } from './probe.js';
 import { type ProgramResult, runProgram } from './program.js';
+import { amount } from '../words.js';
 
 /** pf, its rules and its table, as pfctl(8) tells. */
 export const pfProbe: Probe = {
@@ -89,7 +90,10 @@ function judgeTable({ config: { table, anchor } }: CheckContext, row: TableRow |
   if (row === undefined) return finding('error', 'table', `${who}: is not there`, advice);
   if (row.flags.includes('c'))
     return finding('error', 'table', `${who}: is const, so nobody can be added`, advice);
-  const size = `${row.addresses ?? 'an unknown number of'} addresses`;
+  const size =
+    row.addresses === undefined
+      ? 'an unknown number of addresses'
+      : amount(row.addresses, 'address', 'addresses');
   if (!row.flags.includes('p')) {
     return finding(
       'warning',
@@ -106,7 +110,7 @@ function judgeLimit({ config }: CheckContext, memory: string, tables: string): F
   if (limit === undefined) return [];
   const free = Math.max(0, limit - sumOtherTables(tables, config.table, config.anchor));
   const { ceiling } = roomFor(free);
-  const text = `table limit: pf has room for ${free} addresses, of which mxallowd uses ${ceiling} at most`;
+  const text = `table limit: pf has room for ${amount(free, 'address', 'addresses')}, of which mxallowd uses ${ceiling} at most`;
   if (config.maxEntries <= ceiling) return [finding('ok', 'table-limit', text)];
   return [
     finding(

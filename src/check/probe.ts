@@ -1,8 +1,10 @@
 // What a probe is, and what it works with.
 import type { Config } from '../config/config.js';
 import type { Finding } from '../pf/finding.js';
+import { escapeText } from '../packet/escape.js';
 import { finding } from '../pf/finding.js';
 import type { Machine } from './machine.js';
+import { systemWords } from '../words.js';
 
 /** How long things may take that answer from outside. */
 export interface CheckTimes {
@@ -52,7 +54,7 @@ async function runProbe(probe: Probe, context: CheckContext): Promise<readonly F
   });
   const found = Promise.resolve()
     .then(() => probe.run(context))
-    .catch((error: unknown) => failed(error instanceof Error ? error.message : String(error)));
+    .catch((error: unknown) => failed(escapeText(systemWords(error))));
   const findings = await Promise.race([found, tooLong]);
   clearTimeout(timer);
   return findings;

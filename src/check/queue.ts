@@ -1,7 +1,7 @@
 // Probe: NFQUEUE, and whether rules feed it.
 import { loadLibc } from '../native/libc.js';
 import { KernelFigures, type QueueRow } from '../netfilter/proc.js';
-import type { QueueRange } from '../netfilter/queue.js';
+import type { QueueRange } from '../netfilter/queues.js';
 import { type Family, familyOf } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { type Finding, finding } from '../pf/finding.js';
@@ -55,14 +55,16 @@ function isOurs({ first, last, ports }: QueueRule, queue: QueueRange, port: numb
 }
 
 function judgeRules(
-  { config }: CheckContext,
+  { config, machine }: CheckContext,
   queue: QueueRange,
   all: readonly QueueRule[] | undefined,
   fitting: readonly QueueRule[] = [],
 ): Finding[] {
   if (all === undefined) {
-    const message = 'queue: rules cannot be read, neither by nft nor by iptables';
-    return [finding('warning', 'queue-rule', message, 'run it as root')];
+    const [message, advice] = machine.isRoot
+      ? ['queue: rules cannot be read, neither by nft nor by iptables', 'install nftables']
+      : ['queue: the rules are not checked, for only root can read them', 'run it as root'];
+    return [finding('warning', 'queue-rule', message, advice)];
   }
   const wanted = new Set([...config.fakeMailserver, ...config.realMailserver].map(familyOf));
   const missing = [...wanted].filter((family) => !fitting.some(({ families }) => families.includes(family)));

@@ -1,34 +1,21 @@
 // Findings as the report of `mxallowd check`.
 import { type Finding, SEVERITIES, type Severity } from '../pf/finding.js';
+import { PLAIN_WIDTH, wrap } from '../terminal/table.js';
+import { amount } from '../words.js';
 
-/** Columns of a terminal. */
-const WIDTH = 80;
 const LABEL_WIDTH = 9;
 
-/** A finding as lines of at most 80 columns: how bad it is, the sentence, and below it what to do. */
+/** A finding as lines of at most 80 columns (a longer word stays whole): how bad, the sentence, below it what to do. */
 export function formatFinding({ severity, message, advice }: Finding): string[] {
   const indent = ' '.repeat(LABEL_WIDTH);
-  const told = wrap(message, WIDTH - LABEL_WIDTH).map((line, i) =>
+  const told = wrap(message, PLAIN_WIDTH - LABEL_WIDTH).map((line, i) =>
     i === 0 ? `${severity.padEnd(LABEL_WIDTH)}${line}` : `${indent}${line}`,
   );
-  const advised = wrap(advice ?? '', WIDTH - LABEL_WIDTH - 3).map(
+  if (advice === undefined) return told;
+  const advised = wrap(advice, PLAIN_WIDTH - LABEL_WIDTH - 3).map(
     (line, i) => `${indent}${i === 0 ? '-> ' : '   '}${line}`,
   );
   return [...told, ...advised];
-}
-
-/** Breaks a text at blanks; a word that is too long is broken where the line ends. */
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ').flatMap((one) => one.match(new RegExp(`.{1,${width}}`, 'g')) ?? [])) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = '';
-    }
-    line += line === '' ? word : ` ${word}`;
-  }
-  return line === '' ? lines : [...lines, line];
 }
 
 /** `2 errors, 1 warning, 3 notes`, or that all is well. */
@@ -37,8 +24,8 @@ export function formatSummary(findings: readonly Finding[]): string {
   const counts = (['error', 'warning', 'note'] as const)
     .map((severity) => [severity, count(severity)] as const)
     .filter(([, number]) => number > 0)
-    .map(([severity, number]) => `${number} ${severity}${number === 1 ? '' : 's'}`);
-  return counts.length === 0 ? `all is well: ${findings.length} checks` : counts.join(', ');
+    .map(([severity, number]) => amount(number, severity));
+  return counts.length === 0 ? `all is well: ${amount(findings.length, 'check')}` : counts.join(', ');
 }
 
 /** Exit status: 0 when there is nothing worse than a note, 1 with a warning, 2 with an error. */

@@ -1,5 +1,6 @@
 // Connects to a port, and says what came of it.
 import { connect } from 'node:net';
+import { systemWords } from '../words.js';
 
 /** What came of an attempt to connect. */
 export type TcpAnswer =
@@ -8,7 +9,8 @@ export type TcpAnswer =
   | { readonly kind: 'refused' }
   /** no answer in time */
   | { readonly kind: 'silent' }
-  | { readonly kind: 'unreachable'; readonly code: string };
+  /** in words */
+  | { readonly kind: 'unreachable'; readonly why: string };
 
 /** How long to wait. */
 export interface TcpTimes {
@@ -50,11 +52,12 @@ export function tryConnect(host: string, port: number, times: TcpTimes): Promise
       if (text.includes('\n') || text.length >= LONGEST_GREETING) greeted();
     });
     socket.once('end', () => end({ kind: 'open', greeting: text.trim() }));
-    socket.once('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => {
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      const { code } = error;
       if (isOpen) end({ kind: 'open', greeting: text.trim() });
       else if (code === 'ECONNREFUSED') end({ kind: 'refused' });
       else if (code === 'ETIMEDOUT') end({ kind: 'silent' });
-      else end({ kind: 'unreachable', code });
+      else end({ kind: 'unreachable', why: systemWords(error) });
     });
   });
 }

@@ -1,13 +1,15 @@
 // `mxallowd check-config`.
 import { type Config, defaultValue } from '../config/config.js';
 import { formatProblem } from '../config/problem.js';
-import type { QueueRange } from '../netfilter/queue.js';
+import type { QueueRange } from '../netfilter/queues.js';
 import { formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { findGroup, findUser, userAdvice } from '../process/users.js';
 import { Exit } from '../sysexits.js';
 import { collectOptions, type ParsedArguments, wordsOf } from './arguments.js';
+import { printLines } from './ask-daemon.js';
 import type { Command } from './command.js';
+import { formatRows, type Row } from '../terminal/table.js';
 import { loadConfig, printProblems } from '../process/load-config.js';
 
 /** `mxallowd check-config`: reads the configuration as the daemon would, and says what it means or what is wrong. */
@@ -19,6 +21,8 @@ export const command: Command = {
   options: [],
   run,
 };
+
+const TITLE_WIDTH = 22;
 
 function run(argv: ParsedArguments): number {
   const { given, problems } = collectOptions(argv, 'all');
@@ -38,7 +42,7 @@ function run(argv: ParsedArguments): number {
     for (const message of missing) process.stderr.write(`mxallowd: ${message}\n`);
     return Exit.CONFIG;
   }
-  const rows: [string, string][] = [
+  const rows: Row[] = [
     ['fake MX', config.fakeMailserver.map(formatAddress).join(' ')],
     ['real MX', config.realMailserver.map(formatAddress).join(' ')],
     ['allowed at all times', config.allow.map(formatPrefix).join(' ') || 'nobody'],
@@ -53,12 +57,11 @@ function run(argv: ParsedArguments): number {
     ['control socket', controlRow(config)],
     ['log', `${config.stdout ? 'standard output' : 'syslog'}, ${config.quiet ? 'error' : config.logLevel}`],
   ];
-  for (const [name, value] of rows) process.stdout.write(`${`${name}:`.padEnd(22)}${value}\n`);
-  process.stdout.write(`${loaded.path ?? 'the command line'}: ok\n`);
+  printLines([...formatRows(rows, TITLE_WIDTH), `${loaded.path ?? 'the command line'}: ok`]);
   return Exit.OK;
 }
 
-function pfRows(config: Config): [string, string][] {
+function pfRows(config: Config): Row[] {
   return [
     ['capture', `${config.capture} on ${config.pflogInterface}, filter "${config.pcapFilter}"`],
     [
@@ -68,7 +71,7 @@ function pfRows(config: Config): [string, string][] {
   ];
 }
 
-function queueRows(config: Config, { first, last }: QueueRange): [string, string][] {
+function queueRows(config: Config, { first, last }: QueueRange): Row[] {
   const full = config.failOpen ? 'accepted' : 'dropped';
   return [
     ['NFQUEUE', first === last ? String(first) : `${first} to ${last}`],
@@ -80,10 +83,10 @@ function queueRows(config: Config, { first, last }: QueueRange): [string, string
 function namesRow({ noRdnsWhitelist, noPool, dnsServer }: Config): string {
   const what = [noRdnsWhitelist ? [] : ['other addresses'], noPool ? [] : ['pool']].flat().join(' and ');
   if (what === '') return 'DNS is not asked';
-  return `a sender's ${what}; asks ${dnsServer.length === 0 ? "the system's servers" : 'dns-server'}`;
+  return `a sender's ${what}; asks ${dnsServer.length === 0 ? "the system's DNS" : 'dns-server'}`;
 }
 
-function dryRows({ dryRun }: Config): [string, string][] {
+function dryRows({ dryRun }: Config): Row[] {
   return dryRun ? [['dry-run', 'everything is accepted, and nothing is dropped']] : [];
 }
 

@@ -31,9 +31,9 @@ export function locateSocket(
   if (named !== undefined) return check(named);
   const file = given.findLast(({ key }) => key === 'config')?.text;
   const path = resolve(file ?? OPTIONS.config.defaultText ?? '');
-  const { text, problems: unreadable } = readConfigFile(path, file !== undefined);
+  const { text, problems: unreadable, exitStatus } = readConfigFile(path, file !== undefined);
   if (file !== undefined && unreadable.length > 0) {
-    return { ok: false, problems: unreadable, exitStatus: Exit.CONFIG };
+    return { ok: false, problems: unreadable, exitStatus };
   }
   const line = parseConfigFile(path, text ?? '').given.findLast(({ key }) => key === 'controlSocket');
   return line === undefined ? { ok: true, path: defaultValue('controlSocket', platform) ?? '' } : check(line);

@@ -251,6 +251,7 @@ export const OPTIONS = {
   dryRun: option({
     name: 'dry-run',
     help: 'accept everything, and log what would be dropped',
+    reloads: true,
     group: 'Linux',
   }),
   queueExit: option({

@@ -98,6 +98,8 @@ const table = object({
   pfEnabled: maybe(bool),
   /** how long ago pf has said that; undefined: it has not said anything yet */
   pfAgoMs: maybe(number),
+  /** networks wider than any sender's, and exceptions, that are not ours and are left alone; the first few by name */
+  foreign: object({ count: number, some: list(text) }),
 });
 /** The pf table, and how writing it goes. */
 export type TableReport = v.InferOutput<typeof table>;
@@ -107,9 +109,13 @@ const queue = object({
   received: number,
   accepted: number,
   dropped: number,
+  /** did not find room on their way to the daemon */
   lost: number,
+  /** found the queue full; undefined, as what waits now: the daemon may not read it */
   full: maybe(number),
   waiting: maybe(number),
+  /** addresses on netlink by which the kernel's list of queues names the daemon */
+  ports: maybe(list(number)),
 });
 /** The queues of netfilter. */
 export type QueueReport = v.InferOutput<typeof queue>;
@@ -220,7 +226,7 @@ export type HistoryEvent = v.InferOutput<typeof event>;
 const why = object({
   address: text,
   /** what applies now */
-  now: oneOf('fake-mx', 'real-mx', 'always-allowed', 'whitelisted', 'refused'),
+  now: oneOf('fake-mx', 'real-mx', 'always-allowed', 'whitelisted', 'in-table', 'refused'),
   /** a sentence for people about what applies now */
   text,
   entry: maybe(entry),

@@ -19,6 +19,7 @@ export interface LogEvent {
   readonly source?: string;
   readonly target?: string;
   readonly reason?: string;
+  readonly dryRun?: boolean;
 }
 
 /** Outside of the namespaces there are files, too. */

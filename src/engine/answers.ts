@@ -4,33 +4,18 @@ import type {
   ControlRequest,
   ControlResults,
   HealthFinding,
-  ListedEntry,
   StateReport,
   StatisticsReport,
   StatusReport,
   TableReport,
   WatchTick,
-  WhyReport,
 } from '../control/protocol.js';
 import { type Answering, ControlError } from '../control/server.js';
-import {
-  type Address,
-  ADDRESS_BITS,
-  addressWords,
-  familyOf,
-  formatAddress,
-  formatPrefix,
-  isPossibleSource,
-  parseAddress,
-  parsePrefix,
-  type Prefix,
-} from '../packet/address.js';
-import { escapeText } from '../packet/escape.js';
-import type { Entry, Origin } from '../tracker/whitelist.js';
+import type { Origin } from '../tracker/whitelist.js';
 import type { Engine } from './engine.js';
 import { judgeHealth } from './health.js';
-import { allowedLine } from './messages.js';
 import { type PfState, PfView } from './pf-view.js';
+import { SenderAnswers } from './sender-answers.js';
 import { Exit } from '../sysexits.js';
 
 /** What is known of the processes, beside the engine. */
@@ -65,11 +50,13 @@ const TICK_MS = 1000;
 /** Answers what administrators ask on the control socket. */
 export class Answers {
   private readonly pf: PfView;
+  private readonly senders: SenderAnswers;
 
   constructor(
     private readonly engine: Engine,
     private readonly surroundings: Surroundings,
   ) {
+    this.senders = new SenderAnswers(engine);
     this.pf = new PfView(
       () => engine.inspect(),
       () => engine.config,
@@ -91,11 +78,11 @@ export class Answers {
       case 'list':
         return this.list(answering);
       case 'allow':
-        return this.allow(request.address, request.forSeconds);
+        return this.senders.allow(request.address, request.forSeconds);
       case 'forget':
-        return this.forget(request.address);
+        return this.senders.forget(request.address);
       case 'why':
-        return this.why(request.address);
+        return this.senders.why(request.address);
       case 'reload':
         return this.reload();
       case 'watch':
@@ -181,7 +168,7 @@ export class Answers {
     for (const entry of this.engine.tracker.entries()) {
       if (answering.signal.aborted) break;
       count++;
-      await answering.item(this.listed(entry));
+      await answering.item(this.senders.listed(entry));
     }
     return { count };
   }
@@ -190,84 +177,6 @@ export class Answers {
     const { ok, messages } = await this.surroundings.reload();
     if (!ok) throw new ControlError(messages.join('\n'), Exit.CONFIG);
     return { messages };
-  }
-
-  private allow(text: string, forSeconds: number | undefined): ControlResults['allow'] {
-    const { engine } = this;
-    const prefix = this.entryPrefix(text);
-    const asked = parseAddressOrPrefix(text).address;
-    if (engine.tracker.roles.of(asked) !== undefined) {
-      throw new ControlError(`${formatAddress(asked)} is a mail server of ours`, Exit.USAGE);
-    }
-    if (!isPossibleSource(familyOf(asked), ...addressWords(asked))) {
-      throw new ControlError(`${formatAddress(asked)} cannot be the address of a sender`, Exit.USAGE);
-    }
-    const nowMs = engine.clock.monotonicMs();
-    const lifeMs = (forSeconds ?? engine.config.whitelistTime) * 1000;
-    const { entry, wasThere } = engine.tracker.allow(prefix, nowMs, nowMs + lifeMs);
-    engine.entriesChanged(allowedLine(entry, Math.round((entry.deadlineMs - nowMs) / 1000)));
-    return { prefix: formatPrefix(prefix), expiresInMs: entry.deadlineMs - nowMs, wasThere };
-  }
-
-  private forget(text: string): ControlResults['forget'] {
-    const { tracker } = this.engine;
-    const prefix = parseAddressOrPrefix(text);
-    const entry = [
-      ...(prefix.length === ADDRESS_BITS[familyOf(prefix.address)] ? [tracker.find(prefix.address)] : []),
-      tracker.get(prefix),
-    ].find((found) => found !== undefined);
-    if (entry === undefined) {
-      const allowed = tracker.roles.allows(prefix.address);
-      const why = allowed
-        ? 'is allowed by the configuration (allow): take it out there, and reload'
-        : 'is not in the whitelist';
-      throw new ControlError(`${formatPrefix(prefix)} ${why}`, Exit.DATAERR);
-    }
-    tracker.forget(entry);
-    return { prefix: entry.text };
-  }
-
-  private why(text: string): WhyReport {
-    const address = parseAddress(text);
-    if (address === undefined)
-      throw new ControlError(`"${escapeText(text, 64)}" is not an address`, Exit.USAGE);
-    const { engine } = this;
-    const name = formatAddress(address);
-    const entry = engine.tracker.find(address);
-    const remembered = engine.history.of(name);
-    const stored = entry === undefined ? undefined : engine.history.of(entry.text);
-    const wallMs = engine.clock.wallMs();
-    const events = [...new Set([...(remembered?.events ?? []), ...(stored?.events ?? [])])];
-    const hasRefusals = remembered !== undefined && remembered.refusals > 0;
-    return {
-      address: name,
-      ...this.verdict(address, entry),
-      entry: entry && this.listed(entry),
-      refusals: hasRefusals
-        ? {
-            count: remembered.refusals,
-            firstAgoMs: wallMs - remembered.firstRefusalMs,
-            lastAgoMs: wallMs - remembered.lastRefusalMs,
-          }
-        : undefined,
-      pool: remembered?.pool,
-      events: events.sort((a, b) => a.atMs - b.atMs),
-    };
-  }
-
-  private verdict(address: Address, entry: Entry | undefined): Pick<WhyReport, 'now' | 'text'> {
-    const { engine } = this;
-    const role = engine.tracker.roles.of(address);
-    if (role !== undefined) return { now: `${role}-mx`, text: `it is our ${role} MX` };
-    if (engine.tracker.roles.allows(address)) {
-      return { now: 'always-allowed', text: 'it is let in at all times, by the configuration (allow)' };
-    }
-    if (entry === undefined) {
-      return { now: 'refused', text: 'it is refused at the real MX: it is not in the whitelist' };
-    }
-    const seconds = Math.max(0, Math.round((entry.deadlineMs - engine.clock.monotonicMs()) / 1000));
-    const text = `it is let in for another ${seconds} s, as ${entry.text} (${entry.origin})`;
-    return { now: 'whitelisted', text };
   }
 
   private async watch(answering: Answering): Promise<Record<string, never>> {
@@ -314,36 +223,6 @@ export class Answers {
     };
   }
 
-  private listed(entry: Entry): ListedEntry {
-    const nowMs = this.engine.clock.monotonicMs();
-    const { prefix, origin, addedMs, deadlineMs, attempts, lastAttemptMs, admissions, name, parent } = entry;
-    return {
-      prefix: formatPrefix(prefix),
-      origin,
-      ageMs: Math.round(nowMs - addedMs),
-      expiresInMs: Math.max(0, Math.round(deadlineMs - nowMs)),
-      attempts,
-      lastAttemptAgoMs: attempts > 0 ? Math.round(nowMs - lastAttemptMs) : undefined,
-      admissions,
-      name: name === undefined ? undefined : escapeText(name, 255),
-      parent: parent && parent.text,
-    };
-  }
-
-  /** What would be stored of a sender that has this address; a wider network is not for a while, but for good. */
-  private entryPrefix(text: string): Prefix {
-    const prefix = parseAddressOrPrefix(text);
-    const stored = this.engine.tracker.roles.entryPrefix(prefix.address);
-    const isAddress = prefix.length === ADDRESS_BITS[familyOf(prefix.address)];
-    if (isAddress) return stored;
-    if (prefix.length >= stored.length) return prefix;
-    throw new ControlError(
-      `${formatPrefix(prefix)} is wider than what is stored of a sender (/${stored.length}): a network goes into ` +
-        'the configuration (allow), then reload',
-      Exit.USAGE,
-    );
-  }
-
   private upMs(): number {
     return Math.round(this.engine.clock.monotonicMs() - this.engine.startedMs);
   }
@@ -351,10 +230,4 @@ export class Answers {
   private ago(atMs: number | undefined): number | undefined {
     return atMs === undefined ? undefined : Math.round(this.engine.clock.monotonicMs() - atMs);
   }
-}
-
-function parseAddressOrPrefix(text: string): Prefix {
-  const parsed = parsePrefix(text);
-  if (parsed.ok) return parsed.prefix;
-  throw new ControlError(`"${escapeText(text, 64)}" is not an address or a network`, Exit.USAGE);
 }

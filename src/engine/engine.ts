@@ -5,10 +5,10 @@ import type { Log } from '../log/log.js';
 import { levelOf } from '../log/settings.js';
 import type { Observation, Undecoded } from '../packet/observation.js';
 import type { HashKey } from '../tracker/siphash.js';
-import type { PrefixText } from '../packet/address.js';
-import type { Counters } from '../tracker/counters.js';
+import type { Address, PrefixText } from '../packet/address.js';
+import type { TableEntry } from '../table/table.js';
 import type { Decision } from '../tracker/decision.js';
-import type { EntryListener, RestoredEntry, Tracker } from '../tracker/tracker.js';
+import type { EntryListener, Tracker } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
 import type { Core, Firewall, FirewallReport } from './firewall.js';
 import { History } from './history.js';
@@ -28,7 +28,9 @@ import {
 } from './messages.js';
 import { Namer } from './namer.js';
 import { RateLimit } from './rate-limit.js';
+import { type Restored, takeIn } from './restored.js';
 import { type Happening, Telling } from './telling.js';
+import { amount } from '../words.js';
 
 /** What the engine works with. */
 export interface EngineParts {
@@ -39,14 +41,6 @@ export interface EngineParts {
   readonly makeFirewall: (core: Core) => Firewall;
   /** is told whenever something has changed that a restart must find again */
   readonly changed?: () => void;
-}
-
-/** What an earlier run has left. */
-export interface Restored {
-  readonly entries: Iterable<RestoredEntry>;
-  /** entries whose time is over: they are taken out of the table, too */
-  readonly expired: readonly PrefixText[];
-  readonly counters: Counters | undefined;
 }
 
 /** When what was last seen; monotonic milliseconds. */
@@ -74,8 +68,9 @@ export class Engine implements Core {
     refusal: undefined,
     admission: undefined,
   };
-  /** of an earlier run: those whose time is over, and those that are not taken in */
+  /** of an earlier run: those whose time is over, those that are not taken in, and what is not allowed any more */
   readonly expired = new Set<PrefixText>();
+  unallowed: readonly PrefixText[] = [];
   private isRestoring = false;
   private readonly judgeOfFrames: Judge;
   private readonly firewall: Firewall;
@@ -161,7 +156,7 @@ export class Engine implements Core {
   sayReady(): void {
     const { size } = this.tracker;
     const dry = this.config.dryRun ? '; dry-run: everything is accepted' : '';
-    const message = `mxallowd is ready: ${this.firewall.description} with ${size} entries${dry}`;
+    const message = `mxallowd is ready: ${this.firewall.description} with ${amount(size, 'entry', 'entries')}${dry}`;
     this.say({ level: 'info', message, fields: { event: 'ready', entries: size } });
   }
 
@@ -175,6 +170,8 @@ export class Engine implements Core {
     if (restart.length > 0) this.say({ level: 'warn', message: needed, fields: { event: 'restart-needed' } });
     const before = this.config;
     this.config = takeOver(this.config, config);
+    // what was told with "Would drop" must not go on as its repeats
+    if (before.dryRun !== this.config.dryRun) this.telling.tellRepeats();
     this.parts.log.setLevel(levelOf(config));
     this.namer?.renew();
     this.configureTracker();
@@ -184,6 +181,7 @@ export class Engine implements Core {
       `${allow.length} allowed at all times`;
     this.say({ level: 'info', message, fields: { event: 'reloaded' } });
     this.firewall.reconfigured(before);
+    this.changed();
     return restart.length > 0 ? [needed, message] : [message];
   }
 
@@ -238,6 +236,21 @@ export class Engine implements Core {
   /** How the firewall is doing. */
   firewallReport(): FirewallReport {
     return this.firewall.report();
+  }
+
+  /** The entry of the firewall's table that is not ours, and decides about an address. */
+  foreignEntry(address: Address): TableEntry | undefined {
+    return this.firewall.foreignEntry(address);
+  }
+
+  /** What `allow` has put into the firewall's table, as far as it may still be there. */
+  allowedInTable(): readonly PrefixText[] {
+    return this.firewall.allowedInTable();
+  }
+
+  /** Whether packets are taken as they come; for a watchdog that asks now and then. */
+  goesOn(): boolean {
+    return this.firewall.goesOn();
   }
 
   /** What the firewall says of itself. */
@@ -305,21 +318,14 @@ export class Engine implements Core {
     });
   }
 
-  private restore({ entries, expired, counters }: Restored): void {
-    for (const prefix of expired) this.expired.add(prefix);
-    if (counters !== undefined) this.tracker.restoreCounters(counters);
+  private restore(restored: Restored): void {
     this.isRestoring = true;
-    const strange: PrefixText[] = [];
-    for (const entry of entries) {
-      if (this.tracker.restore(entry)) continue;
-      this.expired.add(entry.text);
-      if (!this.tracker.roles.canBeEntry(entry.prefix)) strange.push(entry.text);
-    }
+    const { strange, unallowed } = takeIn(restored, this.tracker, this.config.allow, this.expired);
     this.isRestoring = false;
+    this.unallowed = unallowed;
     // netfilter has no table that they could be in
     if (this.firewall.authority !== 'pf') this.expired.clear();
-    const [first] = strange;
-    if (first !== undefined) this.say(strangeEntriesLine(first, strange.length));
+    if (strange.length > 0) this.say(strangeEntriesLine(strange));
   }
 
   /** For lines that a sender can cause at will: made only when they are wanted, and not too many. */

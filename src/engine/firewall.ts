@@ -1,11 +1,11 @@
 // What the engine needs of a firewall, and a firewall of the engine.
 import type { Config } from '../config/config.js';
 import type { CaptureReport, QueueReport, TableReport } from '../control/protocol.js';
-import type { PrefixText } from '../packet/address.js';
+import type { Address, PrefixText } from '../packet/address.js';
 import type { Observation, Undecoded } from '../packet/observation.js';
 import type { Tracker, TrackerConfig } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
-import type { FirewallTexts } from '../table/table.js';
+import type { FirewallTexts, TableEntry } from '../table/table.js';
 import type { Clock } from '../clock.js';
 import type { Judgement } from './judge.js';
 import type { Line } from './messages.js';
@@ -16,8 +16,10 @@ export interface Core {
   readonly config: Config;
   readonly tracker: Tracker;
   readonly clock: Clock;
-  /** entries of an earlier run whose time is over: they are not to be adopted */
+  /** what an earlier run has left in the table, and is to be taken out of it; until the table has been compared */
   readonly expired: ReadonlySet<PrefixText>;
+  /** what `allow` had put into the table in an earlier run, and the configuration names no more */
+  readonly unallowed: readonly PrefixText[];
   /** Judges a packet, logs the decision, and sees to the entry's end. */
   judge(decoded: Observation | Undecoded): Judgement;
   /** The firewall has room for so many entries only. */
@@ -50,6 +52,12 @@ export interface Firewall {
   logStatistics(): void;
   /** How it is doing. */
   report(): FirewallReport;
+  /** The entry of its table that is not ours, and decides about an address; as the table was last seen. */
+  foreignEntry(address: Address): TableEntry | undefined;
+  /** What `allow` has put into its table, as far as it may still be there: the same array until that changes. */
+  allowedInTable(): readonly PrefixText[];
+  /** Whether it takes what comes; for a watchdog that asks now and then. */
+  goesOn(): boolean;
   /** What the firewall says of itself. */
   inspect(): Promise<FirewallTexts>;
   /** Writes out what is pending and lets go; never throws. */

@@ -3,6 +3,7 @@ import { inWords } from '../clock.js';
 import type { HealthFinding } from '../control/protocol.js';
 import type { FirewallReport, OwnTableReport } from './firewall.js';
 import type { PfState } from './pf-view.js';
+import { amount } from '../words.js';
 
 /** What is looked at to say whether a running daemon works. Times are milliseconds. */
 export interface HealthFacts {
@@ -77,7 +78,7 @@ function pfFindings({ firewall, pf }: HealthFacts): Finding[] {
     dropped > 0 && {
       severity: 'warning',
       id: 'frames-dropped',
-      message: `${dropped} frames were dropped before they could be read`,
+      message: `${amount(dropped, 'frame was', 'frames were')} dropped unread`,
     },
   ];
 }
@@ -101,15 +102,22 @@ function tableFindings(table: OwnTableReport, { entries }: HealthFacts): Finding
     failingForMs > 0 && {
       severity: failingForMs > FAILING_MS ? 'error' : 'warning',
       id: 'table-failing',
-      message: `the table ${description} cannot be written, ${pending} changes wait: ${lastError}`,
+      message: `the table ${description} cannot be written, ${amount(pending, 'change waits', 'changes wait')}: ${lastError}`,
     },
     entries > 0 &&
       table.entries === 0 &&
       failingForMs === 0 && {
         severity: 'warning',
         id: 'table-empty',
-        message: `the table ${description} is empty, though ${entries} entries should be in it (mxallowd reload compares)`,
+        message: `the table ${description} is empty, though ${amount(entries, 'entry', 'entries')} should be in it (mxallowd reload compares)`,
       },
+    table.foreign.count > 0 && {
+      severity: 'note',
+      id: 'table-foreign',
+      message:
+        `the table ${description} has ${table.foreign.count} networks or exceptions that are not mxallowd's and never ` +
+        `expire: ${table.foreign.some.join(', ')}${table.foreign.count > table.foreign.some.length ? ', ...' : ''}`,
+    },
     table.room !== undefined &&
       table.room <= table.entries && {
         severity: 'error',
@@ -127,12 +135,18 @@ function queueFindings({ firewall }: HealthFacts): Finding[] {
       id: 'queue-lost',
       message: `${description} is not open: its packets are dropped, or pass (bypass)`,
     },
-    lost + full > 0 && {
-      severity: 'warning',
-      id: 'packets-lost',
-      message: `${lost + full} packets were not judged, for they came too fast`,
-    },
+    packetsLost(lost + full),
   ];
+}
+
+/**
+ * What there is to say of packets that nobody judged.
+ * @param count - how many they are, as far as known
+ */
+export function packetsLost(count: number): HealthFinding | undefined {
+  if (count === 0) return undefined;
+  const message = `${amount(count, 'packet was', 'packets were')} not judged, for they came too fast`;
+  return { severity: 'warning', id: 'packets-lost', message };
 }
 
 /** Silence is no proof of health. */

@@ -8,11 +8,11 @@ import type { PoolVerdict } from '../names/pool.js';
 import { type Address, formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Observation } from '../packet/observation.js';
-import type { WriterEvent } from '../table/writer.js';
 import type { Counters } from '../tracker/counters.js';
 import type { Decision } from '../tracker/decision.js';
 import type { RemovalReason } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
+import { amount } from '../words.js';
 
 /** A log line. */
 export interface Line {
@@ -212,12 +212,14 @@ export function removalLine(entry: Entry, reason: RemovalReason): Line {
     level: reason === 'no-room' ? 'warn' : 'info',
     message: `Cleaning ${prefix} (RDNS: ${name}) from whitelist (${why})`,
     fields: { event, source: prefix, reason, admissions },
-    brief: reason === 'timeout' ? `${brief}, used ${admissions} times` : brief,
+    brief: reason === 'timeout' ? `${brief}, used ${amount(admissions, 'time')}` : brief,
   };
 }
 
 /** What an earlier run has left cannot all be believed. */
-export function strangeEntriesLine(first: string, count: number): Line {
+export function strangeEntriesLine(prefixes: readonly string[]): Line {
+  const [first = ''] = prefixes;
+  const count = prefixes.length;
   const others = count === 1 ? 'an entry' : `and ${count - 1} more entries`;
   const message = `${first}, ${others} of the state file: not taken over, for no sender has such an address`;
   return { level: 'warn', message, fields: { event: 'state-strange', first, count } };
@@ -235,14 +237,14 @@ export function statisticsLine(counters: Counters, entries: number): Line {
 export function countersLine(counters: Counters, entries: number): Line {
   const { attempts, refusals, admissions } = counters;
   const message =
-    `Since the start: ${attempts} attempts, ${refusals} refusals, ${admissions} admissions; ` +
-    `${entries} entries now`;
+    `Since the start: ${amount(attempts, 'attempt')}, ${amount(refusals, 'refusal')}, ` +
+    `${amount(admissions, 'admission')}; ${amount(entries, 'entry', 'entries')} now`;
   return { level: 'info', message, fields: { event: 'counters', attempts, refusals, admissions, entries } };
 }
 
 /** What was captured. */
 export function captureLine({ received, dropped }: CaptureStatistics): Line {
-  const message = `${received} frames received, ${dropped ?? 'an unknown number'} dropped`;
+  const message = `${amount(received, 'frame')} received, ${dropped ?? 'an unknown number'} dropped`;
   return { level: 'info', message, fields: { event: 'capture-statistics', received, dropped } };
 }
 
@@ -260,7 +262,7 @@ export function unjudgedLine(unjudged: ReadonlyMap<string, number>): Line {
 export function namesLine(counters: ResolverCounters, skipped: number): Line {
   const { asked, fromCache, failed, dropped } = counters;
   const message =
-    `${asked} DNS look-ups, ${fromCache} answered from memory, ${failed} failed; ` +
+    `${amount(asked, 'DNS look-up')}, ${fromCache} answered from memory, ${failed} failed; ` +
     `${dropped + skipped} not made because there were too many`;
   return {
     level: 'info',
@@ -273,73 +275,8 @@ export function namesLine(counters: ResolverCounters, skipped: number): Line {
 export function queueLine(statistics: QueueStatistics): Line {
   const { received, accepted, dropped, lost, full, waiting } = statistics;
   const message =
-    `${received} packets from the queue: ${accepted} accepted, ${dropped} dropped; ` +
+    `${amount(received, 'packet')} from the queue: ${accepted} accepted, ${dropped} dropped; ` +
     `${lost} lost because we were too slow, ${full ?? 'an unknown number'} because the queue was full`;
   const fields = { event: 'queue-statistics', received, accepted, dropped, lost, full, waiting };
   return { level: 'info', message, fields };
-}
-
-/** Entries of the table that are nobody's business but the operator's. */
-export function foreignLine(count: number, table: string): Line {
-  const message =
-    `pf table ${table} has ${count} networks or exceptions that are left alone and never expire: ` +
-    'from your hand, or an "allow" that was taken back while mxallowd did not run';
-  return { level: 'warn', message, fields: { event: 'table-foreign', count } };
-}
-
-/** What the table's writer has to say; undefined for what nobody needs to read. */
-export function writerLine(event: WriterEvent, table: string): Line | undefined {
-  switch (event.kind) {
-    case 'written': {
-      const { verb, count, changed } = event;
-      const tookMs = Math.round(event.tookMs);
-      const done = verb === 'add' ? 'added to' : 'deleted from';
-      const message = `${changed ?? count} of ${count} addresses ${done} ${table} in ${tookMs} ms`;
-      return { level: 'debug', message, fields: { event: 'table-written', verb, count, changed, tookMs } };
-    }
-    case 'failed': {
-      const { failure, message } = event.reply;
-      const { pending, retryInMs } = event;
-      const text = `${table} cannot be written: ${escapeText(message)}; ${pending} changes wait, next try in ${retryInMs} ms`;
-      return {
-        level: 'error',
-        message: text,
-        fields: { event: 'table-failed', failure, pending, retryInMs },
-      };
-    }
-    case 'recovered': {
-      const { failures } = event;
-      const message = `${table} can be written again after ${Math.round(event.afterMs / 1000)} s and ${failures} failed tries`;
-      return { level: 'warn', message, fields: { event: 'table-recovered', failures } };
-    }
-    case 'table-made':
-      return {
-        level: 'warn',
-        message: `${table} was missing and has been made again; is it still in pf.conf, with "persist"?`,
-        fields: { event: 'table-made' },
-      };
-    case 'table-lost-entries': {
-      const { count } = event;
-      const message = `${table} had lost ${count} entries (was pf restarted, or the table flushed?); they are put back`;
-      return { level: 'warn', message, fields: { event: 'table-lost-entries', count } };
-    }
-    case 'compared': {
-      const { entries, missing, surplus, foreign } = event;
-      const message =
-        `${table} has ${entries} entries: ${missing} of ours were missing, ${surplus} are taken out, ` +
-        `${foreign} are left alone (networks wider than what is whitelisted, or exceptions)`;
-      return {
-        level: 'debug',
-        message,
-        fields: { event: 'table-compared', entries, missing, surplus, foreign },
-      };
-    }
-    case 'no-room': {
-      const { held, ceiling, pending } = event;
-      const message =
-        `${table} is full: ${held} entries of ${ceiling} that are safe; ${pending} wait. ` +
-        'Raise "set limit table-entries" in pf.conf or lower max-entries';
-      return { level: 'error', message, fields: { event: 'table-full', held, ceiling, pending } };
-    }
-  }
 }

@@ -81,6 +81,7 @@ export class Repeats {
   /** Tells what there is to tell. */
   close(): void {
     this.cancel?.();
+    this.cancel = undefined;
     for (const told of this.inOrder) this.end(told);
   }
 

@@ -62,6 +62,11 @@ export class Telling {
     return line;
   }
 
+  /** Tells the repeats that are to be told later: from here on the same refusal is another line. */
+  tellRepeats(): void {
+    this.repeats.close();
+  }
+
   /** Tells what there is to tell. */
   close(): void {
     this.repeats.close();

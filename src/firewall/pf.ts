@@ -1,10 +1,11 @@
 // pf as the firewall: a capture brings packets, a table enforces.
 import { CaptureError, type FrameSink, type FrameSource } from '../capture/source.js';
 import type { Config } from '../config/config.js';
-import { formatPrefix, type PrefixText } from '../packet/address.js';
+import { type Address, formatPrefix, type PrefixText } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Frame } from '../packet/frame.js';
 import { decode } from '../packet/observation.js';
+import { decidingEntry, entryText } from '../table/foreign.js';
 import {
   COMPARE_EVERY_MS,
   type FirewallTexts,
@@ -17,9 +18,12 @@ import type { Decision } from '../tracker/decision.js';
 import { isEntrySized } from '../tracker/roles.js';
 import type { Entry } from '../tracker/whitelist.js';
 import { type Core, type Firewall, type FirewallReport } from '../engine/firewall.js';
+import { AllowedNetworks } from './allowed.js';
 import { Keeper } from './keeper.js';
-import { captureLine, foreignLine, SETTLED_MS, writerLine } from '../engine/messages.js';
+import { captureLine, SETTLED_MS } from '../engine/messages.js';
+import { foreignLine, withdrawnLine, writerLine } from '../engine/table-messages.js';
 import { Exit, StartError } from '../sysexits.js';
+import { amount } from '../words.js';
 
 /** What pf is reached by. */
 export interface PfParts {
@@ -36,6 +40,8 @@ export interface PfParts {
 const COMPARE_AGAIN_MS = 10_000;
 /** Entries beyond max-entries that the table may have, because they are not taken out yet. The monitor allows more. */
 const ON_THE_WAY = 15_000;
+/** Of those that are left alone so many are named. */
+const FOREIGN_NAMED = 10;
 /** Frames that are kept until the table has been read. */
 const MOST_EARLY = 4096;
 
@@ -47,9 +53,11 @@ export class PfFirewall implements Firewall {
   private cancelCompare: (() => void) | undefined;
   private comparedAtMs = 0;
   private hasCompared = false;
+  /** entries of the table that are left alone: how many, and the first of them */
   private foreign = 0;
+  private left: readonly TableEntry[] = [];
   private droppedBefore = 0;
-  private allowed: ReadonlySet<PrefixText>;
+  private readonly allowed: AllowedNetworks;
   /** frames that came before the table was read; undefined from then on */
   private early: Frame[] | undefined = [];
   private failedCalls = 0;
@@ -62,7 +70,7 @@ export class PfFirewall implements Firewall {
     private readonly parts: PfParts,
   ) {
     const { clock, config } = core;
-    this.allowed = new Set(config.allow.map(formatPrefix));
+    this.allowed = new AllowedNetworks(config.allow);
     this.writer = new TableWriter({
       table: parts.table,
       judge: (entry) => this.judgeTableEntry(entry),
@@ -105,7 +113,8 @@ export class PfFirewall implements Firewall {
   }
 
   async start(): Promise<void> {
-    for (const prefix of this.allowed) this.writer.want(prefix);
+    for (const prefix of this.allowed.current) this.writer.want(prefix);
+    this.allowed.withdraw(this.core.unallowed);
     const reply = await this.writer.start();
     if (!reply.ok) await this.startUnread(reply);
     this.armCompare();
@@ -130,18 +139,26 @@ export class PfFirewall implements Firewall {
   }
 
   removed(entry: Entry): void {
-    if (!this.allowed.has(entry.text)) this.writer.unwant(entry.text);
+    if (!this.allowed.current.has(entry.text)) this.writer.unwant(entry.text);
   }
 
   reconfigured(): void {
-    const before = this.allowed;
-    this.allowed = new Set(this.core.config.allow.map(formatPrefix));
-    for (const prefix of this.allowed) this.writer.want(prefix);
+    const unallowed = this.allowed.configure(this.core.config.allow);
+    for (const prefix of this.allowed.current) this.writer.want(prefix);
     const entries = new Set([...this.core.tracker.entries()].map(({ text }) => text));
-    for (const prefix of before) {
-      if (!this.allowed.has(prefix) && !entries.has(prefix)) this.writer.unwant(prefix);
-    }
+    const gone = unallowed.filter((prefix) => !entries.has(prefix));
+    for (const prefix of gone) this.writer.unwant(prefix);
+    this.allowed.withdraw(gone);
+    this.sayWithdrawn(gone);
     this.writer.compare();
+  }
+
+  allowedInTable(): readonly PrefixText[] {
+    return this.allowed.inTable;
+  }
+
+  foreignEntry(address: Address): TableEntry | undefined {
+    return decidingEntry(this.left, address);
   }
 
   logStatistics(): void {
@@ -162,9 +179,15 @@ export class PfFirewall implements Firewall {
         failingForMs: failingSince === undefined ? undefined : this.core.clock.monotonicMs() - failingSince,
         lastError: this.lastError,
         room: Number.isFinite(room) ? room : undefined,
+        foreign: { count: this.foreign, some: this.someForeign() },
       },
       queue: undefined,
     };
+  }
+
+  /** Mail of known senders does not wait for us here. */
+  goesOn(): boolean {
+    return true;
   }
 
   inspect(): Promise<FirewallTexts> {
@@ -175,7 +198,7 @@ export class PfFirewall implements Firewall {
     this.cancelCompare?.();
     const [unwritten] = await Promise.all([this.writer.close(withinMs), this.capture.close()]);
     if (unwritten === 0) return;
-    const message = `${unwritten} changes could not be written to ${this.parts.table.description} before the end`;
+    const message = `${amount(unwritten, 'change')} could not be written to ${this.parts.table.description} before the end`;
     this.core.say({ level: 'error', message, fields: { event: 'unwritten', unwritten } });
   }
 
@@ -212,8 +235,8 @@ export class PfFirewall implements Firewall {
   /** What to do with an entry of the table that is not ours. */
   private judgeTableEntry(entry: TableEntry): Verdict {
     const { tracker, clock, config } = this.core;
-    if (!isEntrySized(entry.prefix)) return 'leave';
     if (this.core.expired.has(formatPrefix(entry.prefix))) return 'delete';
+    if (!isEntrySized(entry.prefix)) return 'leave';
     const lifeMs = config.whitelistTime * 1000;
     const ageMs = entry.clearedAtMs === undefined ? 0 : Math.max(0, clock.wallMs() - entry.clearedAtMs);
     const origin = this.hasCompared ? 'manual' : 'adopted';
@@ -228,14 +251,29 @@ export class PfFirewall implements Firewall {
     }
     if (event.kind !== 'compared') return;
     this.comparedAtMs = this.core.clock.monotonicMs();
+    const unallowed = this.allowed.settle((prefix) => this.writer.holds(prefix));
+    // later ones have been told
+    if (!this.hasCompared) this.sayWithdrawn(unallowed);
     this.hasCompared = true;
-    if (event.foreign > this.foreign) {
-      this.core.say(foreignLine(event.foreign, this.parts.table.description));
-    }
-    this.foreign = event.foreign;
+    this.noteForeign(event.foreign, event.left);
     this.limitEntries();
     this.core.entriesAdopted();
     this.checkDrops();
+  }
+
+  private noteForeign(count: number, left: readonly TableEntry[]): void {
+    const isMore = count > this.foreign;
+    this.foreign = count;
+    this.left = left;
+    if (isMore) this.core.say(foreignLine(count, this.someForeign(), this.parts.table.description));
+  }
+
+  private someForeign(): string[] {
+    return this.left.slice(0, FOREIGN_NAMED).map(entryText);
+  }
+
+  private sayWithdrawn(prefixes: readonly PrefixText[]): void {
+    if (prefixes.length > 0) this.core.say(withdrawnLine(prefixes, this.parts.table.description));
   }
 
   private sayOfWriter(event: WriterEvent): void {
@@ -255,7 +293,7 @@ export class PfFirewall implements Firewall {
     const room = Math.max(1, this.writer.room - this.foreign - config.allow.length);
     if (room < config.maxEntries) {
       const message =
-        `pf's limit on table entries leaves room for ${room} entries, less than max-entries ` +
+        `pf's limit on table entries leaves room for ${amount(room, 'entry', 'entries')}, less than max-entries ` +
         `(${config.maxEntries}); raise "set limit table-entries" in pf.conf`;
       this.core.say({ level: 'warn', message, fields: { event: 'less-room', maxEntries: room } });
     }
@@ -268,7 +306,7 @@ export class PfFirewall implements Firewall {
     const more = dropped - this.droppedBefore;
     this.droppedBefore = dropped;
     if (more <= 0) return;
-    const message = `the kernel dropped ${more} frames before they could be read`;
+    const message = `the kernel dropped ${amount(more, 'frame')} unread`;
     this.core.say({ level: 'warn', message, fields: { event: 'frames-dropped', dropped: more } });
   }
 

@@ -3,8 +3,8 @@ import type { Config } from '../config/config.js';
 import { Verdict } from '../netfilter/messages.js';
 import { QueueError } from '../netfilter/problem.js';
 import type { KernelFigures } from '../netfilter/proc.js';
-import { PacketQueue, type QueueRange } from '../netfilter/queue.js';
-import { formatAddress } from '../packet/address.js';
+import { PacketQueues, type QueueRange } from '../netfilter/queues.js';
+import { formatAddress, type PrefixText } from '../packet/address.js';
 import { decodeAddresses, decodePacket, type UndecodedReason } from '../packet/observation.js';
 import { Direction } from '../packet/pflog.js';
 import type { FirewallTexts } from '../table/table.js';
@@ -15,6 +15,7 @@ import type { Judgement } from '../engine/judge.js';
 import { Keeper } from './keeper.js';
 import { type Line, queueLine } from '../engine/messages.js';
 import { Exit, StartError } from '../sysexits.js';
+import { amount } from '../words.js';
 
 /** Enough for an IP header with options or extension headers, and TCP's; a SYN has 40 to 80 bytes. */
 const COPY_RANGE = 256;
@@ -39,6 +40,8 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'other-port',
   'other-destination',
 ] satisfies (UndecodedReason | UnjudgedReason)[]);
+
+const NOTHING: readonly PrefixText[] = [];
 
 const EXIT_STATUS: Readonly<Record<QueueError['kind'], number>> = {
   unavailable: Exit.UNAVAILABLE,
@@ -67,11 +70,11 @@ export class QueueFirewall implements Firewall {
       maxLength: queueLength,
       copyRange: COPY_RANGE,
       failOpen,
-      receiveBuffer: Math.min(queueLength * (queues.last - queues.first + 1) * BUFFER_FOR_EACH, MOST_BUFFER),
+      receiveBuffer: Math.min(queueLength * BUFFER_FOR_EACH, MOST_BUFFER / (queues.last - queues.first + 1)),
     };
     this.queue = new Keeper({
       open: async (lost, made) => {
-        const queue = await PacketQueue.open(
+        const queue = await PacketQueues.open(
           settings,
           {
             judge: (data, start, end, hook, inInterface) => this.judge(data, start, end, hook, inInterface),
@@ -97,7 +100,7 @@ export class QueueFirewall implements Firewall {
   }
 
   async prepare(): Promise<void> {
-    this.figures = await orStartError(PacketQueue.prepare());
+    this.figures = await orStartError(PacketQueues.prepare());
   }
 
   async start(): Promise<void> {
@@ -108,7 +111,8 @@ export class QueueFirewall implements Firewall {
   // who is whitelisted is asked for each packet anew: nothing to write anywhere
   added(): void {}
   removed(): void {}
-  reconfigured(): void {
+  reconfigured({ dryRun }: Config): void {
+    if (dryRun !== this.core.config.dryRun) this.core.say(dryRunLine(this.core.config.dryRun));
     void this.checkFakes();
   }
 
@@ -118,10 +122,22 @@ export class QueueFirewall implements Firewall {
   }
 
   report(): FirewallReport {
-    const statistics = this.queue.current?.queue.statistics();
+    const open = this.queue.current?.queue;
     const nothing = { received: 0, accepted: 0, dropped: 0, lost: 0, full: undefined, waiting: undefined };
-    const queue = { description: this.queue.description, ...(statistics ?? nothing) };
+    const { description } = this.queue;
+    const queue = { description, ports: open?.ports ?? [], ...(open?.statistics() ?? nothing) };
     return { isOpen: this.queue.isOpen, capture: undefined, table: undefined, queue };
+  }
+
+  // there is no table
+  foreignEntry(): undefined {}
+  allowedInTable(): readonly PrefixText[] {
+    return NOTHING;
+  }
+
+  goesOn(): boolean {
+    // one that is not open is being opened again
+    return !this.queue.isOpen || (this.queue.current?.queue.goesOn() ?? true);
   }
 
   inspect(): Promise<FirewallTexts> {
@@ -181,7 +197,7 @@ export class QueueFirewall implements Firewall {
   private sayLeft(left: number): void {
     if (left === 0) return;
     const fate = this.core.config.queueExit === 'accept' ? 'accepted' : 'dropped';
-    const message = `${left} packets that waited in ${this.description} were ${fate} unjudged at the end`;
+    const message = `${amount(left, 'packet')} still in ${this.description} at the end: ${fate} unjudged`;
     this.core.say({ level: 'info', message, fields: { event: 'queue-left', left, fate } });
   }
 }
@@ -191,7 +207,7 @@ class ClosableQueue {
   readonly description: string;
 
   constructor(
-    readonly queue: PacketQueue,
+    readonly queue: PacketQueues,
     private readonly rest: Verdict,
     private readonly closed: (left: number) => void,
   ) {
@@ -215,11 +231,20 @@ async function orStartError<T>(opening: Promise<T>): Promise<T> {
 function lostLine({ lost, full }: { lost: number; full: number }, config: Config): Line {
   const fate = config.failOpen ? 'let in unjudged (fail-open)' : 'dropped unjudged; senders try again';
   const where = [
-    ...(full > 0 ? [`${full} packets found the queue full (queue-length ${config.queueLength})`] : []),
-    ...(lost > 0 ? [`${lost} packets found our receive buffer full`] : []),
+    ...(full > 0
+      ? [`${amount(full, 'packet')} found the queue full (queue-length ${config.queueLength})`]
+      : []),
+    ...(lost > 0 ? [`${amount(lost, 'packet')} found our receive buffer full`] : []),
   ];
-  const message = `${where.join(', ')}: they were ${fate}`;
+  const message = `${where.join(', ')}: ${fate}`;
   return { level: 'warn', message, fields: { event: 'queue-overflow', lost, full } };
+}
+
+function dryRunLine(isDry: boolean): Line {
+  const message = isDry
+    ? 'dry-run is on: from the next packet on everything is accepted, and nothing is dropped'
+    : 'dry-run is off: from the next packet on who has not tried the fake MX is dropped at the real one';
+  return { level: 'warn', message, fields: { event: 'dry-run', dryRun: isDry } };
 }
 
 function bufferLine(bytes: number, wanted: number): Line {

@@ -4,6 +4,7 @@ import type { Level } from './line.js';
 import { type Ending, type Item, LoggerChild } from './logger-child.js';
 import { Losses, type LossNotice, type LossReport } from './losses.js';
 import type { LineWriter } from './writer.js';
+import { amount } from '../words.js';
 
 /** Where systems keep logger(1). */
 const PATHS = ['/usr/bin/logger', '/bin/logger', '/usr/local/bin/logger'];
@@ -157,7 +158,9 @@ class LoggerPipe {
     this.waiting = [...unread, ...this.waiting];
     for (const item of this.waiting.splice(MAX_WAITING)) item.lost('syslog did not take them');
     if (isUnknown) return '; what it had not read is lost, and not counted';
-    return unread.length === 0 ? '' : `; ${unread.length} lines that it had not read are written again`;
+    return unread.length === 0
+      ? ''
+      : `; ${amount(unread.length, 'line that it had not read is', 'lines that it had not read are')} written again`;
   }
 
   private startLater(why: string): void {

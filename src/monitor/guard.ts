@@ -9,11 +9,13 @@ import {
   type Prefix,
   type PrefixText,
   WIDEST_ENTRY,
+  WIDEST_NETWORK,
 } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { FirewallTexts, TableLimits, TableReply } from '../table/table.js';
 import { Bucket } from './bucket.js';
 import { type EngineRequest, MOST_PREFIXES, type MonitorMessage } from './messages.js';
+import { amount } from '../words.js';
 
 /** The table as the monitor uses it. */
 export interface GuardedTable {
@@ -61,8 +63,6 @@ const IDLE_LINE = /^\t(?!Cleared:).*\n/gm;
  * be a sender's or that the configuration allows, only so many of them, one request at a time.
  */
 export class TableGuard {
-  /** prefixes that the configuration has let in since the start */
-  private readonly everAllowed = new Set<string>();
   private readonly turns = new Bucket(BURST, PER_SECOND);
   private allowed: ReadonlySet<string> = new Set();
   private config: Config | undefined;
@@ -90,7 +90,6 @@ export class TableGuard {
   configure(config: Config): void {
     this.config = config;
     this.allowed = new Set(config.allow.map(formatPrefix));
-    for (const prefix of this.allowed) this.everAllowed.add(prefix);
   }
 
   /** Ends the table's command that is running. */
@@ -178,21 +177,20 @@ export class TableGuard {
       this.room,
     );
     if (this.held + count <= most) return undefined;
-    return `more than ${most} entries: the table has ${this.held}, and ${count} were to be added`;
+    return `more than ${amount(most, 'entry', 'entries')}: the table has ${this.held}, and ${count} were to be added`;
   }
 
   private prefixProblem(verb: 'add' | 'delete', text: PrefixText): string | undefined {
     const prefix = parseCanonical(text);
     if (prefix === undefined) return `"${escapeText(text, 60)}" is no prefix`;
-    const known = verb === 'add' ? this.allowed : this.everAllowed;
-    if (known.has(text) || prefix.length >= this.widest(verb, prefix)) return undefined;
+    if (this.allowed.has(text) || prefix.length >= this.widest(verb, prefix)) return undefined;
     return `${verb} ${text}: wider than a sender's prefix, and not allowed by the configuration`;
   }
 
-  /** What an earlier configuration has put in may be taken out by this one. */
+  /** What any earlier configuration has put in, by `allow` too, may be taken out by this one. */
   private widest(verb: 'add' | 'delete', prefix: Prefix): number {
     const family: Family = familyOf(prefix.address);
-    if (verb === 'delete' || this.config === undefined) return WIDEST_ENTRY[family];
+    if (verb === 'delete' || this.config === undefined) return WIDEST_NETWORK[family];
     return family === 4 ? this.config.ipv4Prefix : this.config.ipv6Prefix;
   }
 
@@ -213,12 +211,18 @@ export class TableGuard {
     this.send({ kind: 'reply', id, reply });
   }
 
+  /** Whether an entry of the table may be one that the engine has asked for. */
+  private isOurs(text: string): boolean {
+    const prefix = parseCanonical(text);
+    if (prefix === undefined) return false;
+    return this.allowed.has(text) || prefix.length >= WIDEST_ENTRY[familyOf(prefix.address)];
+  }
+
   /** Lists the table, and counts it. */
   private async list(take: (lines: string) => void): Promise<TableReply> {
     let entries = 0;
     let foreign = 0;
-    const isForeign = (line: string): boolean =>
-      line[2] === '!' || this.prefixProblem('delete', line.slice(3) as PrefixText) !== undefined;
+    const isForeign = (line: string): boolean => line[2] === '!' || !this.isOurs(line.slice(3));
     const reply = await this.table.showText((lines) => {
       entries += lines.match(ENTRY_LINE)?.length ?? 0;
       foreign += lines.match(WIDE_LINE)?.filter(isForeign).length ?? 0;

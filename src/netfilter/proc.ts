@@ -1,5 +1,5 @@
 // What /proc says of queues and capabilities.
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 
 /** Where the kernel tells about the queues of our network namespace. */
 const PROC_QUEUES = '/proc/self/net/netfilter/nfnetlink_queue';
@@ -28,11 +28,45 @@ export function parseQueues(text: string): QueueRow[] {
     });
 }
 
-/** What the kernel counts, summed over our queues. */
-export interface KernelCounts {
-  readonly waiting: number;
-  readonly full: number;
+/** What the kernel counts about one of our queues. */
+export type KernelCounts = Pick<QueueRow, 'waiting' | 'full' | 'lost'>;
+
+/** Where the kernel tells about the netlink sockets of our network namespace; everybody may read it. */
+const PROC_SOCKETS = '/proc/self/net/netlink';
+/** The protocol's number, as linux/netlink.h has it. */
+const NETLINK_NETFILTER = 12;
+
+/** What the kernel says of a netlink socket: a line of /proc/net/netlink (net/netlink/af_netlink.c, netlink_native_seq_show). */
+export interface SocketCounts {
+  /** bytes of memory that its unread messages take */
+  readonly unread: number;
+  /** messages that found its receive buffer full, since it was opened */
   readonly lost: number;
+}
+
+/**
+ * Finds a socket of netfilter in the kernel's list of netlink sockets.
+ * @param port - its address on netlink
+ * @returns undefined when it is not there
+ */
+export function parseSocket(text: string, port: number): SocketCounts | undefined {
+  for (const line of text.split('\n')) {
+    // sk, protocol, port, groups, received, sent, dump, references, lost, inode
+    const fields = line.trim().split(/\s+/);
+    if (Number(fields[1]) !== NETLINK_NETFILTER || Number(fields[2]) >>> 0 !== port) continue;
+    const [unread, lost] = [Number(fields[4]), Number(fields[8])];
+    if (Number.isFinite(unread) && Number.isFinite(lost)) return { unread, lost };
+  }
+  return undefined;
+}
+
+/** What the kernel says of a socket of ours; undefined when it does not tell. */
+export function readSocket(port: number): SocketCounts | undefined {
+  try {
+    return parseSocket(readFileSync(PROC_SOCKETS, 'latin1'), port);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The kernel's own figures about queues. Only root may open them, so they are kept open. */
@@ -51,18 +85,13 @@ export class KernelFigures {
   }
 
   /**
-   * @param port - netlink address of the owner
+   * @param queue - its number
+   * @param port - netlink address of its owner
    * @returns undefined when they cannot be read
    */
-  read(port: number): KernelCounts | undefined {
+  read(queue: number, port: number): KernelCounts | undefined {
     try {
-      const own = this.rows().filter((row) => row.port === port);
-      const sum = (of: (row: QueueRow) => number): number => own.reduce((total, row) => total + of(row), 0);
-      return {
-        waiting: sum((row) => row.waiting),
-        full: sum((row) => row.full),
-        lost: sum((row) => row.lost),
-      };
+      return this.rows().find((row) => row.queue === queue && row.port === port);
     } catch {
       return undefined;
     }

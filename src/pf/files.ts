@@ -18,7 +18,13 @@ import { dirname } from 'node:path';
 
 /** Reads a file, one character a byte; undefined when there is none. */
 export function readBytes(path: string): string | undefined {
-  return unless('ENOENT', () => readFileSync(path, 'latin1'));
+  try {
+    return readFileSync(path, 'latin1');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    // a folder can be opened, and reading it tells no path
+    throw Object.assign(error as NodeJS.ErrnoException, { path });
+  }
 }
 
 /** The file that a path leads to through symbolic links; the path itself when there is none. */

@@ -1,6 +1,7 @@
 // Installs the rules: files, check by pfctl, load, and back again.
 import { rmSync } from 'node:fs';
 import { Exit } from '../sysexits.js';
+import { systemWords } from '../words.js';
 import type { TableReply } from '../table/table.js';
 import { codeOf, keepBackup, readBytes, removeFile, replaceFile, takeLock, writeNew } from './files.js';
 import { pointInclude } from './include.js';
@@ -137,7 +138,7 @@ class Installation {
       const where = ` (as they were: ${[this.backup, `*${KEPT}`].filter((name) => name !== undefined).join(', ')})`;
       return {
         status,
-        lines: [...told, `and the old files could not be put back${where}: ${messageOf(error)}`],
+        lines: [...told, `and the old files could not be put back${where}: ${systemWords(error)}`],
       };
     }
     const reply = await this.ruleset.load(main);
@@ -186,10 +187,8 @@ export function systemFailure(error: unknown): Outcome {
     EPERM: Exit.NOPERM,
     ENOENT: Exit.NOINPUT,
   };
+  const { path } = error as NodeJS.ErrnoException;
   const hint = code === 'EACCES' || code === 'EPERM' ? ' (this is for root)' : '';
-  return { status: status[code] ?? Exit.CANTCREAT, lines: [messageOf(error) + hint] };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const where = path === undefined ? '' : `${path}: `;
+  return { status: status[code] ?? Exit.CANTCREAT, lines: [where + systemWords(error) + hint] };
 }

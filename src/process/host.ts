@@ -18,6 +18,7 @@ import { Exit, StartError } from '../sysexits.js';
 import type { UserPlan } from '../monitor/user-plan.js';
 import { findGroup } from './users.js';
 import { StateKeeper } from './state-keeper.js';
+import { stateOf } from './state-source.js';
 import { collectEarly } from './v8.js';
 
 /** What a host works with. */
@@ -64,8 +65,8 @@ export class Host {
     });
     if (config.stateFile !== '') {
       const { stateFile, maxEntries } = config;
-      const { tracker } = this.engine;
-      this.state = new StateKeeper(stateFile, maxEntries, tracker, clock, (line) => this.say(line));
+      const say = (line: Line): void => this.say(line);
+      this.state = new StateKeeper(stateFile, maxEntries, stateOf(this.engine), clock, say);
     }
     this.answers = new Answers(this.engine, {
       version: parts.version,

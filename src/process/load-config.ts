@@ -1,12 +1,14 @@
 // Reads the configuration file, and combines it with the command line.
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Config, type Given, resolveConfig } from '../config/config.js';
 import { parseConfigFile } from '../config/file.js';
-import { firewallOf, OPTIONS } from '../config/options.js';
+import { firewallOf, type OptionKey, OPTIONS } from '../config/options.js';
 import { formatProblem, type Problem } from '../config/problem.js';
 import { complain } from '../log/outputs.js';
 import { Exit } from '../sysexits.js';
+import { packageFolder } from '../version.js';
+import { systemWords } from '../words.js';
 
 /** The configuration of this run, or all that is wrong with it and the exit status for that. */
 export type LoadedConfig =
@@ -22,6 +24,13 @@ export type LoadedConfig =
       readonly problems: readonly Problem[];
       readonly exitStatus: number;
     };
+
+/** The text of a configuration file, or why there is none, and the exit status if that is to be told. */
+interface ConfigText {
+  readonly text: string | undefined;
+  readonly problems: Problem[];
+  readonly exitStatus: number;
+}
 
 /** A configuration file is small; something larger is not one. */
 const MAX_FILE = 1 << 20;
@@ -59,19 +68,27 @@ export function loadConfig(
     file.problems.length === 0 && !isWrong
       ? result.problems
       : result.problems.filter((problem) => problem.where !== '' || problems.includes(problem));
-  const absent: Problem = { where: path, kind: 'usage', message: 'there is no such file' };
   const isMissing = told.some((problem) => problem.where === '' && !problems.includes(problem));
-  const isAbsent = !hasFile && isMissing;
+  if (!hasFile && isMissing && !given.some(({ key }) => SERVERS.has(key))) {
+    return { ok: false, problems: nothingGiven(path), exitStatus: Exit.CONFIG };
+  }
   const isUsage = told.some((problem) => problem.kind === 'usage');
   return {
     ok: false,
-    problems: inOrderOfLines([
-      ...(isAbsent ? [absent] : []),
-      ...told,
-      ...(parsed?.remarks ?? []).map(asWarning),
-    ]),
-    exitStatus: isUsage ? Exit.USAGE : Exit.CONFIG,
+    problems: inOrderOfLines([...told, ...(parsed?.remarks ?? []).map(asWarning)]),
+    exitStatus: isUsage ? Exit.USAGE : file.exitStatus,
   };
+}
+
+const SERVERS: ReadonlySet<OptionKey> = new Set<OptionKey>(['fakeMailserver', 'realMailserver']);
+
+/** Somebody has just installed it, or looks at it for the first time. */
+function nothingGiven(path: string): Problem[] {
+  const example = join(packageFolder(), 'examples', 'mxallowd.conf');
+  return [
+    { where: path, kind: 'config', message: 'there is no such file, and no addresses on the command line' },
+    { where: '', kind: 'config', message: `begin with ${example}, or give both: -f FAKE-IP -r REAL-IP` },
+  ];
 }
 
 function asWarning(remark: Problem): Problem {
@@ -104,29 +121,19 @@ export function printProblems(problems: readonly Problem[]): void {
  * Reads the text of a configuration file.
  * @param mustExist - otherwise a missing one is no problem, and has no text
  */
-export function readConfigFile(
-  path: string,
-  mustExist: boolean,
-): { text: string | undefined; problems: Problem[] } {
+export function readConfigFile(path: string, mustExist: boolean): ConfigText {
+  const unusable = (message: string, exitStatus: number): ConfigText => {
+    return { text: undefined, problems: [{ where: path, kind: 'config', message }], exitStatus };
+  };
   try {
     const text = readFileSync(path, 'latin1');
-    if (text.length <= MAX_FILE) return { text, problems: [] };
-    return {
-      text: undefined,
-      problems: [{ where: path, kind: 'config', message: 'too large for a configuration file' }],
-    };
+    if (text.length > MAX_FILE) return unusable('too large for a configuration file', Exit.CONFIG);
+    return { text, problems: [], exitStatus: Exit.CONFIG };
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' && !mustExist) return { text: undefined, problems: [] };
-    return {
-      text: undefined,
-      problems: [
-        {
-          where: path,
-          kind: 'config',
-          message: code === 'ENOENT' ? 'there is no such file' : message.replace(/,.*/, ''),
-        },
-      ],
-    };
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && !mustExist) return { text: undefined, problems: [], exitStatus: Exit.CONFIG };
+    return code === 'EACCES'
+      ? unusable(`${systemWords(error)}: root may read it`, Exit.NOPERM)
+      : unusable(systemWords(error), Exit.CONFIG);
   }
 }

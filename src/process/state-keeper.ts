@@ -5,12 +5,12 @@ import type { StateReport } from '../control/protocol.js';
 import { prepareStateFolder } from '../state/folder.js';
 import { type LoadedEntry, loadState } from '../state/load.js';
 import type { StateProblem } from '../state/problem.js';
+import type { StateSource } from '../state/source.js';
 import { StateFile } from '../state/state-file.js';
-import type { RestoredEntry, Tracker } from '../tracker/tracker.js';
+import type { RestoredEntry } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
-import type { Restored } from '../engine/engine.js';
+import type { Restored } from '../engine/restored.js';
 import type { Line } from '../engine/messages.js';
-import { stateOf } from './state-source.js';
 import type { SystemUser } from '../monitor/user-plan.js';
 
 /** Keeps what a restart must find again, and finds it. */
@@ -25,14 +25,14 @@ export class StateKeeper {
   constructor(
     private readonly path: string,
     private readonly maxEntries: number,
-    tracker: Tracker,
+    source: StateSource,
     private readonly clock: Clock,
     private readonly say: (line: Line) => void,
   ) {
     const report = ({ kind, message }: { kind: string; message: string }): void => {
       say({ level: kind === 'failed' ? 'error' : 'warn', message, fields: { event: `state-${kind}` } });
     };
-    this.file = new StateFile({ path, source: stateOf(tracker), clock, report });
+    this.file = new StateFile({ path, source, clock, report });
   }
 
   /**
@@ -60,7 +60,8 @@ export class StateKeeper {
     if (loaded.kind === 'loaded' || loaded.size > 0)
       this.say(loadedLine(this.path, loaded.size, loaded.expired.length));
     const entries = restored(loaded.entries, nowMs);
-    return { entries, expired: [...loaded.expired, ...loaded.removed], counters: loaded.counters };
+    const { expired, removed, allowed, counters } = loaded;
+    return { entries, expired: [...expired, ...removed], allowed, counters };
   }
 
   /** Begins to write; what {@link load} has found must have been taken in. */

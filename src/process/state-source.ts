@@ -1,10 +1,11 @@
-// What of a tracker is kept over a restart.
+// What of an engine is kept over a restart.
 import type { SavedEntry, StateChange, StateSource } from '../state/source.js';
-import type { Tracker } from '../tracker/tracker.js';
+import type { Engine } from '../engine/engine.js';
 import type { Entry } from '../tracker/whitelist.js';
 
-/** What of a tracker is kept over a restart. */
-export function stateOf(tracker: Tracker): StateSource {
+/** What of an engine is kept over a restart. */
+export function stateOf(engine: Pick<Engine, 'tracker' | 'allowedInTable'>): StateSource {
+  const { tracker } = engine;
   tracker.keepChanges();
   return {
     takeChanges: (most) => {
@@ -22,6 +23,7 @@ export function stateOf(tracker: Tracker): StateSource {
       return tracker.size;
     },
     counters: () => tracker.counters,
+    allowed: () => engine.allowedInTable(),
   };
 }
 

@@ -1,6 +1,12 @@
 // What a state file says, line by line. Pure.
 import { hostName } from '../names/name.js';
-import { familyOf, parseCanonical, type PrefixText, WIDEST_ENTRY } from '../packet/address.js';
+import {
+  familyOf,
+  parseCanonical,
+  type PrefixText,
+  WIDEST_ENTRY,
+  WIDEST_NETWORK,
+} from '../packet/address.js';
 import { type Counters, newCounters } from '../tracker/counters.js';
 import { ORIGINS, RecordedEntries } from './recorded-entries.js';
 import { Words } from './words.js';
@@ -18,14 +24,19 @@ export type Reception = 'taken' | 'unknown' | 'invalid';
 const ORIGIN_WORDS = ORIGINS.map((origin) => Buffer.from(origin));
 
 /** Kinds of lines, by their first word. */
-const KINDS = ['+', '-', 'T', 'C'] as const;
+const KINDS = ['+', '-', 'T', 'C', 'A'] as const;
 const KIND_WORDS = KINDS.map((kind) => Buffer.from(kind));
+
+/** More networks than a configuration file can name. */
+const MOST_ALLOWED = 100_000;
 
 /** What the lines of a file add up to. Each line is checked as if a stranger had written it. */
 export class Contents {
   readonly entries = new RecordedEntries();
   /** those that were entries, and no longer are */
   readonly removed = new Set<PrefixText>();
+  /** what `allow` had put into the table */
+  readonly allowed = new Set<PrefixText>();
   time: RecordedTime | undefined;
   counters: Counters | undefined;
   /** lines about entries for which there was no room */
@@ -49,6 +60,8 @@ export class Contents {
         return this.takeTime();
       case 'C':
         return this.takeCounters();
+      case 'A':
+        return this.takeAllowed();
     }
   }
 
@@ -104,10 +117,25 @@ export class Contents {
     return 'taken';
   }
 
+  /** A line without networks begins the list anew. */
+  private takeAllowed(): Reception {
+    if (this.words.done) this.allowed.clear();
+    while (!this.words.done) {
+      const text = this.words.text();
+      if (!isCanonical(text, WIDEST_NETWORK)) return 'invalid';
+      if (this.allowed.size < MOST_ALLOWED) this.allowed.add(text);
+    }
+    return 'taken';
+  }
+
   /** Whether a text is the canonical one of a prefix that may be an entry. */
   private isPrefix(text: string): text is PrefixText {
-    if (this.entries.has(text as PrefixText)) return true;
-    const prefix = parseCanonical(text);
-    return prefix !== undefined && prefix.length >= WIDEST_ENTRY[familyOf(prefix.address)];
+    return this.entries.has(text as PrefixText) || isCanonical(text, WIDEST_ENTRY);
   }
+}
+
+/** Whether a text is the canonical one of a prefix that is no wider than that. */
+function isCanonical(text: string, widest: Readonly<Record<4 | 6, number>>): text is PrefixText {
+  const prefix = parseCanonical(text);
+  return prefix !== undefined && prefix.length >= widest[familyOf(prefix.address)];
 }

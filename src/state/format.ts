@@ -11,6 +11,8 @@ import type { SavedEntry } from './source.js';
  *   mxallowd-state 1 9f2c31ab                   format, and a random number of this file
  *   CHECKSUM T 1764115411000 123456             time: wall clock and monotonic, milliseconds
  *   CHECKSUM C attempts=17 renewals=3 ...       counters
+ *   CHECKSUM A                                  the list of networks that "allow" has put into the table begins anew,
+ *   CHECKSUM A 198.51.100.0/24 2001:db8::/32    and has these; 2.0.0 passes such lines over
  *   CHECKSUM + 192.0.2.7 attempt 1000 3601000 1000 1 0 mail.example.org
  *            an entry: prefix, origin, added, deadline, last attempt, attempts, admissions, name if it has one
  *   CHECKSUM - 192.0.2.7                        no entry any more
@@ -74,6 +76,18 @@ export function entryBody(entry: SavedEntry): string {
   const body = `+ ${entry.prefix} ${entry.origin} ${times} ${entry.attempts} ${entry.admissions}`;
   const name = entry.name === undefined ? undefined : hostName(entry.name);
   return name === undefined ? body : `${body} ${name}`;
+}
+
+/** So many networks fit into a line. */
+const NETWORKS_OF_A_LINE = 20;
+
+/** The bodies of lines with all networks that `allow` has put into the table. */
+export function allowedBodies(networks: readonly PrefixText[]): string[] {
+  const bodies = ['A'];
+  for (let at = 0; at < networks.length; at += NETWORKS_OF_A_LINE) {
+    bodies.push(`A ${networks.slice(at, at + NETWORKS_OF_A_LINE).join(' ')}`);
+  }
+  return bodies;
 }
 
 /** The body of a line for an entry that has gone. */

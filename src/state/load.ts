@@ -9,6 +9,7 @@ import { FORMAT } from './format.js';
 import { type ParsedState, StateParser } from './parser.js';
 import { errorCode, errorWords, type StateProblem } from './problem.js';
 import type { RecordedEntries } from './recorded-entries.js';
+import { amount } from '../words.js';
 
 /** An entry as it was found, in times from the moment of loading. */
 export interface LoadedEntry {
@@ -39,6 +40,8 @@ export interface LoadedState {
   readonly expired: readonly PrefixText[];
   /** taken out lately; whether the table was told before the end, nobody knows */
   readonly removed: readonly PrefixText[];
+  /** what `allow` had put into the table */
+  readonly allowed: readonly PrefixText[];
   readonly counters: Counters | undefined;
   /** when the file was last written, milliseconds since 1970 */
   readonly writtenAtMs: number | undefined;
@@ -76,6 +79,7 @@ const NOTHING = {
   size: 0,
   expired: [],
   removed: [],
+  allowed: [],
   counters: undefined,
   writtenAtMs: undefined,
 } as const;
@@ -164,16 +168,17 @@ function translate(path: string, file: string, { parsed, bytes }: Parsed, wallNo
     problems.push(problem('error', message));
   }
   if (contents.entriesLeftOut > 0 || bytes !== undefined) {
-    const most = bytes === undefined ? `${contents.entries.size} entries` : `${bytes >> 20} MB`;
+    const most =
+      bytes === undefined ? amount(contents.entries.size, 'entry', 'entries') : `${bytes >> 20} MB`;
     problems.push(problem('warning', `${file} is too large for max-entries: read up to ${most}`));
   }
   if (bytes === undefined && parsed.cutBytes > 0 && (header.kind === 'ours' || header.kind === 'none')) {
     problems.push(
-      note(`${file} ends within a line (${parsed.cutBytes} bytes), as after a crash: passed over`),
+      note(`${file} ends within a line (${amount(parsed.cutBytes, 'byte')}), as after a crash: passed over`),
     );
   }
   if (parsed.unknownLines > 0) {
-    problems.push(note(`${file} has ${parsed.unknownLines} lines of a later version: passed over`));
+    problems.push(note(`${file} has ${amount(parsed.unknownLines, 'line')} of a later version: passed over`));
   }
   if (time !== undefined && wallNowMs < time.wallMs) {
     const seconds = Math.ceil((time.wallMs - wallNowMs) / 1000);
@@ -184,6 +189,7 @@ function translate(path: string, file: string, { parsed, bytes }: Parsed, wallNo
     kind: damage === undefined ? 'loaded' : 'damaged',
     ...found,
     removed: [...contents.removed],
+    allowed: [...contents.allowed],
     counters,
     writtenAtMs: time?.wallMs,
     problems,

@@ -30,4 +30,6 @@ export interface StateSource {
   entries(): Iterable<SavedEntry>;
   readonly size: number;
   counters(): Counters;
+  /** What `allow` has put into the table, as far as it may still be there: the same array until that changes. */
+  allowed(): readonly PrefixText[];
 }

@@ -4,7 +4,17 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock } from '../clock.js';
-import { countersBody, entryBody, headerText, removedBody, sealed, seedOf, timeBody } from './format.js';
+import {
+  allowedBodies,
+  countersBody,
+  entryBody,
+  headerText,
+  removedBody,
+  sealed,
+  seedOf,
+  timeBody,
+} from './format.js';
+import type { PrefixText } from '../packet/address.js';
 import { errorCode } from './problem.js';
 import type { SavedEntry, StateChange, StateSource } from './source.js';
 
@@ -18,6 +28,7 @@ export const SLICE = 500;
 const SHORT_JOURNAL = 1024 * 1024;
 
 const FILE_MODE = 0o600;
+const NOTHING: readonly PrefixText[] = [];
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 
 /** A file that is open for its journal. */
@@ -32,6 +43,8 @@ interface OpenFile {
   snapshotSize: number;
   /** the last line of counters */
   counters: string;
+  /** what `allow` has put into the table, as it was last written */
+  allowed: readonly PrefixText[];
 }
 
 /**
@@ -94,7 +107,8 @@ export class StateWriter {
     const { file } = this;
     if (file === undefined) throw new Error('no snapshot has been written');
     const counters = countersBody(this.source.counters());
-    if (!always && counters === file.counters && this.source.changes === 0) return;
+    const isSame = counters === file.counters && this.source.allowed() === file.allowed;
+    if (!always && isSame && this.source.changes === 0) return;
     await this.writeHead(file);
     await this.writeChanges(file);
     await file.handle.datasync();
@@ -132,12 +146,16 @@ export class StateWriter {
     }
   }
 
-  /** What time it is, and the counters if they are others than in the last such line. */
+  /** What time it is, and the counters and what `allow` has put in, if they are others than were last written. */
   private async writeHead(file: OpenFile): Promise<void> {
     const counters = countersBody(this.source.counters());
     const lines = [timeBody(this.clock.wallMs(), this.clock.monotonicMs())];
     if (counters !== file.counters) lines.push(counters);
     file.counters = counters;
+    const allowed = this.source.allowed();
+    const isNone = allowed.length === 0 && file.allowed.length === 0;
+    if (allowed !== file.allowed && !isNone) lines.push(...allowedBodies(allowed));
+    file.allowed = allowed;
     await write(file, lines);
   }
 
@@ -183,6 +201,7 @@ async function create(path: string): Promise<OpenFile> {
       size,
       snapshotSize: size,
       counters: '',
+      allowed: NOTHING,
     };
   } catch (error) {
     await discard(handle, path);

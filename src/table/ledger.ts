@@ -53,6 +53,11 @@ export class Ledger {
     this.toDelete.add(prefix);
   }
 
+  /** Whether a prefix is in the table, or may be. */
+  holds(prefix: PrefixText): boolean {
+    return ((this.cells.get(prefix) ?? 0) & (PRESENT | UNSURE)) !== 0;
+  }
+
   isWanted(prefix: PrefixText): boolean {
     return ((this.cells.get(prefix) ?? 0) & WANTED) !== 0;
   }

@@ -4,6 +4,7 @@ import { Ledger } from './ledger.js';
 import { Pace } from './pace.js';
 import { MAX_BATCH, roomFor } from './room.js';
 import type { Table, TableEntry, TableFailure, TableReply } from './table.js';
+import { amount } from '../words.js';
 
 /** What to do with an entry of the table that the writer did not put there. */
 export type Verdict = 'adopt' | 'delete' | 'leave';
@@ -35,6 +36,8 @@ export type WriterEvent =
       readonly missing: number;
       readonly surplus: number;
       readonly foreign: number;
+      /** the first of those */
+      readonly left: readonly TableEntry[];
     }
   | { readonly kind: 'no-room'; readonly held: number; readonly ceiling: number; readonly pending: number };
 
@@ -63,6 +66,8 @@ export interface WriterSettings {
 /** Delay before the first retry, and the longest one. */
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
+/** Entries that are left alone are told one by one up to this number. */
+const MOST_LEFT = 1000;
 
 /**
  * Keeps the firewall's table equal to the set of wanted prefixes. At most one command runs; what is asked for
@@ -83,6 +88,8 @@ export class TableWriter {
   private failures = 0;
   private failingSinceMs = 0;
   private cancelRetry: (() => void) | undefined;
+  /** the table has never been read */
+  private isUnread = true;
   private closing = false;
   private closed = false;
   private idleWaiters: (() => void)[] = [];
@@ -102,6 +109,11 @@ export class TableWriter {
   /** number of entries of the table as far as known, with those that are not ours */
   get tableSize(): number {
     return this.ledger.held + this.foreign;
+  }
+
+  /** Whether a prefix is in the table, or may be. */
+  holds(prefix: PrefixText): boolean {
+    return this.ledger.holds(prefix);
   }
 
   /** Asks for a prefix to be in the table. */
@@ -250,7 +262,11 @@ export class TableWriter {
       pending: ledger.additions,
     });
     this.compareWanted = true;
-    return { ok: false, failure: 'no-room', message: `${this.tableSize} entries, and no room for more` };
+    return {
+      ok: false,
+      failure: 'no-room',
+      message: `${amount(this.tableSize, 'entry', 'entries')}, and no room for more`,
+    };
   }
 
   private async write(verb: 'add' | 'delete', batch: readonly PrefixText[]): Promise<TableReply> {
@@ -292,25 +308,32 @@ export class TableWriter {
     this.compareWanted = false;
     const { ledger } = this;
     const found: TableEntry[] = [];
+    const left: TableEntry[] = [];
     let foreign = 0;
+    const leave = (entry: TableEntry | undefined): void => {
+      foreign++;
+      if (entry !== undefined && left.length < MOST_LEFT) left.push(entry);
+    };
     let surplus = 0;
     let entries = 0;
     const reply = await this.settings.table.show((shown) => {
       entries++;
-      if (shown.negated) foreign++;
+      if (shown.negated) leave(shown.read());
       else if (!ledger.see(shown.text as PrefixText)) {
         const entry = shown.read();
         // what nobody can read cannot be taken out either
-        if (entry === undefined) foreign++;
+        if (entry === undefined) leave(undefined);
         else if (!ledger.see(formatPrefix(entry.prefix))) found.push(entry);
       }
     });
     if (!reply.ok && reply.failure !== 'missing-table') {
       ledger.forgetSeen();
-      // nothing has been tried: what was to be found out still is, before anything is written
-      if (reply.failure === 'stuck') this.compareWanted = !this.closing || this.pending > 0;
+      // what was to be found out still is, before anything is written
+      const isNeeded = reply.failure === 'stuck' || this.isUnread;
+      if (isNeeded) this.compareWanted = !this.closing || this.pending > 0;
       return reply;
     }
+    this.isUnread = false;
     const missing = ledger.compare();
     for (const entry of found) {
       const prefix = formatPrefix(entry.prefix);
@@ -320,13 +343,13 @@ export class TableWriter {
       const verdict = wanted ? 'adopt' : this.settings.judge(entry);
       ledger.conclude(prefix, true);
       if (verdict === 'leave') ledger.leave(prefix);
-      if (verdict === 'leave') foreign++;
+      if (verdict === 'leave') leave(entry);
       if (verdict === 'delete') surplus++;
     }
     this.foreign = foreign;
     if (reply.ok) await this.readLimits();
     if (missing > 0) this.settings.report({ kind: 'table-lost-entries', count: missing });
-    this.settings.report({ kind: 'compared', entries, missing, surplus, foreign });
+    this.settings.report({ kind: 'compared', entries, missing, surplus, foreign, left });
     return reply;
   }
 

@@ -1,4 +1,5 @@
 // Numbers and times as people read them. Pure.
+import { amount } from '../words.js';
 
 /** A whole number with its thousands grouped: `1,234,567`. */
 export function grouped(value: number): string {
@@ -7,7 +8,7 @@ export function grouped(value: number): string {
 
 /** `1 entry`, `2 entries`. */
 export function counted(value: number, one: string, many = `${one}s`): string {
-  return `${grouped(value)} ${value === 1 ? one : many}`;
+  return amount(value, one, many, grouped);
 }
 
 const MINUTE = 60;

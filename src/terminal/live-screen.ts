@@ -1,6 +1,6 @@
 // A full screen that somebody looks at: signals, keys, suspending and coming back.
 import { Exit } from '../sysexits.js';
-import { keysIn, type ScreenLine, type ScreenSize, type Terminal } from './terminal.js';
+import { type Key, type ScreenLine, type ScreenSize, type Terminal } from './terminal.js';
 
 /** Signals that end it, with the exit status; SIGINT does what the key does. */
 const ENDING: readonly (readonly [NodeJS.Signals, number])[] = [
@@ -74,7 +74,7 @@ export class LiveScreen {
     // also when an exception ends the process
     process.on('exit', leave);
     const forget = this.terminal.listen({
-      sent: (text) => this.obey(text),
+      pressed: (key) => this.obey(key),
       resized: () => this.draw(true),
       gone: () => this.end(Exit.OK),
     });
@@ -86,12 +86,10 @@ export class LiveScreen {
     this.undo.push(() => process.off(signal, handler));
   }
 
-  private obey(sent: string): void {
-    for (const key of keysIn(sent)) {
-      if (key === 'quit') this.end(Exit.OK);
-      else if (key === 'redraw') this.draw(true);
-      else this.stop(WHOLE_GROUP);
-    }
+  private obey(key: Key): void {
+    if (key === 'quit') this.end(Exit.OK);
+    else if (key === 'redraw') this.draw(true);
+    else this.stop(WHOLE_GROUP);
   }
 
   private readonly onStop = (): void => this.stop(process.pid);

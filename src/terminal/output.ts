@@ -8,6 +8,7 @@ const PIECE = 65_536;
 export class LineOutput {
   private waiting: string[] = [];
   private size = 0;
+  private drained: Promise<void> | undefined;
 
   constructor(private readonly stream: Writable) {}
 
@@ -24,6 +25,7 @@ export class LineOutput {
     this.waiting = [];
     this.size = 0;
     if (this.stream.write(text)) return undefined;
-    return once(this.stream, 'drain').then(() => undefined);
+    this.drained ??= once(this.stream, 'drain').then(() => void (this.drained = undefined));
+    return this.drained;
   }
 }

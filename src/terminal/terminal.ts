@@ -1,4 +1,5 @@
 // A terminal: its screen, its keys, its size.
+import { emitKeypressEvents } from 'node:readline';
 
 /** A line of the screen, no longer than the screen is wide. */
 export interface ScreenLine {
@@ -28,9 +29,7 @@ const STYLES: Readonly<Record<ScreenLine['style'], readonly [on: string, off: st
   reverse: [`${ESC}[7m`, `${ESC}[0m`],
 };
 
-/** What a terminal sends for arrows, function keys and the like, and Escape itself. */
-const SEQUENCES = /\x1b(?:\[[0-9;?<]*[ -/]*[@-~]|O.|[^\x1b[O])?/gu;
-
+/** By the character that a key gives; those that give a sequence have none. */
 const KEYS: Readonly<Record<string, Key>> = {
   q: 'quit',
   Q: 'quit',
@@ -38,13 +37,6 @@ const KEYS: Readonly<Record<string, Key>> = {
   '\x1a': 'suspend',
   '\x0c': 'redraw',
 };
-
-/**
- * The keys in what a terminal sent: q, Q and Ctrl-C, Ctrl-Z, Ctrl-L; all others are left out.
- */
-export function keysIn(sent: string): Key[] {
-  return [...sent.replace(SEQUENCES, '')].flatMap((character) => KEYS[character] ?? []);
-}
 
 /**
  * The bytes that fill the screen, in one piece and without erasing what stays, so that nothing flickers.
@@ -63,8 +55,7 @@ export function drawing(lines: readonly ScreenLine[], size: ScreenSize, hasStyle
 
 /** Who wants to know what a terminal does. */
 export interface TerminalListener {
-  /** keys */
-  readonly sent: (text: string) => void;
+  readonly pressed: (key: Key) => void;
   readonly resized: () => void;
   readonly gone: () => void;
 }
@@ -92,13 +83,20 @@ export class Terminal {
    * Tells of what the terminal does.
    * @returns what ends that
    */
-  listen({ sent, resized, gone }: TerminalListener): () => void {
+  listen({ pressed, resized, gone }: TerminalListener): () => void {
     const { input, output } = this;
+    const press = (character = ''): void => {
+      const key = KEYS[character];
+      if (key !== undefined) pressed(key);
+    };
     output.on('resize', resized);
-    if (input.isTTY) input.setEncoding('utf8').on('data', sent).on('end', gone);
+    if (input.isTTY) {
+      emitKeypressEvents(input);
+      input.on('keypress', press).on('end', gone);
+    }
     return () => {
       output.off('resize', resized);
-      input.off('data', sent).off('end', gone);
+      input.off('keypress', press).off('end', gone);
       if (input.isTTY) input.pause();
     };
   }

@@ -31,7 +31,7 @@ export interface RolesConfig {
 /** What addresses are. Made anew for each configuration. */
 export class Roles {
   private readonly roles: PrefixMap<Role>;
-  private readonly allowed: PrefixMap<true>;
+  private readonly allowed: PrefixMap<Prefix>;
 
   constructor(
     private readonly config: RolesConfig,
@@ -41,7 +41,7 @@ export class Roles {
     for (const address of config.fake) this.roles.set(single(address), 'fake');
     for (const address of config.real) this.roles.set(single(address), 'real');
     this.allowed = new PrefixMap(hashKey);
-    for (const prefix of config.allow) this.allowed.set(prefix, true);
+    for (const prefix of config.allow) this.allowed.set(prefix, prefix);
   }
 
   /** What an address is for us. */
@@ -54,9 +54,9 @@ export class Roles {
     return this.roles.matchWords(family, destination0, destination1, destination2, destination3);
   }
 
-  /** Whether a configured network admits an address at all times. */
-  allows(address: Address): boolean {
-    return this.allowed.match(address) !== undefined;
+  /** The configured network that admits an address at all times. */
+  allowing(address: Address): Prefix | undefined {
+    return this.allowed.match(address);
   }
 
   allowsSource(observation: Observation): boolean {

@@ -183,7 +183,7 @@ export class Tracker {
       this.whitelist.extend(known, deadlineMs);
       return 'not-needed';
     }
-    if (this.roles.allows(address)) return 'not-needed';
+    if (this.roles.allowing(address) !== undefined) return 'not-needed';
     // who is of a pool has come to the real MX, and waits
     const hasRoom = origin === 'pool' ? this.makeRoom(this.whitelist.idleCompanion()) : !this.isFull;
     if (!hasRoom) return 'no-room';

@@ -146,7 +146,7 @@ describe('a pcap savefile', () => {
 describe('a savefile that is none', () => {
   for (const [what, bytes, message] of [
     ['an empty one', '', 'a file: empty, not a savefile'],
-    ['one byte', 'd4', 'a file: only 1 bytes, not a savefile'],
+    ['one byte', 'd4', 'a file: only 1 byte, not a savefile'],
     ['three bytes', 'd4c3b2', 'a file: only 3 bytes, not a savefile'],
     [
       'a header cut short',
@@ -539,7 +539,7 @@ describe('a savefile as a source', () => {
     const whole = readRecording('pflog/01-block-v4-syn.pcap');
     const { sink } = await readAll(fileOf('one-byte-more.pcap', Buffer.concat([whole, Buffer.alloc(1)])));
     assert.equal(sink.frames.length, 3);
-    assert.match(sink.notices[0]?.text ?? '', /cut off \(1 bytes of it are there\); the rest was used$/);
+    assert.match(sink.notices[0]?.text ?? '', /cut off \(1 byte of it is there\); the rest was used$/);
   });
 
   it('is refused where a file is empty, or none at all', async () => {
@@ -582,7 +582,7 @@ describe('a savefile as a source', () => {
     const path = join(directory, 'missing.pcap');
     await assert.rejects(new SavefileSource(path).open(new KeepingSink()), {
       name: 'CaptureError',
-      message: `${path}: ENOENT: no such file or directory, open '${path}'`,
+      message: `${path}: there is no such file`,
       kind: 'input',
     });
   });
@@ -594,7 +594,7 @@ describe('a savefile as a source', () => {
       const { sink } = await readAll(path);
       const [error] = sink.endings;
       assert.ok(error instanceof CaptureError);
-      assert.equal(error.message, `${path}: EISDIR: illegal operation on a directory, read`);
+      assert.equal(error.message, `${path}: it is a folder, not a file`);
       assert.equal(error.kind, 'input');
     }
   });

@@ -84,6 +84,9 @@ describe('tryConnect', () => {
 
   it('tells what cannot be reached', async () => {
     // a link-local address says nothing without its link
-    assert.deepEqual(await tryConnect('fe80::1', 25, PATIENT), { kind: 'unreachable', code: 'EINVAL' });
+    assert.deepEqual(await tryConnect('fe80::1', 25, PATIENT), {
+      kind: 'unreachable',
+      why: 'invalid argument',
+    });
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { COMMAND_NAMES } from '../../src/commands/commands.js';
@@ -21,7 +21,7 @@ const USER_ROW =
     ? 'user:                 _mxallowd'
     : 'user:                 root, for there is no user _mxallowd';
 const SERVICE_ROWS = [
-  "names:                a sender's other addresses and pool; asks the system's servers",
+  "names:                a sender's other addresses and pool; asks the system's DNS",
   USER_ROW,
   `state file:           ${process.platform === 'linux' ? '/var/lib' : '/var/db'}/mxallowd/state`,
   `control socket:       ${process.platform === 'linux' ? '/run/mxallowd' : '/var/run'}/mxallowd.sock, for root`,
@@ -30,10 +30,14 @@ const SERVICE_ROWS = [
 const PF = ['--pfctl', '/sbin/pfctl'];
 /** Good options for a daemon that could not start: no test may leave one behind. */
 const DAEMON = [...SERVERS, '--pfctl', '/nonexistent/pfctl', '-F'];
+/** A file that can be read; what is in it does not count here. */
+const RECORDING = scratch.file('x.pcap', '');
 const NO_SERVERS = ['fake', 'real'].map(
   (kind) =>
     `mxallowd: no ${kind}-mailserver is given: at least one fake and one real mail server address is needed`,
 );
+/** Any user that is not root. */
+const NOBODY = 65_534;
 const TRY_HELP = 'mxallowd: try "mxallowd --help"';
 
 function assertNarrow(text: string): void {
@@ -76,7 +80,7 @@ describe('mxallowd --help', { concurrency: true }, () => {
     }
   });
 
-  it('speaks English, whatever the environment says', async () => {
+  it('speaks English, whatever the environment says', () => {
     const [plain, german] = [{}, { LANGUAGE: 'de', LANG: 'de_DE.UTF-8', LC_ALL: 'de_DE.UTF-8' }].map((more) =>
       spawnSync(process.execPath, [CLI, 'list', '--sort'], {
         encoding: 'utf8',
@@ -235,13 +239,100 @@ describe('a mistake on the command line, without any file', () => {
   });
 });
 
+describe('without a configuration file', { concurrency: true }, () => {
+  const path = OPTIONS.config.defaultText ?? '';
+  const skip = existsSync(path) ? 'this machine has a configuration' : false;
+  const servers = ['-f', '192.0.2.3', '-r', '192.0.2.4'];
+  const nothing = [
+    `mxallowd: ${path}: there is no such file, and no addresses on the command line`,
+    `mxallowd: begin with ${join(packageFolder(), 'examples', 'mxallowd.conf')}, or give both: -f FAKE-IP -r REAL-IP`,
+  ];
+
+  it('and without addresses it says what to begin with: status 78', { skip }, async () => {
+    for (const args of [
+      [],
+      ['check-config'],
+      ['check'],
+      ['replay', RECORDING],
+      ['pf-conf', '--os', 'openbsd'],
+    ]) {
+      const { status, stdout, stderr } = await runCli(args);
+      assert.deepEqual([linesOf(stderr), stdout, status], [nothing, '', 78], args.join(' '));
+    }
+  });
+
+  it('and with one address only it says which one is missing: status 64', { skip }, async () => {
+    const { status, stderr } = await runCli(['check-config', '-f', '192.0.2.3']);
+    assert.deepEqual([linesOf(stderr), status], [[NO_SERVERS[1]], 64]);
+  });
+
+  it('and with both addresses on the command line it works', { skip }, async () => {
+    const { status, stdout, stderr } = await runCli(['check-config', ...servers]);
+    assert.deepEqual([linesOf(stdout).at(-1), stderr, status], ['the command line: ok', '', 0]);
+  });
+
+  it('replay names the recording that is not there, not the configuration: status 66', async () => {
+    const [gone, folder] = [scratch.path('gone.pcap'), scratch.folder];
+    for (const args of [[], servers]) {
+      const { status, stdout, stderr } = await runCli(['replay', ...args, gone]);
+      assert.deepEqual([stderr, stdout, status], [`mxallowd: ${gone}: there is no such file\n`, '', 66]);
+    }
+    const { status, stderr } = await runCli(['replay', ...servers, folder]);
+    assert.deepEqual([stderr, status], [`mxallowd: ${folder}: it is a folder, not a file\n`, 66]);
+  });
+});
+
+describe(
+  'a user without rights',
+  { skip: process.getuid?.() !== 0 && 'needs root, to be another user' },
+  () => {
+    const asNobody = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
+      spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8', uid: NOBODY, gid: NOBODY });
+
+    it('hears that a configuration is not for him: status 77', () => {
+      const secret = scratch.file('secret.conf', '');
+      chmodSync(scratch.folder, 0o755);
+      chmodSync(secret, 0o600);
+      for (const args of [['check-config'], ['check'], ['status'], ['-F']]) {
+        const { status, stdout, stderr } = asNobody(...args, '-c', secret);
+        const expected = `mxallowd: ${secret}: permission denied: root may read it\n`;
+        assert.deepEqual([stderr, stdout, status], [expected, '', 77], args.join(' '));
+      }
+    });
+
+    it('hears from check, in words, what it could not look at', () => {
+      const folder = join(scratch.folder, 'state');
+      mkdirSync(folder, { mode: 0o700 });
+      const servers = [
+        '-f',
+        '127.0.0.3',
+        '-r',
+        '127.0.0.4',
+        '--port',
+        '2',
+        '--state-file',
+        join(folder, 'state'),
+      ];
+      const { status, stdout, stderr } = asNobody('check', '-c', EMPTY, ...servers, '--user', 'root');
+      assert.equal(stderr, '');
+      assertNarrow(stdout);
+      assert.doesNotMatch(stdout, /\b(E[A-Z]{3,}|lstat|spawn)\b/);
+      const text = stdout.replace(/\s+/g, ' ');
+      assert.match(text, /note privileges: not root, so .* -> run it as root to check everything/);
+      assert.match(text, /note state file: .*state cannot be looked into by this user: permission denied/);
+      assert.match(text, /warning (queue|pf): .*-> (run it|run this) as root|error pf/);
+      assert.ok(status === 1 || status === 2);
+    });
+  },
+);
+
 describe('a wrong configuration file', { concurrency: true }, () => {
   it('is told with file and line, everything at once: status 78', async () => {
     const bad = scratch.file(
       'bad.conf',
       '# mine\nfake-mailsever 192.0.2.3\nwhitelist-time 1e3\nreal-mailserver 192.0.2.4\n',
     );
-    for (const command of [[], ['check-config'], ['replay', 'x.pcap']]) {
+    for (const command of [[], ['check-config'], ['replay', RECORDING]]) {
       const { status, stdout, stderr } = await runCli([...command, '-c', bad]);
       assert.deepEqual(linesOf(stderr), [
         `mxallowd: ${bad}:2: Unknown configfile option: fake-mailsever (did you mean "fake-mailserver"?)`,
@@ -264,7 +355,7 @@ describe('a wrong configuration file', { concurrency: true }, () => {
 
   it('that is a folder is told: status 78', async () => {
     const { status, stderr } = await runCli(['check-config', '-c', scratch.folder]);
-    assert.match(stderr, /^mxallowd: .*: EISDIR: /);
+    assert.equal(stderr, `mxallowd: ${scratch.folder}: it is a folder, not a file\n`);
     assert.equal(status, 78);
   });
 
@@ -339,7 +430,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'NFQUEUE:              7 to 9',
       'queue length:         1024; what finds it full is accepted',
       'at the end:           what is left in the queue: accept',
-      "names:                a sender's other addresses and pool; asks the system's servers",
+      "names:                a sender's other addresses and pool; asks the system's DNS",
       'user:                 nobody',
     ]);
     const wrong = await runCli([
@@ -450,7 +541,7 @@ describe('what was installed for 1.9', { concurrency: true }, () => {
     'entries:              at most 100000; IPv4 /32, IPv6 /64',
     ...firewall(queue),
     // 1.9 without names has no other addresses; pools it did not know
-    "names:                a sender's pool; asks the system's servers",
+    "names:                a sender's pool; asks the system's DNS",
     ...SERVICE_ROWS.slice(1),
     'log:                  standard output, error',
     `${OLD_FILE}: ok`,

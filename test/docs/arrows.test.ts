@@ -88,7 +88,7 @@ it('each file says in its first line what it is', () => {
 });
 
 it('each room of test/ is one of src/, or holds what belongs to none', () => {
-  const others = ['docs', 'e2e', 'examples', 'fixtures', 'rc.d', 'support'];
+  const others = ['docs', 'e2e', 'examples', 'fixtures', 'rc.d', 'scripts', 'support'];
   const folders = readdirSync(join(packageFolder(), 'test'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name);

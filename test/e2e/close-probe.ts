@@ -1,10 +1,10 @@
 /**
- * Run on the host mx of a World by the tests of PacketQueue.close: lets the first packet in, and while that is being
+ * Run on the host mx of a World by the tests of PacketQueues.close: lets the first packet in, and while that is being
  * judged others come, which the kernel still holds when the queues are given up. Prints what came of it.
  */
 import { spawnSync } from 'node:child_process';
 import { KernelFigures, type QueueRow } from '../../src/netfilter/proc.js';
-import { PacketQueue, type QueueRange } from '../../src/netfilter/queue.js';
+import { PacketQueues, type QueueRange } from '../../src/netfilter/queues.js';
 import { Verdict } from '../../src/netfilter/messages.js';
 
 /** A SYN from the host internet. */
@@ -73,7 +73,7 @@ async function probe({ queues, rest, first, late }: CloseOrder): Promise<CloseRe
   // so short that close() reads once
   const maxLength = 64 / (queues.last - queues.first + 1);
   const settings = { queues, maxLength, copyRange: 256, failOpen: false, receiveBuffer: 1 << 20 };
-  const queue = await PacketQueue.open(settings, {
+  const queue = await PacketQueues.open(settings, {
     judge: () => {
       judged++;
       late.forEach((syn, i) => send(syn, i + 2));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
-import { loadQueueRule, StagedDaemon } from '../../src/demo/stage.js';
+import { type LogEvent, loadQueueRule, StagedDaemon } from '../../src/demo/stage.js';
 import { until } from '../support/daemon.js';
 import { MAIL, mailUnavailable, MailWorld } from '../support/mail.js';
 import { stageUnavailable } from '../support/stage.js';
@@ -56,8 +56,11 @@ describe(
       assert.match(outcome.line, /Connection timed out/);
       assert.deepEqual(place.messages(), []);
       // the SYN, and what was sent again after 1 s and 3 s
-      await until('they are told', () => {
-        return daemon.events.filter(({ event }) => event === 'refusal').length >= 3;
+      await until('they are counted', async () => {
+        const from = daemon.events.length;
+        daemon.signal('SIGUSR1');
+        const told = await daemon.event(({ event }) => event === 'queue-statistics', from);
+        return (told as LogEvent & { readonly dropped: number }).dropped >= 3;
       });
       assert.ok(daemon.events.every(({ event }) => event !== 'admission'));
       await postfix.stop();

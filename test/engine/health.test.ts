@@ -11,6 +11,7 @@ const TABLE = {
   failingForMs: undefined,
   lastError: undefined,
   room: 170_000,
+  foreign: { count: 0, some: [] as readonly string[] },
 };
 const WELL: HealthFacts = {
   upMs: HOUR / 2,
@@ -38,6 +39,7 @@ const QUEUE = {
   lost: 0,
   full: 0,
   waiting: 0,
+  ports: [29],
 };
 
 /** The findings as `severity id`. */
@@ -84,6 +86,19 @@ describe('the health of a daemon', () => {
     assert.deepEqual(table({ failingForMs: 6000, lastError: 'no', entries: 0 }), ['error table-failing']);
     assert.deepEqual(table({ entries: 0 }), ['warning table-empty']);
     assert.deepEqual(table({ entries: 170_000 }), ['error table-full']);
+  });
+
+  it('tells of entries of the table that are not ours, though nothing is wrong with them', () => {
+    const foreign = { count: 12, some: ['198.51.0.0/16', '! 203.0.113.7'] };
+    const [finding, ...others] = judgeHealth({
+      ...WELL,
+      firewall: { ...WELL.firewall, table: { ...TABLE, foreign } },
+    });
+    assert.deepEqual([finding?.severity, finding?.id, others], ['note', 'table-foreign', []]);
+    assert.match(
+      finding?.message ?? '',
+      /has 12 networks or exceptions .*: 198\.51\.0\.0\/16, ! 203\.0\.113\.7, \.\.\.$/,
+    );
   });
 
   it('takes silence for no proof of health', () => {

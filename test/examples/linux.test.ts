@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Stage } from '../../src/demo/stage.js';
+import { World, WORLD } from '../../src/demo/world.js';
 import { packageFolder } from '../../src/version.js';
 import { Scratch } from '../support/cli.js';
+import { until } from '../support/daemon.js';
+import { mailUnavailable, Postfix } from '../support/mail.js';
 import { openStage, stageUnavailable } from '../support/stage.js';
 
 const folder = packageFolder();
@@ -60,6 +63,36 @@ describe('rules for Linux', { skip: stageUnavailable() }, () => {
   });
 });
 
+describe('Postfix with the line of docs/linux.md', { skip: mailUnavailable() }, () => {
+  const scratch = new Scratch();
+  let world: World;
+  before(async () => {
+    // for the user postfix
+    chmodSync(scratch.folder, 0o755);
+    world = await World.create('root');
+  });
+  after(async () => {
+    await world.close();
+    scratch.remove();
+  });
+
+  it('listens on the real MX and for the machine itself, and not on the fake MX', async () => {
+    const [, addresses = ''] = /^ *inet_interfaces = (.*)$/m.exec(document) ?? [];
+    const smtpd = 'smtp inet n - n - - smtpd\n';
+    const settings = { inet_interfaces: addresses, smtp_bind_address: '', smtp_bind_address6: '' };
+    const postfix = await Postfix.start(world, scratch.path('postfix'), settings, 'mx', smtpd);
+    let listeners: string[] = [];
+    await until('Postfix listens', async () => {
+      const lines = (await world.script("ss -Hltn 'sport = :25'", 'mx')).split('\n');
+      listeners = lines.flatMap((line) => line.split(/\s+/)[3] ?? []);
+      return listeners.length > 0;
+    });
+    const [real, real6] = WORLD.real;
+    assert.deepEqual(listeners.sort(), [`127.0.0.1:25`, `${real}:25`, `[${real6}]:25`, '[::1]:25']);
+    await postfix.stop();
+  });
+});
+
 describe('systemd/mxallowd.service', { skip: without('systemd-analyze') }, () => {
   it('is exposed to 2 of 10 at the most', () => {
     const unit = join(folder, 'systemd', 'mxallowd.service');
@@ -67,6 +100,22 @@ describe('systemd/mxallowd.service', { skip: without('systemd-analyze') }, () =>
     const { status, stdout, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8' });
     assert.match(stdout, /Overall exposure level for mxallowd\.service: 1\.\d/, stderr);
     assert.equal(status, 0);
+  });
+
+  it('is understood by systemd, every line of it', () => {
+    const scratch = new Scratch();
+    const text = readFileSync(join(folder, 'systemd', 'mxallowd.service'), 'utf8');
+    // the program must be there
+    const unit = scratch.file('mxallowd.service', text.replaceAll('=mxallowd ', '=/bin/true '));
+    const args = ['verify', '--man=no', unit];
+    const { status, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8' });
+    scratch.remove();
+    assert.equal(stderr, '');
+    assert.equal(status, 0);
+    // who is started again when it hangs must say that it goes on
+    for (const line of ['Type=notify', 'WatchdogSec=30', 'Restart=on-failure', 'NotifyAccess=all']) {
+      assert.ok(text.includes(`\n${line}\n`), line);
+    }
   });
 
   it('starts what the README installs, with options that there are', () => {

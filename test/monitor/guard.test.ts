@@ -8,6 +8,7 @@ import { systemClock } from '../../src/clock.js';
 import { HandClock } from '../support/hand-clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
+import { HANGS_MS } from '../support/writing.js';
 
 function config(...more: [Given['key'], string][]): Config {
   const given: [Given['key'], string][] = [
@@ -40,7 +41,7 @@ describe('the guard of the table', () => {
         path: pfctl.path,
         table: 'mx-white',
         anchor: '',
-        timeoutMs: 10_000,
+        timeoutMs: HANGS_MS,
         clock: systemClock,
       }),
       (message) => sent.push(message),
@@ -76,6 +77,16 @@ describe('the guard of the table', () => {
     assert.deepEqual(refused, [
       "add 203.0.113.0/24: wider than a sender's prefix, and not allowed by the configuration",
     ]);
+  });
+
+  it('takes out what the configuration of an earlier run has let in, as wide as that can be', async () => {
+    const wide = ['10.0.0.0/8', '203.0.113.0/24', '2001::/16'];
+    pfctl.putEntries([...wide, '192.0.2.9'], 1_700_000_000);
+    await ask({ request: 'delete', prefixes: wide });
+    assert.deepEqual(await pfctl.addresses(), ['192.0.2.9']);
+    await ask({ request: 'delete', prefixes: ['0.0.0.0/7'] });
+    await ask({ request: 'delete', prefixes: ['2001::/15'] });
+    assert.equal(refused.length, 2);
   });
 
   it('takes out what an earlier configuration has let in', async () => {

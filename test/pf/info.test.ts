@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parsePfInfo } from '../../src/pf/info.js';
-import { packageFolder } from '../../src/version.js';
-
-function recorded(name: string): string {
-  return readFileSync(join(packageFolder(), 'test', 'fixtures', 'pfctl', `${name}.out`), 'latin1');
-}
+import { recordedCall } from '../support/recorded-pfctl.js';
 
 describe('parsePfInfo', () => {
   it('tells whether pf is enabled, from what was recorded', () => {
-    assert.deepEqual(parsePfInfo(recorded('181-s-info')), { enabled: true });
-    assert.deepEqual(parsePfInfo(recorded('141-disabled-info')), { enabled: false });
+    for (const folder of ['pfctl', 'freebsd15'] as const) {
+      assert.deepEqual(parsePfInfo(recordedCall(folder, 181).stdout), { enabled: true });
+    }
+    assert.deepEqual(parsePfInfo(recordedCall('pfctl', 141).stdout), { enabled: false });
+    assert.deepEqual(parsePfInfo(recordedCall('openbsd', 105).stdout), { enabled: true });
+    assert.deepEqual(parsePfInfo(recordedCall('openbsd', 118).stdout), { enabled: false });
   });
 
   it('says nothing of another text', () => {

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { frames } from '../../bench/support.js';
+import type { ListedEntry } from '../../src/control/protocol.js';
 import { ask } from '../support/control.js';
 import { SERVERS, until, Workplace } from '../support/daemon.js';
+import { CANNOT_HOLD } from '../support/held.js';
 
 /** Senders 10.0.0.1 and on, or 2001:db8:0:1::1 and on. */
 const syn = (target: 'fake' | 'real', sender: number, family: 4 | 6 = 4) => frames(family, 1, target, sender);
@@ -36,6 +38,17 @@ for (const user of USERS)
       daemon.kill('SIGTERM');
       assert.equal(await daemon.ended, 0);
       assert.equal(daemon.stderr, '');
+    });
+
+    it('ends on SIGTERM beside a pfctl that cannot be killed, and says what was not written', async (test) => {
+      if (CANNOT_HOLD !== false) return test.skip(CANNOT_HOLD);
+      const daemon = await place.ready();
+      place.pfctl.setFault({ mode: 'stuck', only: 'add', times: 1 });
+      place.log(syn('fake', 1));
+      await place.pfctl.waitForCalls(1, ({ rc }) => rc === null);
+      daemon.kill('SIGTERM');
+      assert.equal(await daemon.ended, 0);
+      assert.match(daemon.stdout, /1 change could not be written to <mx-white> before the end/);
     });
 
     once('takes addresses out again when their time is over', async () => {
@@ -100,7 +113,7 @@ for (const user of USERS)
       await until('it is in the table', async () => (await place.pfctl.addresses()).length === 1);
       place.pfctl.emptyTable();
       daemon.kill('SIGHUP');
-      await daemon.line(/had lost 1 entries/);
+      await daemon.line(/had lost 1 entry /);
       await until('it is back', async () => (await place.pfctl.addresses()).length === 1);
     });
 
@@ -116,14 +129,17 @@ for (const user of USERS)
 
     it('adopts what is in the table, with the time that is left, and takes out what is over', async () => {
       const now = Math.floor(Date.now() / 1000);
-      place.pfctl.putEntries(['10.0.0.1'], now - 3590);
+      place.pfctl.putEntries(['10.0.0.1'], now - 1800);
       place.pfctl.putEntries(['10.0.0.2', '10.9.0.0/24', '2001:db8:9::/48'], now - 4000);
       place.pfctl.putEntries(['198.51.0.0/16'], now - 9000);
       const daemon = await place.ready();
-      assert.match(daemon.stdout, /with 1 entries/);
+      assert.match(daemon.stdout, /with 1 entry$/m);
       await until('the old ones are out', async () => (await place.pfctl.addresses()).length === 2);
       assert.deepEqual(await place.pfctl.addresses(), ['10.0.0.1', '198.51.0.0/16']);
-      await daemon.line(/Cleaning 10\.0\.0\.1 /);
+      const { items } = await ask(place.controlSocket, { command: 'list' });
+      const [adopted, ...others] = items as ListedEntry[];
+      assert.deepEqual([adopted?.prefix, others], ['10.0.0.1', []]);
+      assert.ok((adopted?.expiresInMs ?? 0) <= 1_800_000, `${adopted?.expiresInMs} ms left of half an hour`);
     });
 
     once(
@@ -154,24 +170,23 @@ for (const user of USERS)
 
     it('writes out what is pending when it ends', async () => {
       const daemon = await place.ready();
-      place.pfctl.setFault({ mode: 'fail', only: 'add', times: 2 });
+      place.pfctl.setFault({ mode: 'fail', only: 'add' });
       place.log(frames(4, 300, 'fake', 1));
       await daemon.line(/cannot be written/);
       daemon.kill('SIGTERM');
+      place.pfctl.setFault(null);
       assert.equal(await daemon.ended, 0);
       assert.equal((await place.pfctl.addresses()).length, 300);
     });
 
-    it('ends within 5 s and with 0 even when pfctl hangs, and says what is lost', async () => {
+    it('ends, and with 0, even when pfctl hangs, and says what is lost', async () => {
       const daemon = await place.ready();
       place.pfctl.setFault({ mode: 'hang' });
       place.log(syn('fake', 1));
       await daemon.line(/10\.0\.0\.1 to a fake/);
-      const start = Date.now();
       daemon.kill('SIGINT');
       assert.equal(await daemon.ended, 0);
-      assert.ok(Date.now() - start < 5000);
-      assert.match(daemon.stdout, /1 changes could not be written/);
+      assert.match(daemon.stdout, /1 change could not be written/);
     });
 
     it('goes to the background when it is ready, and not before', async () => {

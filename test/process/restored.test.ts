@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { frames } from '../../bench/support.js';
 import { headerText, sealed, seedOf } from '../../src/state/format.js';
 import { linesOf, runCli } from '../support/cli.js';
-import { until, Workplace } from '../support/daemon.js';
+import { type Daemon, until, Workplace } from '../support/daemon.js';
 
 const LIFE_MS = 3_000_000;
 const NOBODY = 65_534;
@@ -35,9 +35,19 @@ describe('what an earlier run has left', () => {
     place.pfctl.putEntries(prefixes, Math.floor(Date.now() / 1000));
   }
 
+  const ask = async (...args: string[]): Promise<string> =>
+    (await runCli([...args, '--control-socket', place.controlSocket])).stdout;
+
+  async function end(daemon: Daemon): Promise<void> {
+    daemon.kill('SIGTERM');
+    assert.equal(await daemon.ended, 0);
+    // for the next one
+    place.closePflog();
+    place.openPflog();
+  }
+
   async function listed(): Promise<string[]> {
-    const { stdout } = await runCli(['list', '--json', '--control-socket', place.controlSocket]);
-    return linesOf(stdout).map((line) => {
+    return linesOf(await ask('list', '--json')).map((line) => {
       const { prefix, origin } = JSON.parse(line) as { prefix: string; origin: string };
       return `${prefix} ${origin}`;
     });
@@ -80,6 +90,70 @@ describe('what an earlier run has left', () => {
     await place.ready();
     await tableHas('10.0.0.1', '10.0.0.2');
     assert.deepEqual((await listed()).sort(), ['10.0.0.1 attempt', '10.0.0.2 attempt']);
+  });
+
+  it('by "allow" is taken out when the configuration does not name it any more, however wide it is', async () => {
+    const wide = ['198.51.0.0/16', '2001:db8::/32', '203.0.113.9'];
+    place.writeConfig(wide.map((network) => `allow ${network}`));
+    // from the operator's hand
+    putIntoTable('10.0.0.0/8');
+    const first = await place.ready();
+    await tableHas('10.0.0.0/8', ...wide);
+    await end(first);
+
+    place.writeConfig(['allow 203.0.113.9']);
+    const second = await place.ready();
+    await second.line(
+      /not allowed any more, and taken out of pf table <mx-white>: 198\.51\.0\.0\/16, 2001:db8::\/32/,
+    );
+    await tableHas('10.0.0.0/8', '203.0.113.9');
+    assert.match(
+      await ask('why', '198.51.100.7', '--no-dns'),
+      /^now: +it is refused at the real MX: it is not/m,
+    );
+    await end(second);
+
+    // and what is put in by hand afterwards is left alone
+    putIntoTable('198.51.0.0/16');
+    await place.ready();
+    await tableHas('10.0.0.0/8', '198.51.0.0/16', '203.0.113.9');
+  });
+
+  it('by "allow" is remembered until it is out: one that was taken back while pfctl failed, too', async () => {
+    place.writeConfig(['allow 198.51.0.0/16']);
+    const first = await place.ready();
+    await tableHas('198.51.0.0/16');
+    place.pfctl.setFault({ mode: 'fail', only: 'delete' });
+    place.writeConfig([]);
+    assert.match(await ask('reload'), /0 allowed at all times/);
+    await first.line(/cannot be written/);
+    await end(first);
+    place.pfctl.setFault(null);
+    await place.ready();
+    await tableHas();
+  });
+
+  it('by hand, wider than any sender, decides, and is told by why and status', async () => {
+    place.writeConfig(['allow 203.0.113.0/24']);
+    leave(entryBody('198.51.100.7'), entryBody('192.0.2.7'));
+    putIntoTable('198.51.0.0/16', '203.0.0.0/16', '192.0.2.7');
+    await place.pfctl.run(['-qt', 'mx-white', '-T', 'add', '--', '!198.51.0.9', '!203.0.113.9']);
+    await place.ready();
+    const now = async (address: string): Promise<string> =>
+      /^now: +(.*(?:\n +.*)*)/m.exec(await ask('why', address, '--no-dns'))?.[1]?.replace(/\s+/g, ' ') ?? '';
+    const theirs = "which is in the table and not mxallowd's";
+    assert.equal(await now('198.51.3.3'), `it is let in for good, by 198.51.0.0/16, ${theirs}`);
+    assert.equal(await now('198.51.0.9'), `it is refused at the real MX, by ! 198.51.0.9, ${theirs}`);
+    assert.equal(await now('203.0.113.9'), `it is refused at the real MX, by ! 203.0.113.9, ${theirs}`);
+    assert.match(await now('203.0.113.8'), /^it is let in at all times, by the configuration/);
+    assert.match(await now('198.51.100.7'), /^it is let in for another \d+ s, as 198\.51\.100\.7/);
+    assert.match(await now('192.0.2.8'), /^it is refused at the real MX: it is not in the whitelist/);
+    const status = (await ask('status')).replace(/\s+/g, ' ');
+    assert.match(
+      status,
+      /has 4 networks or exceptions that are not mxallowd's and never expire: [^[]*198\.51\.0\.0\/16/,
+    );
+    assert.match(status, /\[table-foreign\]/);
   });
 
   it('by name is a sender of its own when it tries: the table has its network instead', async () => {

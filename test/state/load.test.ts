@@ -18,6 +18,7 @@ import { sealed, seedOf } from '../../src/state/format.js';
 import { MOST_REMAINING_MS } from '../../src/state/load.js';
 import type { SavedEntry } from '../../src/state/source.js';
 import { entry, loadAll, type LoadedAll, messages, NO_COUNTERS, savedEntries } from '../support/state.js';
+import { amount } from '../../src/words.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'mxallowd-state-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -160,6 +161,18 @@ describe('a state file', () => {
   });
 });
 
+describe('what "allow" had put into the table', () => {
+  it('is what the last list says, over as many lines as it takes', () => {
+    const loaded = load(
+      fileOf('A', 'A 192.0.2.0/24', 'T 1 0', 'A', 'A 198.51.100.7 10.0.0.0/8', 'A 2001::/16', '- 192.0.2.7'),
+      1,
+    );
+    assert.deepEqual(loaded.allowed, ['198.51.100.7', '10.0.0.0/8', '2001::/16']);
+    assert.deepEqual(messages(loaded), []);
+    assert.deepEqual(load(fileOf('T 1 0', 'A 10.0.0.0/8', 'A'), 1).allowed, []);
+  });
+});
+
 describe('a line that makes no sense, though its checksum is right, is damage', () => {
   for (const body of [
     '+ 192.0.2.07 attempt 0 5000 0 1 0',
@@ -186,6 +199,11 @@ describe('a line that makes no sense, though its checksum is right, is damage', 
     '+',
     '- 192.0.2.7 attempt',
     '- 0.0.0.0/0',
+    'A 0.0.0.0/0',
+    'A 192.0.2.0/24 8.0.0.0/7',
+    'A 192.0.2.1/24',
+    'A 192.0.2.0/24 ',
+    'A em0',
     '-',
     'T 5',
     'T -5 5',
@@ -240,7 +258,9 @@ describe('a file that is cut', () => {
         messages(loaded),
         cut === 0
           ? []
-          : [`note: state file ${path} ends within a line (${cut} bytes), as after a crash: passed over`],
+          : [
+              `note: state file ${path} ends within a line (${amount(cut, 'byte')}), as after a crash: passed over`,
+            ],
       );
       assert.equal(existsSync(aside), false);
     }
@@ -461,6 +481,7 @@ describe('in the place of a state file', () => {
       size: 0,
       expired: [],
       removed: [],
+      allowed: [],
       counters: undefined,
       writtenAtMs: undefined,
       problems: [],

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { PrefixText } from '../../src/packet/address.js';
+import { loadState } from '../../src/state/load.js';
 import { StateParser } from '../../src/state/parser.js';
 import type { SavedEntry } from '../../src/state/source.js';
 import { SLICE, StateWriter } from '../../src/state/writer.js';
@@ -74,6 +75,34 @@ describe('a long journal', () => {
     assert.equal(await writer.needsSnapshot(), false);
     source.set(entry(prefix(1000)));
     assert.equal(await writer.needsSnapshot(), true);
+  });
+});
+
+describe('what "allow" has put into the table', () => {
+  const loaded = (): readonly string[] => loadState(path, 0, 100).allowed;
+  const networks = (count: number): PrefixText[] =>
+    Array.from({ length: count }, (_, n) => `2001:db8:${(n + 1).toString(16)}::/48` as PrefixText);
+
+  it('is in each snapshot', async () => {
+    source.networks = networks(101);
+    await writer.snapshot(allIsWell);
+    assert.deepEqual(loaded(), source.networks);
+    source.networks = [];
+    await writer.snapshot(allIsWell);
+    assert.deepEqual(loaded(), []);
+  });
+
+  it('is written to the journal as a whole when it has changed, though nothing else has', async () => {
+    source.networks = networks(3);
+    await writer.snapshot(allIsWell);
+    const { size } = statSync(path);
+    await writer.append(false);
+    assert.equal(statSync(path).size, size);
+    for (const changed of [networks(50), networks(1), []]) {
+      source.networks = changed;
+      await writer.append(false);
+      assert.deepEqual(loaded(), changed);
+    }
   });
 });
 

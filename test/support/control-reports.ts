@@ -61,6 +61,7 @@ export const STATUS: StatusReport = {
     lastError: undefined,
     room: 200_000,
     pfEnabled: true,
+    foreign: { count: 0, some: [] },
     pfAgoMs: 4 * SECOND,
   },
   queue: undefined,

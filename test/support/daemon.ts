@@ -126,7 +126,13 @@ export class Workplace {
 
   /** Starts `mxallowd -c CONFIG ARGS...`. */
   start(args: readonly string[]): Daemon {
-    const daemon = new Daemon(spawn(process.execPath, [CLI, '-c', this.config, ...args], { stdio: 'pipe' }));
+    return this.startBy([process.execPath], args);
+  }
+
+  /** The same by another command than node alone: it gets what node is given. */
+  startBy([program, ...before]: readonly [string, ...string[]], args: readonly string[]): Daemon {
+    const child = spawn(program, [...before, CLI, '-c', this.config, ...args], { stdio: 'pipe' });
+    const daemon = new Daemon(child);
     this.daemons.push(daemon);
     return daemon;
   }

@@ -180,20 +180,27 @@ export class MailWorld {
   }
 }
 
-/** A Postfix that sends mail from the host `internet`. */
+/** A Postfix, on the host `internet` unless told otherwise. */
 export class Postfix {
   private constructor(
     private readonly world: World,
     private readonly folder: string,
+    private readonly host: Host,
   ) {}
 
-  /** Use {@link MailWorld.postfix}. */
+  /**
+   * Starts one; to send mail use {@link MailWorld.postfix}.
+   * @param settings - more for its main.cf, or other than below
+   * @param services - more for its master.cf
+   */
   static async start(
     world: World,
     folder: string,
     settings: Readonly<Record<string, string>>,
+    host: Host = 'internet',
+    services = '',
   ): Promise<Postfix> {
-    const postfix = new Postfix(world, folder);
+    const postfix = new Postfix(world, folder, host);
     await world.script(`
       mkdir '${folder}'
       mkdir '${folder}/etc' '${folder}/spool'
@@ -218,7 +225,7 @@ export class Postfix {
     };
     const lines = Object.entries(main).map(([name, value]) => `${name} = ${value}\n`);
     writeFileSync(join(postfix.config, 'main.cf'), lines.join(''));
-    writeFileSync(join(postfix.config, 'master.cf'), MASTER);
+    writeFileSync(join(postfix.config, 'master.cf'), `${MASTER}${services}`);
     await postfix.control('start');
     return postfix;
   }
@@ -278,7 +285,7 @@ export class Postfix {
   }
 
   private async control(command: string): Promise<void> {
-    const { status, stderr } = await this.world.run('internet', ['postfix', '-c', this.config, command]);
+    const { status, stderr } = await this.world.run(this.host, ['postfix', '-c', this.config, command]);
     if (status !== 0) throw new Error(`postfix ${command} failed: ${stderr}`);
   }
 

@@ -28,8 +28,12 @@ export function readRuleset(text: string, file: string, flavour: Flavour): Rules
 const REJECTED: Readonly<Record<Flavour, readonly RegExp[]>> = {
   openbsd: [/^(no )?(scrub|nat|rdr|binat)\b/, /^(nat|rdr|binat)-anchor\b/, /^altq\b/, /^set require-order\b/],
   freebsd: [/^match\b/, /\bonce\b/, /\b(nat|rdr)-to\b/, /^set reassemble\b/],
+  freebsd15: [/\breceived-on\b/],
 };
-const REJECTED_BY_BOTH = [/^include [^"']/, /^table [^<]/, /\blog-all\b/, /^(pass|block) quick in\b/];
+const REJECTED_BY_ALL = [
+  ...[/^include [^"']/, /^table [^<]/, /\blog-all\b/, /^(pass|block) quick in\b/, /^blokc\b/],
+  /^anchor .* \{ [^}]+\}$/,
+];
 
 function follow(
   text: string,
@@ -41,7 +45,7 @@ function follow(
   const { statements, isOpen, last } = split(text);
   const syntaxError = (line: number): string => `${file}:${line}: syntax error\n`;
   for (const { text: statement, line } of statements) {
-    const rejected = [...REJECTED[flavour], ...REJECTED_BY_BOTH].some((pattern) => pattern.test(statement));
+    const rejected = [...REJECTED[flavour], ...REJECTED_BY_ALL].some((pattern) => pattern.test(statement));
     if (rejected) return syntaxError(line);
     const [, path] = /^include ["'](.*)["']$/.exec(statement) ?? [];
     if (path === undefined) lines.push({ text: statement, file, line });
@@ -55,7 +59,7 @@ function follow(
       if (stderr !== undefined) return stderr;
     }
   }
-  const isCut = flavour === 'freebsd' && text !== '' && !text.endsWith('\n');
+  const isCut = flavour !== 'openbsd' && text !== '' && !text.endsWith('\n');
   return isOpen || isCut ? syntaxError(last) : undefined;
 }
 

@@ -3,9 +3,12 @@
  * a clock that can be stopped. Shared by the program and by its harness.
  */
 import {
+  closeSync,
   mkdirSync,
+  openSync,
   readFileSync,
   readlinkSync,
+  readSync,
   renameSync,
   rmdirSync,
   statSync,
@@ -16,8 +19,11 @@ import {
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 
-/** Which pfctl is imitated: FreeBSD 10.2 as recorded, or OpenBSD 7.8 where it is known to differ. */
-export type Flavour = 'freebsd' | 'openbsd';
+/** Which pfctl is imitated, as recorded: FreeBSD 10.2's, FreeBSD 15.1's, OpenBSD's (of 2024-07, on a kernel of 7.8). */
+export type Flavour = 'freebsd' | 'freebsd15' | 'openbsd';
+
+/** All of them. */
+export const FLAVOURS: readonly Flavour[] = ['freebsd', 'freebsd15', 'openbsd'];
 
 /** How far this user may open /dev/pf. */
 export type DeviceMode = 'read-write' | 'read-only' | 'none';
@@ -59,6 +65,8 @@ export interface Statistics {
   readonly inserts: number;
   readonly removals: number;
   readonly matches: number;
+  /** other counters that are not 0, by the names that `pfctl -s info -v` prints */
+  readonly others?: Readonly<Record<string, number>>;
 }
 
 /** Everything but the tables. */
@@ -81,6 +89,20 @@ export interface Settings {
   statistics: Statistics;
   /** The rules as `-a '*' -s rules` prints them, one a line; a named anchor ends in ` {`, and its rules in `}`. */
   rules: readonly string[];
+  /** How often the rules of the main ruleset have been evaluated, by their number; 0 unless told. */
+  evaluations: readonly number[];
+  /** The process that loaded the rules. */
+  rulesPid: number;
+  /** What `-s Interfaces` lists, and what `set skip` names of it. */
+  kernelInterfaces: readonly string[];
+  skipped: readonly string[];
+  /** Of the host, and of the rules: `-s info -v`. */
+  hostId: string;
+  checksum: string;
+  /** More entries than this cannot be listed (FreeBSD's net.pf.request_maxcount). */
+  requestMaxcount: number;
+  /** OpenBSD 7.8's own pfctl restores limits after a failure, and may not: it says so (sbin/pfctl/pfctl.c). */
+  restoresLimits: boolean;
 }
 
 /** The whole state. */
@@ -126,6 +148,14 @@ export function newState(): PfState {
     references: {},
     statistics: { seconds: 0, states: 0, searches: 0, inserts: 0, removals: 0, matches: 0 },
     rules: [],
+    evaluations: [],
+    rulesPid: 0,
+    kernelInterfaces: ['all', 'em0', 'lo', 'lo0', 'pflog', 'pflog0', 'pfsync', 'pfsync0', 'vtnet0'],
+    skipped: [],
+    hostId: '0x00000000',
+    checksum: `0x${'0'.repeat(32)}`,
+    requestMaxcount: 65_535,
+    restoresLimits: false,
     tables: new Map(),
   };
 }
@@ -205,6 +235,24 @@ export function readState(directory: string): PfState {
   const tables = new Map<string, Table>();
   for (const table of stored.tables ?? []) tables.set(tableKey(table.anchor, table.name), revive(table));
   return { ...newState(), ...stored, tables };
+}
+
+/** Which pfctl a state is of: the first thing that stands in its file. */
+export function readFlavour(directory: string): Flavour {
+  let file: number;
+  try {
+    file = openSync(stateFile(directory), 'r');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return newState().flavour;
+    throw error;
+  }
+  const start = Buffer.alloc(64);
+  readSync(file, start);
+  closeSync(file);
+  const name = /^\{"flavour":"(\w+)"/.exec(start.toString())?.[1];
+  const flavour = FLAVOURS.find((candidate) => candidate === name);
+  if (flavour === undefined) throw new Error(`no flavour in ${start.toString()}`);
+  return flavour;
 }
 
 /** Replaces the state in `directory` in one step, so that a reader sees the old or the new one. */
@@ -390,6 +438,13 @@ function parseNetPton(text: string, length: number): number[] | undefined {
   return [0, 1, 2, 3].map((index) => Number(parts[index] ?? 0));
 }
 
+/** Reads an IPv4 address of four decimal parts, which may begin with zeros. */
+function parseDecimal(text: string): number[] | undefined {
+  const parts = text.split('.');
+  const isAddress = parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256);
+  return isAddress ? parts.map(Number) : undefined;
+}
+
 /** Reads an IPv6 address; a scope must name an interface that exists, and is dropped. */
 function parseIpv6(text: string, interfaces: Record<string, readonly string[]>): number[] | undefined {
   const [address = '', scope] = text.split('%');
@@ -421,8 +476,13 @@ export type ParsedHost =
  * system, so every other name fails.
  *
  * @param text without leading `!`.
+ * @param addresses how IPv4 addresses may be written
  */
-export function parseHost(text: string, interfaces: Record<string, readonly string[]>): ParsedHost {
+export function parseHost(
+  text: string,
+  interfaces: Record<string, readonly string[]>,
+  addresses: 'inet_aton' | 'decimal' = 'inet_aton',
+): ParsedHost {
   const slash = text.lastIndexOf('/');
   const address = slash === -1 ? text : text.slice(0, slash);
   const length = slash === -1 ? undefined : text.slice(slash + 1);
@@ -431,7 +491,9 @@ export function parseHost(text: string, interfaces: Record<string, readonly stri
   }
   if (Object.hasOwn(interfaces, address) && length === undefined)
     return interfacePrefixes(address, interfaces);
-  const bytes = parseLiteral(address, length, interfaces);
+  const isTooLong = addresses === 'decimal' && !address.includes(':') && Number(length ?? 0) > 32;
+  if (isTooLong) return { ok: false, message: `pfctl: cannot decode ${text}: Invalid argument` };
+  const bytes = parseLiteral(address, length, interfaces, addresses);
   if (bytes === undefined) return { ok: false, message: `no IP address found for ${text}` };
   return {
     ok: true,
@@ -443,8 +505,10 @@ function parseLiteral(
   address: string,
   length: string | undefined,
   interfaces: Record<string, readonly string[]>,
+  addresses: 'inet_aton' | 'decimal',
 ): number[] | undefined {
-  const ipv4 = length === undefined ? parseInetAton(address) : parseNetPton(address, Number(length));
+  const parseIpv4 = addresses === 'decimal' ? parseDecimal : parseInetAton;
+  const ipv4 = length === undefined ? parseIpv4(address) : parseNetPton(address, Number(length));
   return ipv4 ?? parseIpv6(address, interfaces);
 }
 

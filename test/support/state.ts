@@ -1,7 +1,10 @@
+import { chownSync, statSync } from 'node:fs';
 import type { PrefixText } from '../../src/packet/address.js';
 import { type LoadedEntry, type LoadedState, loadState } from '../../src/state/load.js';
 import type { SavedEntry, StateChange, StateSource } from '../../src/state/source.js';
+import { StateWriter } from '../../src/state/writer.js';
 import { type Counters, newCounters } from '../../src/tracker/counters.js';
+import { HandClock } from './hand-clock.js';
 
 export const NO_COUNTERS: Readonly<Counters> = newCounters();
 
@@ -24,6 +27,7 @@ export function entry(prefix: string, other: Partial<SavedEntry> = {}): SavedEnt
 export class Entries implements StateSource {
   readonly current = new Map<PrefixText, SavedEntry>();
   readonly pending = new Set<PrefixText>();
+  networks: readonly PrefixText[] = [];
   counted: Counters = { ...NO_COUNTERS };
   /** the most changes that were taken at a time */
   mostTaken = 0;
@@ -64,6 +68,10 @@ export class Entries implements StateSource {
     return this.current.size;
   }
 
+  allowed(): readonly PrefixText[] {
+    return this.networks;
+  }
+
   counters(): Counters {
     return { ...this.counted };
   }
@@ -95,4 +103,17 @@ export type LoadedAll = Omit<LoadedState, 'entries'> & { readonly entries: reado
 export function loadAll(path: string, wallNowMs: number, maxEntries = 100_000): LoadedAll {
   const loaded = loadState(path, wallNowMs, maxEntries);
   return { ...loaded, entries: [...loaded.entries] };
+}
+
+/** Makes a state file of what it has, as if it had been written so many milliseconds ago. */
+export async function age(path: string, ms: number): Promise<void> {
+  const { uid, gid } = statSync(path);
+  const clock = new HandClock();
+  clock.wallAheadMs = Date.now() - ms - clock.monotonicMs();
+  const entries = new Entries();
+  for (const found of savedEntries(loadAll(path, Date.now()), clock.monotonicMs())) entries.set(found);
+  const writer = new StateWriter(path, entries, clock);
+  await writer.snapshot(() => false);
+  await writer.close();
+  chownSync(path, uid, gid);
 }

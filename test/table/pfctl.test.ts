@@ -7,12 +7,14 @@ import { systemClock } from '../../src/clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { classifyFailure, parseCtimeUtc, ShowParser, sumOtherTables } from '../../src/table/pfctl-output.js';
 import type { ShownEntry, TableEntry, TableFailure } from '../../src/table/table.js';
-import { packageFolder } from '../../src/version.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
+import { recordedCall } from '../support/recorded-pfctl.js';
 import { addresses, HANGS_MS, prefix } from '../support/writing.js';
 
+/** The standard output, or error, of a call of FreeBSD 10.4: `081-show-v.out`. */
 function recording(name: string): string {
-  return readFileSync(join(packageFolder(), 'test', 'fixtures', 'pfctl', name), 'latin1');
+  const call = recordedCall('pfctl', Number(name.slice(0, 3)));
+  return name.endsWith('.err') ? call.stderr : call.stdout;
 }
 
 function show(text: string): { entries: TableEntry[]; strange: string[] } {

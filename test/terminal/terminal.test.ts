@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
+import type { ReadStream } from 'node:tty';
 import { describe, it } from 'node:test';
-import { drawing, keysIn } from '../../src/terminal/terminal.js';
+import { drawing, type Key, Terminal } from '../../src/terminal/terminal.js';
 
 describe('keys', () => {
   const cases: readonly (readonly [string, string, readonly string[]])[] = [
@@ -21,8 +24,28 @@ describe('keys', () => {
     ['an arrow, then q', '\x1b[Aq', ['quit']],
     ['others', 'abcü\r\n\t\x04', []],
   ];
-  for (const [what, sent, keys] of cases)
-    it(`are found: ${what}`, () => assert.deepEqual(keysIn(sent), keys));
+  /** What of it a terminal tells; the pieces come one after the other. */
+  async function keysIn(...pieces: readonly string[]): Promise<Key[]> {
+    const input = Object.assign(new PassThrough(), { isTTY: true });
+    const keys: Key[] = [];
+    const terminal = new Terminal(input as unknown as ReadStream, process.stdout, false);
+    const forget = terminal.listen({ pressed: (key) => keys.push(key), resized: () => 0, gone: () => 0 });
+    for (const piece of pieces) {
+      const read = once(input, 'data');
+      input.write(piece);
+      await read;
+    }
+    forget();
+    return keys;
+  }
+
+  for (const [what, sent, keys] of cases) {
+    it(`are found: ${what}`, async () => assert.deepEqual(await keysIn(sent), keys));
+  }
+
+  it('are found where a sequence comes in two pieces', async () => {
+    assert.deepEqual(await keysIn('\x1bO', 'qq'), ['quit']);
+  });
 });
 
 describe('a drawing', () => {

@@ -1,8 +1,8 @@
 // `mxallowd replay`.
-import { stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { SavefileSource } from '../../capture/savefile.js';
 import { CaptureError } from '../../capture/source.js';
-import { formatProblem } from '../../config/problem.js';
+import { formatProblem, type Problem } from '../../config/problem.js';
 import type { Frame } from '../../packet/frame.js';
 import { Exit } from '../../sysexits.js';
 import { randomHashKey } from '../../process/hash-key.js';
@@ -14,6 +14,8 @@ import { loadConfig, printProblems } from '../../process/load-config.js';
 import { JsonReport } from './json.js';
 import { ReplayStatistics } from './statistics.js';
 import { TextReport } from './text.js';
+import { systemWords } from '../../words.js';
+import { LineOutput } from '../../terminal/output.js';
 
 const OPTIONS: readonly ExtraOption[] = [
   { name: 'json', help: 'print NDJSON: an object for each event, the summary last' },
@@ -42,17 +44,19 @@ export async function replay(argv: ParsedArguments): Promise<number> {
   }
   const loaded = loadConfig(given, problems);
   if (!loaded.ok) {
-    printProblems(loaded.problems);
-    return loaded.exitStatus;
+    // a recording that is not there was meant first, whatever the configuration lacks
+    const unreadable = problems.length > 0 ? [] : await unreadableOf(names);
+    printProblems(unreadable.length > 0 ? unreadable : loaded.problems);
+    return unreadable.length > 0 ? Exit.NOINPUT : loaded.exitStatus;
   }
   for (const remark of loaded.remarks) process.stderr.write(`mxallowd: warning: ${formatProblem(remark)}\n`);
   const files = await inOrderOfTime(names);
 
   const statistics = new ReplayStatistics();
-  const out = new Output();
+  const out = new LineOutput(process.stdout);
+  const write = (line: string): void => void out.line(line);
   const verbosity = argv['summary'] === true ? 'summary' : argv['verbose'] === true ? 'all' : 'decisions';
-  const report =
-    argv['json'] === true ? new JsonReport(out.write, verbosity) : new TextReport(out.write, verbosity);
+  const report = argv['json'] === true ? new JsonReport(write, verbosity) : new TextReport(write, verbosity);
   let nowMs = 0;
   const table = new MemoryTable(() => nowMs);
   const judge = new Judge(
@@ -80,7 +84,7 @@ export async function replay(argv: ParsedArguments): Promise<number> {
   let status: number = Exit.OK;
   for (const file of files) {
     const problem = await readSavefile(file, onFrame);
-    await out.settle();
+    await out.flush();
     if (problem === undefined) continue;
     process.stderr.write(`mxallowd: ${problem.message}\n`);
     status = problem.kind === 'data' ? Exit.DATAERR : Exit.NOINPUT;
@@ -91,8 +95,21 @@ export async function replay(argv: ParsedArguments): Promise<number> {
   // of nothing there is nothing to say, but to programs
   if (status === Exit.OK || judge.frames > 0 || argv['json'] === true)
     report.summary(statistics.summary(judge));
-  await out.settle();
+  await out.flush();
   return status;
+}
+
+/** What is wrong with files that cannot be read at all. */
+async function unreadableOf(files: readonly string[]): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  for (const where of files.filter((file) => file !== '-')) {
+    try {
+      await access(where, constants.R_OK);
+    } catch (error) {
+      problems.push({ where, kind: 'usage', message: systemWords(error) });
+    }
+  }
+  return problems;
 }
 
 /** Reads a savefile to its end; what is wrong with it is returned. */
@@ -136,25 +153,4 @@ async function firstFrameTimeMs(path: string): Promise<number> {
   });
   await source.close();
   return time;
-}
-
-/** Standard output with little memory: lines are gathered, and written out between files and when there are many. */
-class Output {
-  private text = '';
-
-  readonly write = (line: string): void => {
-    this.text += `${line}\n`;
-    if (this.text.length > 1 << 16) this.flush();
-  };
-
-  /** Waits until everything has been taken. */
-  async settle(): Promise<void> {
-    await new Promise<void>((resolve) => this.flush(resolve));
-  }
-
-  private flush(taken?: () => void): void {
-    const { text } = this;
-    this.text = '';
-    process.stdout.write(text, () => taken?.());
-  }
 }

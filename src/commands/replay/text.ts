@@ -8,6 +8,7 @@ import type { RemovalReason } from '../../tracker/tracker.js';
 import type { Entry } from '../../tracker/whitelist.js';
 import type { Verbosity } from './json.js';
 import { isoTime, type ReplaySummary } from './statistics.js';
+import { amount } from '../../words.js';
 
 /** Words for a person, by the reasons of decisions. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -47,8 +48,7 @@ export class TextReport {
     if (this.verbosity === 'summary') return;
     const kind = reason === 'timeout' ? 'expiry' : 'eviction';
     const { admissions } = entry;
-    const used =
-      admissions === 0 ? ', never used' : `, ${admissions} admission${admissions === 1 ? '' : 's'}`;
+    const used = admissions === 0 ? ', never used' : `, ${amount(admissions, 'admission')}`;
     this.line(atMs, kind, `${entry.text}: `, reason, used);
   }
 

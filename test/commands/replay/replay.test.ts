@@ -603,7 +603,7 @@ describe('what mxallowd replay reads', { concurrency: true }, () => {
   it('may be missing: status 66, and the other files are judged', async () => {
     const missing = scratch.path('missing.pcap');
     const { status, stdout, stderr } = await replay(['--json', missing, good]);
-    assert.match(stderr, /^mxallowd: \S+missing\.pcap: ENOENT: no such file or directory[^\n]*\n$/);
+    assert.match(stderr, /^mxallowd: \S+missing\.pcap: there is no such file\n$/);
     assert.equal(eventsOf(stdout).length, 3);
     assert.equal(summaryOf(stdout).frames, 3);
     assert.equal(status, 66);
@@ -635,7 +635,7 @@ describe('what mxallowd replay reads', { concurrency: true }, () => {
 
   it('may be a folder: a message, no stack trace', async () => {
     const { status, stderr } = await replay(['--json', scratch.folder, good]);
-    assert.match(stderr, /^mxallowd: [^\n]*EISDIR[^\n]*\n$/);
+    assert.match(stderr, /^mxallowd: \S+: it is a folder, not a file\n$/);
     assert.equal(status, 66);
   });
 
@@ -673,7 +673,7 @@ describe('what mxallowd replay reads', { concurrency: true }, () => {
 
   it('may have a name that begins with a dash, behind "--"', async () => {
     const { status, stderr } = await replay(['--json', '--', '-x.pcap']);
-    assert.match(stderr, /^mxallowd: -x\.pcap: ENOENT/);
+    assert.match(stderr, /^mxallowd: -x\.pcap: there is no such file/);
     assert.equal(status, 66);
   });
 

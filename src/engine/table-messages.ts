@@ -1,0 +1,92 @@
+// The log lines about the table. Pure.
+import type { PrefixText } from '../packet/address.js';
+import { escapeText } from '../packet/escape.js';
+import type { WriterEvent } from '../table/writer.js';
+import { amount } from '../words.js';
+import type { Line } from './messages.js';
+
+/** Of many networks so many are named in a line. */
+const MOST_NAMED = 10;
+
+const FOREIGN = [
+  'network or exception that is left alone and never expires',
+  'networks or exceptions that are left alone and never expire',
+] as const;
+
+/** Entries of the table that are nobody's business but the operator's. */
+export function foreignLine(count: number, some: readonly string[], table: string): Line {
+  const message =
+    `pf table ${table} has ${amount(count, ...FOREIGN)} (${firstOf(some, count)}): ` +
+    'from your hand, or an "allow" of a run of which there is no state file';
+  return { level: 'warn', message, fields: { event: 'table-foreign', count } };
+}
+
+/** What `allow` has put into the table, and names no more. */
+export function withdrawnLine(prefixes: readonly PrefixText[], table: string): Line {
+  const message = `not allowed any more, and taken out of pf table ${table}: ${firstOf(prefixes, prefixes.length)}`;
+  return { level: 'info', message, fields: { event: 'allow-withdrawn', count: prefixes.length } };
+}
+
+/** `a, b and 7 more` */
+function firstOf(texts: readonly string[], count: number): string {
+  const named = texts.slice(0, MOST_NAMED);
+  const more = count - named.length;
+  return `${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** What the table's writer has to say; undefined for what nobody needs to read. */
+export function writerLine(event: WriterEvent, table: string): Line | undefined {
+  switch (event.kind) {
+    case 'written': {
+      const { verb, count, changed } = event;
+      const tookMs = Math.round(event.tookMs);
+      const done = verb === 'add' ? 'added to' : 'deleted from';
+      const message = `${changed ?? count} of ${amount(count, 'address', 'addresses')} ${done} ${table} in ${tookMs} ms`;
+      return { level: 'debug', message, fields: { event: 'table-written', verb, count, changed, tookMs } };
+    }
+    case 'failed': {
+      const { failure, message } = event.reply;
+      const { pending, retryInMs } = event;
+      const text = `${table} cannot be written: ${escapeText(message)}; ${amount(pending, 'change waits', 'changes wait')}, next try in ${retryInMs} ms`;
+      return {
+        level: 'error',
+        message: text,
+        fields: { event: 'table-failed', failure, pending, retryInMs },
+      };
+    }
+    case 'recovered': {
+      const { failures } = event;
+      const message = `${table} can be written again after ${Math.round(event.afterMs / 1000)} s and ${amount(failures, 'failed try', 'failed tries')}`;
+      return { level: 'warn', message, fields: { event: 'table-recovered', failures } };
+    }
+    case 'table-made':
+      return {
+        level: 'warn',
+        message: `${table} was missing and has been made again; is it still in pf.conf, with "persist"?`,
+        fields: { event: 'table-made' },
+      };
+    case 'table-lost-entries': {
+      const { count } = event;
+      const message = `${table} had lost ${amount(count, 'entry', 'entries')} (was pf restarted, or the table flushed?); all is put back`;
+      return { level: 'warn', message, fields: { event: 'table-lost-entries', count } };
+    }
+    case 'compared': {
+      const { entries, missing, surplus, foreign } = event;
+      const message =
+        `${table} has ${amount(entries, 'entry', 'entries')}: ${missing} of ours missing, ${surplus} taken out, ` +
+        `${foreign} left alone (networks wider than what is whitelisted, or exceptions)`;
+      return {
+        level: 'debug',
+        message,
+        fields: { event: 'table-compared', entries, missing, surplus, foreign },
+      };
+    }
+    case 'no-room': {
+      const { held, ceiling, pending } = event;
+      const message =
+        `${table} is full: ${amount(held, 'entry', 'entries')} of ${ceiling} that are safe; ${amount(pending, 'waits', 'wait')}. ` +
+        'Raise "set limit table-entries" in pf.conf or lower max-entries';
+      return { level: 'error', message, fields: { event: 'table-full', held, ceiling, pending } };
+    }
+  }
+}
