@@ -92,7 +92,7 @@ export class Monitor {
       const message = `${suppressed} more requests of the engine were refused within a second`;
       parts.log.write('error', message, { event: 'requests-refused', suppressed });
     });
-    this.reloads = new RateLimit(RELOADS_PER_SECOND, parts.clock, () => undefined);
+    this.reloads = new RateLimit(RELOADS_PER_SECOND, parts.clock);
   }
 
   /**

@@ -70,9 +70,9 @@ export class StateKeeper {
     return this.file.start();
   }
 
-  /** To be called whenever something has changed. */
-  changed(): void {
-    this.file.changed();
+  /** To be called whenever something has changed: an entry, or no more than what was counted. */
+  changed(what: 'entries' | 'counters'): void {
+    this.file.changed(what);
   }
 
   report(): StateReport {
