@@ -2,10 +2,11 @@
 //   npm test -- NAME...    only the test files whose path contains a NAME
 //   npm run check          format, lint and types only
 //   npm run test:long      what takes longer: hundreds of kills and starts, by hand before a release
-import { readdirSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { build, hasTool, installPackages, installSystemPackages, root, run, runTool } from './run.mjs';
+import { build, hasTool, installPackages, installSystemPackages, root, runTool } from './run.mjs';
 
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
 const isStatic = process.argv.includes('--static');
@@ -47,12 +48,22 @@ const files = readdirSync(join(root, 'build', 'test'), { recursive: true })
   )
   .sort()
   .map((name) => join('build', 'test', name));
-// some of the time a test waits for a process that it has started
-const concurrency = [`--test-concurrency=${availableParallelism() + 1}`];
-run(process.execPath, [
-  '--test',
-  '--test-reporter=spec',
-  `--test-timeout=${isLong ? 3_600_000 : 300_000}`,
-  ...concurrency,
-  ...files,
-]);
+const totals = join(root, 'build', 'totals');
+const { status } = spawnSync(
+  process.execPath,
+  [
+    '--test',
+    ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
+    ...['--test-reporter=./scripts/totals.mjs', `--test-reporter-destination=${totals}`],
+    // ends what hangs; a test that waits in vain says before what it waited for
+    `--test-timeout=${isLong ? 3_600_000 : 900_000}`,
+    // some of the time a test waits for a process that it has started
+    `--test-concurrency=${availableParallelism() + 1}`,
+    ...files,
+  ],
+  { cwd: root, stdio: 'inherit' },
+);
+// behind the failures, so that the counts are the last lines
+step('the slowest files, and all in all');
+process.stdout.write(readFileSync(totals, 'utf8'));
+process.exitCode = status ?? 1;

@@ -77,3 +77,18 @@ describe('the entry', () => {
     }
   });
 });
+
+describe('too few descriptors', () => {
+  for (const [limit, args] of [
+    [30, ['--version']],
+    [40, ['--version']],
+    [40, ['-F', '-s', '-f', '192.0.2.3', '-r', '192.0.2.4', '--pfctl', '/nonexistent/pfctl']],
+    [40, ['status', '--control-socket', '/nonexistent/socket']],
+  ] as const)
+    it(`are a sentence: ulimit -n ${limit}; mxallowd ${args.join(' ')}`, async () => {
+      const command = ['-c', `ulimit -n ${limit}; exec "$0" "$@"`, process.execPath, CLI, ...args];
+      const { status, stdout, stderr } = await runProgram('/bin/sh', command);
+      assert.equal(stderr, 'mxallowd: too many open files (EMFILE): raise the limit, see "ulimit -n"\n');
+      assert.deepEqual([status, stdout], [71, '']);
+    });
+});

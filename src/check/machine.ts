@@ -4,6 +4,7 @@ import { networkInterfaces, release } from 'node:os';
 import { type Address, type Family, parseAddress } from '../packet/address.js';
 import { type InterfaceState, parseIfconfig } from './ifconfig.js';
 import { findProgram, runProgram } from './program.js';
+import { readUnit, type ServiceUnit } from './unit.js';
 
 /** What is known of the machine that we are on. */
 export interface Machine {
@@ -21,6 +22,8 @@ export interface Machine {
   readonly addresses: ReadonlyMap<Address, string>;
   /** whether it forwards packets of a family; undefined: not known */
   readonly forwards: Readonly<Record<Family, boolean | undefined>>;
+  /** that systemd starts mxallowd by, if one is installed */
+  readonly unit: ServiceUnit | undefined;
 }
 
 /** Looks at the machine that we are on. */
@@ -42,6 +45,7 @@ export async function readMachine(timeoutMs: number): Promise<Machine> {
     interfaces,
     addresses: ownAddresses(interfaces),
     forwards: { 4: forwards4, 6: forwards6 },
+    unit: process.platform === 'linux' ? readUnit() : undefined,
   };
 }
 

@@ -7,21 +7,30 @@ import { escapeText } from '../packet/escape.js';
 import { type Finding, finding } from '../pf/finding.js';
 import { findGroup, findUser } from '../process/users.js';
 import type { Probe } from './probe.js';
+import type { ServiceUnit } from './unit.js';
 import { systemWords } from '../words.js';
+
+/** StateDirectory= of systemd/mxallowd.service. */
+const UNIT_FOLDER = '/var/lib/mxallowd';
 
 /** What the daemon keeps, and where it is asked. */
 export const serviceProbe: Probe = {
   name: 'service',
-  run: async ({ config, times }) => [
-    ...(config.stateFile === '' ? [] : [judgeFolder(config.stateFile, config.user)]),
+  run: async ({ config, times, machine }) => [
+    ...(config.stateFile === '' ? [] : [judgeFolder(config.stateFile, config.user, machine.unit)]),
     ...(config.controlGroup === undefined ? [] : judgeGroup(config.controlGroup)),
     ...(config.controlSocket === '' ? [] : [await judgeSocket(config.controlSocket, times.connectMs)]),
   ],
 };
 
-function judgeFolder(path: string, user: string | undefined): Finding {
+function judgeFolder(path: string, user: string | undefined, unit: ServiceUnit | undefined): Finding {
   const folder = dirname(path);
   const shown = escapeText(folder, 200);
+  // a link of systemd's into /var/lib/private, where only root can look
+  if (unit?.isDynamic === true && folder === UNIT_FOLDER) {
+    const maker = escapeText(unit.path, 200);
+    return finding('ok', 'state-folder', `state file: in ${shown}, which ${maker} makes and owns`);
+  }
   const name = user ?? defaultValue('user') ?? '';
   let found: ReturnType<typeof lstatSync>;
   try {

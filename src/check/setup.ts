@@ -49,6 +49,11 @@ export const userProbe: Probe = {
     const name = config.user ?? defaultValue('user') ?? '';
     if (findUser(name) !== undefined)
       return Promise.resolve([finding('ok', 'user', `user: ${name} is there`)]);
+    const { unit } = machine;
+    if (unit?.isDynamic === true) {
+      const made = `user: ${escapeText(unit.path, 200)} makes ${escapeText(unit.user ?? name, 40)}`;
+      return Promise.resolve([finding('ok', 'user', `${made} for as long as it runs`)]);
+    }
     const advice = userAdvice(machine.platform, name);
     const message = `user: there is no user ${name}`;
     return Promise.resolve([

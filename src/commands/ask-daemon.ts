@@ -120,6 +120,7 @@ export function printLines(lines: readonly string[]): void {
  * @param request - undefined when the problems leave nothing to ask
  * @param lines - the answer for people
  * @param status - the exit status that the answer means
+ * @param complete - adds to the answer what we can know and the daemon cannot
  */
 export async function askAndPrint<C extends ControlCommand>(
   argv: ParsedArguments,
@@ -127,12 +128,14 @@ export async function askAndPrint<C extends ControlCommand>(
   request: Question<C>['request'] | undefined,
   lines: (result: ControlResults[C]) => readonly string[],
   status: (result: ControlResults[C]) => number = () => Exit.OK,
+  complete: (result: ControlResults[C]) => ControlResults[C] = (result) => result,
 ): Promise<number> {
   const path = socketOrStatus(given, problems);
   if (typeof path === 'number') return path;
   if (request === undefined) return Exit.USAGE;
   const answer = await ask<C>({ path, request });
   if (!answer.ok) return printAskProblem(answer);
-  printLines(wantsJson(argv) ? [JSON.stringify(answer.result)] : lines(answer.result));
-  return status(answer.result);
+  const result = complete(answer.result);
+  printLines(wantsJson(argv) ? [JSON.stringify(result)] : lines(result));
+  return status(result);
 }

@@ -109,9 +109,13 @@ const queue = object({
   received: number,
   accepted: number,
   dropped: number,
+  /** did not find room on their way to the daemon */
   lost: number,
+  /** found the queue full; undefined, as what waits now: the daemon may not read it */
   full: maybe(number),
   waiting: maybe(number),
+  /** addresses on netlink by which the kernel's list of queues names the daemon */
+  ports: maybe(list(number)),
 });
 /** The queues of netfilter. */
 export type QueueReport = v.InferOutput<typeof queue>;

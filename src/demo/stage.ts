@@ -19,6 +19,9 @@ export interface LogEvent {
   readonly source?: string;
   readonly target?: string;
   readonly reason?: string;
+  readonly dryRun?: boolean;
+  /** of `queue-statistics`: packets since the start */
+  readonly dropped?: number;
 }
 
 /** Outside of the namespaces there are files, too. */

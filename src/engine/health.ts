@@ -135,12 +135,18 @@ function queueFindings({ firewall }: HealthFacts): Finding[] {
       id: 'queue-lost',
       message: `${description} is not open: its packets are dropped, or pass (bypass)`,
     },
-    lost + full > 0 && {
-      severity: 'warning',
-      id: 'packets-lost',
-      message: `${amount(lost + full, 'packet was', 'packets were')} not judged, for they came too fast`,
-    },
+    packetsLost(lost + full),
   ];
+}
+
+/**
+ * What there is to say of packets that nobody judged.
+ * @param count - how many they are, as far as known
+ */
+export function packetsLost(count: number): HealthFinding | undefined {
+  if (count === 0) return undefined;
+  const message = `${amount(count, 'packet was', 'packets were')} not judged, for they came too fast`;
+  return { severity: 'warning', id: 'packets-lost', message };
 }
 
 /** Silence is no proof of health. */

@@ -122,9 +122,10 @@ export class QueueFirewall implements Firewall {
   }
 
   report(): FirewallReport {
-    const statistics = this.queue.current?.queue.statistics();
+    const open = this.queue.current?.queue;
     const nothing = { received: 0, accepted: 0, dropped: 0, lost: 0, full: undefined, waiting: undefined };
-    const queue = { description: this.queue.description, ...(statistics ?? nothing) };
+    const { description } = this.queue;
+    const queue = { description, ports: open?.ports ?? [], ...(open?.statistics() ?? nothing) };
     return { isOpen: this.queue.isOpen, capture: undefined, table: undefined, queue };
   }
 

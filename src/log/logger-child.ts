@@ -29,14 +29,15 @@ type Process = ChildProcessByStdio<Writable, Readable, Readable>;
 
 /**
  * A pipe dies with its reader, and what is in it is gone. So a shell holds it: when logger ends, the shell says with
- * what status, and passes what is left to cat(1), which gives it back. It outlives the signal that ends a logger.
+ * what status, and passes what is left to cat(1), which gives it back. Both outlive the signal that ends a logger,
+ * the shell once it has said so by an empty line: before that nobody can have read anything.
  */
-const HOLDER = 'trap : TERM; "$0" "$@" >/dev/null; echo $?; exec /bin/cat';
+const HOLDER = `trap : TERM; echo; "$0" "$@" >/dev/null; status=$?; trap '' TERM; echo $status; exec /bin/cat`;
 
 /** Bytes of lines that are kept in case they come back: more than a pipe and its writer hold. */
 const MOST_KEPT = 1 << 18;
 /** A logger that is to end has so long to do it before its shell is ended, too. */
-const KILL_MS = 300;
+const KILL_MS = 500;
 const LINE_FEED = 0x0a;
 
 /** One life of logger(1). */
@@ -48,10 +49,12 @@ export class LoggerChild {
   private count = 0;
   private isFull = false;
   private isOver = false;
+  /** its shell, or what passes back what is left, has not come to its end */
+  private isCut = false;
 
-  /** what logger's shell has written: logger's status in the first line, then what logger has not read */
-  private status = '';
-  private hasStatus = false;
+  /** what logger's shell has written: an empty line, logger's status, then what logger has not read */
+  private head = '';
+  private status: number | undefined;
   private unreadBytes = 0;
   private unreadLines = 0;
   private complaint = '';
@@ -88,6 +91,7 @@ export class LoggerChild {
       });
       child.once('exit', (code, signal) => {
         how = `ended (${signal ?? `status ${code}`})`;
+        this.isCut = code !== 0;
         end();
       });
       // what logger starts may hold the other streams for longer
@@ -122,7 +126,7 @@ export class LoggerChild {
 
   /** Whether it takes a line now. */
   get takesLines(): boolean {
-    return !this.isFull && !this.hasStatus && !this.isOver;
+    return !this.isFull && this.status === undefined && !this.isOver;
   }
 
   /** Gives it a line. */
@@ -160,12 +164,14 @@ export class LoggerChild {
 
   private take(data: Buffer): void {
     let at = 0;
-    if (!this.hasStatus) {
-      const end = data.indexOf(LINE_FEED);
-      this.status += data.toString('latin1', 0, end < 0 ? data.length : end);
+    while (this.status === undefined) {
+      const end = data.indexOf(LINE_FEED, at);
+      this.head += data.toString('latin1', at, end < 0 ? data.length : end + 1);
       if (end < 0) return;
-      this.hasStatus = true;
       at = end + 1;
+      const [, status] = /^\n(\d+)\n/.exec(this.head) ?? [];
+      if (status === undefined) continue;
+      this.status = Number(status);
       // then what is left comes to its end
       this.child.stdin.end();
     }
@@ -174,20 +180,28 @@ export class LoggerChild {
   }
 
   private ending(how: string): Ending {
+    const said = this.complaint.trim();
+    const words = this.status === undefined ? how : howItEnded(this.status);
+    const hasBegun = this.head !== '';
+    const unread = hasBegun ? this.takeUnread() : this.given.splice(0);
+    const unreadLines = hasBegun ? this.unreadLines : this.count;
+    return {
+      how: said === '' ? words : `${words}: ${said}`,
+      unread,
+      forgotten: Math.max(0, unreadLines - unread.length),
+      hasRead: this.count > unreadLines,
+      isUnknown: hasBegun && this.isCut && this.count > 0,
+    };
+  }
+
+  /** The lines that came back; one that did so in part only comes as a whole. */
+  private takeUnread(): Item[] {
     const unread: Item[] = [];
     let left = this.unreadBytes;
     for (let item; left > 0 && (item = this.given.pop()) !== undefined; unread.push(item)) {
       left -= Buffer.byteLength(item.text);
     }
-    const said = this.complaint.trim();
-    const words = this.hasStatus ? howItEnded(Number(this.status)) : how;
-    return {
-      how: said === '' ? words : `${words}: ${said}`,
-      unread: unread.reverse(),
-      forgotten: Math.max(0, this.unreadLines - unread.length),
-      hasRead: this.count > this.unreadLines,
-      isUnknown: !this.hasStatus && this.count > 0,
-    };
+    return unread.reverse();
   }
 }
 

@@ -160,7 +160,7 @@ class LoggerPipe {
     if (isUnknown) return '; what it had not read is lost, and not counted';
     return unread.length === 0
       ? ''
-      : `; ${amount(unread.length, 'line')} that it had not read: written again`;
+      : `; ${amount(unread.length, 'line that it had not read is', 'lines that it had not read are')} written again`;
   }
 
   private startLater(why: string): void {

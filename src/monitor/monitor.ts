@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { removeSocket } from '../control/server.js';
-import { type Config, takeOver } from '../config/config.js';
+import { type Config, defaultValue, takeOver } from '../config/config.js';
 import { formatProblem, type Problem } from '../config/problem.js';
 import type { Log } from '../log/log.js';
 import { escapeText } from '../packet/escape.js';
@@ -13,6 +13,7 @@ import { Exit, StartError } from '../sysexits.js';
 import type { UserPlan } from './user-plan.js';
 import { Channel } from './channel.js';
 import { type GuardedTable, parseEngineRequest, TableGuard } from './guard.js';
+import { clearLeftovers } from './leftovers.js';
 import { MOST_REQUEST, type MonitorMessage, type Reconfiguration } from './messages.js';
 import { COMPARE_EVERY_MS } from '../table/table.js';
 
@@ -47,8 +48,6 @@ const TOO_OFTEN: Reconfiguration = {
 const MOST_SILENCE_MS = 2 * COMPARE_EVERY_MS;
 /** Then it has so long to be heard of: the whole machine may have stood still. */
 const GRACE_MS = 60_000;
-/** What is left of a process group has so long to end. */
-const GROUP_MS = 1000;
 
 /** One life of the engine. */
 interface Life {
@@ -93,7 +92,7 @@ export class Monitor {
       const message = `${suppressed} more requests of the engine were refused within a second`;
       parts.log.write('error', message, { event: 'requests-refused', suppressed });
     });
-    this.reloads = new RateLimit(RELOADS_PER_SECOND, parts.clock, () => undefined);
+    this.reloads = new RateLimit(RELOADS_PER_SECOND, parts.clock);
   }
 
   /**
@@ -154,7 +153,7 @@ export class Monitor {
     let child: ChildProcess;
     try {
       child = spawn(program, args, {
-        // a session of its own: signals of a terminal are for us, and its children can be ended with it
+        // a session of its own: signals of a terminal are for us, and its children are known by its group
         detached: true,
         stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
         env: engineEnvironment(process.env),
@@ -192,8 +191,8 @@ export class Monitor {
     child.on('error', () => undefined);
     child.once('exit', (code, signal) => {
       const how = signal === null ? `ended with status ${code}` : `was killed by ${signal}`;
-      this.endGroup(child.pid);
-      this.engineEnded(life, how, code ?? Exit.SOFTWARE);
+      // what it has left must not meet the next one
+      void this.clear(child.pid).then(() => this.engineEnded(life, how, code ?? Exit.SOFTWARE));
     });
     this.guard.begin();
     this.watchOver(life, MOST_SILENCE_MS);
@@ -221,11 +220,12 @@ export class Monitor {
     });
   }
 
-  /** What the engine has started, a tcpdump with other rights than its own for instance, ends with it. */
-  private endGroup(pid: number | undefined): void {
-    if (pid === undefined || !signalGroup(pid, 'SIGTERM')) return;
-    // as long as one of them is left, nobody else can have the number
-    this.parts.clock.after(GROUP_MS, () => void signalGroup(pid, 'SIGKILL'));
+  /** What the engine has started as its user ends with it; what it has started as root does so by itself. */
+  private async clear(engine: number | undefined): Promise<void> {
+    const { plan, clock, log } = this.parts;
+    if (engine === undefined || plan.kind !== 'become') return;
+    const isOwnUser = plan.user.name === defaultValue('user');
+    await clearLeftovers(engine, { user: plan.user, isOwnUser, clock, log });
   }
 
   /** None of ours sends that: whatever it is by now, it is not asked. */
@@ -332,15 +332,6 @@ export class Monitor {
 /** Where programs are, and what tells that the journal reads standard output. */
 function engineEnvironment({ PATH, JOURNAL_STREAM }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { PATH: PATH ?? '/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin', JOURNAL_STREAM };
-}
-
-/** @returns whether there was anybody in the group */
-function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    return process.kill(-pid, signal);
-  } catch {
-    return false;
-  }
 }
 
 /** An engine that was to start and has ended has failed, whatever it says. */

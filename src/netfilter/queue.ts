@@ -130,6 +130,11 @@ export class PacketQueue {
     return { received, accepted, dropped, lost: Math.max(this.lost, lost), full, waiting };
   }
 
+  /** address on netlink */
+  get port(): number {
+    return this.socket.port;
+  }
+
   /** Whether the kernel holds messages for us that we have not read; false where it does not tell. */
   get hasUnread(): boolean {
     return this.isOpen && (readSocket(this.socket.port)?.unread ?? 0) > 0;

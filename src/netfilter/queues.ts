@@ -98,6 +98,11 @@ export class PacketQueues {
     return Math.min(...this.queues.map(({ receiveBuffer }) => receiveBuffer));
   }
 
+  /** addresses on netlink, as the kernel's list of queues has them */
+  get ports(): number[] {
+    return this.queues.map(({ port }) => port);
+  }
+
   /** Of all queues together. */
   statistics(): QueueStatistics {
     const all = this.queues.map((queue) => queue.statistics());

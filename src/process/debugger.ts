@@ -37,5 +37,5 @@ function shut(): void {
   killer.unref();
   inspector.close();
   killer.kill('SIGKILL');
-  process.stderr.write("mxallowd: SIGUSR1 came too early and has opened Node's debugger: closed again\n");
+  process.stderr.write("mxallowd: Node's debugger was open (an early SIGUSR1, or NODE_OPTIONS): closed\n");
 }

@@ -61,7 +61,7 @@ export class Host {
       clock,
       hashKey: randomHashKey(),
       makeFirewall: parts.makeFirewall,
-      changed: () => this.state?.changed(),
+      changed: (what) => this.state?.changed(what),
     });
     if (config.stateFile !== '') {
       const { stateFile, maxEntries } = config;

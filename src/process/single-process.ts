@@ -13,6 +13,7 @@ import { PfFirewall } from '../firewall/pf.js';
 import { QueueFirewall } from '../firewall/queue.js';
 import { WRITE_OUT_MS } from '../monitor/stop.js';
 import type { UserPlan } from '../monitor/user-plan.js';
+import { reachManager, ServiceManager, takeWishes } from './service-manager.js';
 import { becomeQuick } from './v8.js';
 
 /** What a single process works with. */
@@ -30,6 +31,7 @@ export interface SingleParts {
 export class SingleProcess {
   private readonly host: Host;
   private isReady = false;
+  private manager: ServiceManager | undefined;
 
   constructor(private readonly parts: SingleParts) {
     becomeQuick();
@@ -46,8 +48,16 @@ export class SingleProcess {
 
   /** @throws StartError when it cannot start */
   async start(): Promise<void> {
+    const wishes = takeWishes(process.env, process.pid);
     await this.host.start();
     this.isReady = true;
+    if (wishes === undefined) return;
+    const { log } = this.parts;
+    const notify = await reachManager(wishes, (why) =>
+      log.write('error', `the service manager cannot be told: ${why}`, { event: 'notify-failed' }),
+    );
+    this.manager = new ServiceManager(wishes, notify, systemClock, log);
+    this.manager.ready(() => this.host.engine.goesOn());
   }
 
   reload(): void {
@@ -61,6 +71,7 @@ export class SingleProcess {
   async stop(signal: string): Promise<void> {
     const message = `${signal}: writing out what is pending, then ending`;
     this.parts.log.write('info', message, { event: 'stopping' });
+    this.manager?.stopping();
     if (this.isReady) await this.host.stop(WRITE_OUT_MS);
     else await this.host.abandon();
   }

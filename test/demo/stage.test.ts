@@ -3,12 +3,17 @@ import { existsSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import type { Stage } from '../../src/demo/stage.js';
 import { WORLD } from '../../src/demo/world.js';
+import { pause } from '../support/pfctl-state.js';
 import { Scratch } from '../support/cli.js';
 import { openStage, stageUnavailable } from '../support/stage.js';
 
 /** Holds this process up, with all that others tell it, until a file is there. */
 function holdUpUntilThereIs(path: string): void {
-  while (!existsSync(path)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+  const endMs = Date.now() + 180_000;
+  while (!existsSync(path)) {
+    if (Date.now() > endMs) throw new Error(`waited in vain for ${path}`);
+    pause(5);
+  }
 }
 
 describe('the stage', { skip: stageUnavailable() }, () => {

@@ -56,8 +56,11 @@ describe(
       assert.match(outcome.line, /Connection timed out/);
       assert.deepEqual(place.messages(), []);
       // the SYN, and what was sent again after 1 s and 3 s
-      await until('they are told', () => {
-        return daemon.events.filter(({ event }) => event === 'refusal').length >= 3;
+      await until('they are counted', async () => {
+        const from = daemon.events.length;
+        daemon.signal('SIGUSR1');
+        const { dropped = 0 } = await daemon.event(({ event }) => event === 'queue-statistics', from);
+        return dropped >= 3;
       });
       assert.ok(daemon.events.every(({ event }) => event !== 'admission'));
       await postfix.stop();

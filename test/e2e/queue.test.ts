@@ -290,38 +290,65 @@ describe('a queue that is full', { skip: stageUnavailable() }, () => {
 
 describe('SIGHUP', { skip: stageUnavailable() }, () => {
   const scratch = new Scratch();
+  const other = '203.0.113.9';
   let stage: Stage;
+  let daemon: StagedDaemon;
+  const write = (...lines: string[]): string =>
+    scratch.file('mxallowd.conf', [`fake-mailserver ${FAKE}`, ...lines, ''].join('\n'));
+  const reload = async (): Promise<number> => {
+    const from = daemon.events.length;
+    daemon.signal('SIGHUP');
+    await daemon.event(({ event }) => event === 'reloaded', from);
+    return from;
+  };
+  before(async () => {
+    const config = write(`real-mailserver ${other}`);
+    stage = await openStage();
+    await loadQueueRule(stage.world, '--queue-num 23');
+    // only root can read the test's folder
+    daemon = stage.startDaemon(['-n', '23', '-c', config, '--user', 'root']);
+    await daemon.ready();
+  });
   after(async () => {
     await stage.close();
     scratch.remove();
   });
 
   it('takes addresses in and out', async () => {
-    const write = (...real: string[]): string =>
-      scratch.file(
-        'mxallowd.conf',
-        [`fake-mailserver ${FAKE}`, ...real.map((a) => `real-mailserver ${a}`), ''].join('\n'),
-      );
-    const other = '203.0.113.9';
-    const config = write(other);
-    stage = await openStage();
-    await loadQueueRule(stage.world, '--queue-num 23');
-    // only root can read the test's folder
-    const daemon = stage.startDaemon(['-n', '23', '-c', config, '--user', 'root']);
-    await daemon.ready();
-    const reload = async (): Promise<void> => {
-      const from = daemon.events.length;
-      daemon.signal('SIGHUP');
-      await daemon.event(({ event }) => event === 'reloaded', from);
-    };
-
     assert.equal((await stage.send(bot(1), REAL)).outcome, 'delivered', 'not an address of ours yet');
-    write(other, REAL);
+    write(`real-mailserver ${other}`, `real-mailserver ${REAL}`);
     await reload();
     assert.equal((await stage.send(bot(1), REAL, ONE_MORE_SYN_MS)).outcome, 'no answer');
-    write(other);
+    write(`real-mailserver ${other}`);
     await reload();
     assert.equal((await stage.send(bot(1), REAL)).outcome, 'delivered');
+  });
+
+  it('takes dry-run over, from the next packet on, and says so', async () => {
+    write(`real-mailserver ${REAL}`, 'dry-run');
+    const from = await reload();
+    const said = (isDry: boolean, since: number): Promise<LogEvent> =>
+      daemon.event(({ event, dryRun }) => event === 'dry-run' && dryRun === isDry, since);
+    assert.match(
+      (await said(true, from)).message,
+      /^dry-run is on: from the next packet on everything is accepted/,
+    );
+    assert.equal((await stage.send(bot(2), REAL)).outcome, 'delivered');
+    assert.match((await daemon.event(isDecision('refusal', bot(2)), from)).message, /^Would drop /);
+
+    write(`real-mailserver ${REAL}`);
+    const live = await reload();
+    assert.match(
+      (await said(false, live)).message,
+      /^dry-run is off: from the next packet on who has not tried/,
+    );
+    assert.equal((await stage.send(bot(2), REAL, ONE_MORE_SYN_MS)).outcome, 'no answer');
+    // not as a repeat of what was told before
+    assert.match((await daemon.event(isDecision('refusal', bot(2)), live)).message, /^Dropping /);
+    assert.equal(
+      daemon.events.some(({ event }) => event === 'restart-needed'),
+      false,
+    );
   });
 });
 

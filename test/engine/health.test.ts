@@ -39,6 +39,7 @@ const QUEUE = {
   lost: 0,
   full: 0,
   waiting: 0,
+  ports: [29],
 };
 
 /** The findings as `severity id`. */

@@ -102,6 +102,22 @@ describe('systemd/mxallowd.service', { skip: without('systemd-analyze') }, () =>
     assert.equal(status, 0);
   });
 
+  it('is understood by systemd, every line of it', () => {
+    const scratch = new Scratch();
+    const text = readFileSync(join(folder, 'systemd', 'mxallowd.service'), 'utf8');
+    // the program must be there
+    const unit = scratch.file('mxallowd.service', text.replaceAll('=mxallowd ', '=/bin/true '));
+    const args = ['verify', '--man=no', unit];
+    const { status, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8' });
+    scratch.remove();
+    assert.equal(stderr, '');
+    assert.equal(status, 0);
+    // who is started again when it hangs must say that it goes on
+    for (const line of ['Type=notify', 'WatchdogSec=30', 'Restart=on-failure', 'NotifyAccess=all']) {
+      assert.ok(text.includes(`\n${line}\n`), line);
+    }
+  });
+
   it('starts what the README installs, with options that there are', () => {
     const text = readFileSync(join(folder, 'systemd', 'mxallowd.service'), 'utf8');
     const commands = [...text.matchAll(/^Exec(?:Start|StartPre)=(.*)$/gm)].map((match) => match[1]);

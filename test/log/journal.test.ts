@@ -12,7 +12,8 @@ const DEADLINE_MS = 120_000;
 
 /**
  * A journal of its own, in namespaces that end with the script. systemd-cat connects standard output and error to it, as
- * systemd does; what systemd says in JOURNAL_STREAM not every systemd-cat does, so a shell does it.
+ * systemd does; what systemd says in JOURNAL_STREAM not every systemd-cat does, so a shell does it. /dev/log is the
+ * journal's, too.
  */
 const STAGE = `
 mount -t tmpfs none /run
@@ -20,9 +21,15 @@ mkdir -p /run/systemd/journald.conf.d
 printf '[Journal]\\nReadKMsg=no\\nAudit=no\\nRateLimitBurst=0\\n' > /run/systemd/journald.conf.d/test.conf
 ${JOURNALD} 2>/dev/null &
 until [ -S /run/systemd/journal/stdout ]; do sleep 0.05; done
+mkdir /run/dev && mount -t tmpfs none /run/dev
+for device in null random urandom; do
+  touch /run/dev/$device && mount --bind /dev/$device /run/dev/$device
+done
+ln -s /run/systemd/journal/dev-log /run/dev/log
+mount --rbind /run/dev /dev
 systemd-cat -t told sh -c 'JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "$@"' sh "$@"
 journalctl --sync 2>/dev/null
-journalctl -q -D /run/log/journal -t told -o json
+journalctl -q -D /run/log/journal -t told -t mxallowd -o json
 `;
 /** Of everything that the program could take from the machine: a queue, for instance. */
 const NAMESPACES = ['mount', 'net', 'pid'].map((name) => `--${name}`);
@@ -30,6 +37,8 @@ const NAMESPACES = ['mount', 'net', 'pid'].map((name) => `--${name}`);
 interface Told {
   readonly PRIORITY: string;
   readonly MESSAGE: string;
+  readonly SYSLOG_FACILITY?: string;
+  readonly SYSLOG_IDENTIFIER: string;
 }
 
 describe('the log under systemd', { skip: !canRun && 'needs root and systemd-journald' }, () => {
@@ -38,7 +47,7 @@ describe('the log under systemd', { skip: !canRun && 'needs root and systemd-jou
   afterEach(() => rmSync(folder, { recursive: true }));
 
   /** Runs a program whose output goes to a journal, and returns what is in that. */
-  const journal = (...command: readonly string[]): [priority: string, message: string][] => {
+  const told = (...command: readonly string[]): Told[] => {
     const how = [...NAMESPACES, '--propagation', 'private', '--fork', '--kill-child', '--mount-proc'];
     const output = execFileSync('unshare', [...how, 'sh', '-c', STAGE, 'sh', ...command], {
       encoding: 'utf8',
@@ -46,11 +55,10 @@ describe('the log under systemd', { skip: !canRun && 'needs root and systemd-jou
       killSignal: 'SIGKILL',
     });
     const lines = output.split('\n').filter((line) => line !== '');
-    return lines.map((line) => {
-      const { PRIORITY, MESSAGE } = JSON.parse(line) as Told;
-      return [PRIORITY, MESSAGE];
-    });
+    return lines.map((line) => JSON.parse(line) as Told);
   };
+  const journal = (...command: readonly string[]): [priority: string, message: string][] =>
+    told(...command).map(({ PRIORITY, MESSAGE }) => [PRIORITY, MESSAGE]);
   const program = (format: 'text' | 'json'): string[] => {
     const log = join(packageFolder(), 'build', 'src', 'log');
     const source = `
@@ -82,6 +90,28 @@ describe('the log under systemd', { skip: !canRun && 'needs root and systemd-jou
     );
     assert.match(lines[0]?.[1] ?? '', /^piped:\d{4}-\d\d-\d\dT\S+Z error: it is error$/);
   });
+
+  for (const [file, open] of [
+    ['winston', 'openLog'],
+    ['plain', 'openPlainLog'],
+  ]) {
+    it(`comes by the real logger to the real /dev/log (${file})`, () => {
+      const source = `
+        const { ${open} } = await import('${join(packageFolder(), 'build', 'src', 'log')}/${file}.js');
+        const settings = { destination: 'syslog', format: 'text', level: 'info' };
+        const log = ${open}({ ...settings, trouble: (message) => console.error(message) });
+        log.write('info', 'Statistics: 1', { event: 'x' });
+        log.write('error', 'an error', { event: 'x' });
+        await log.close();
+        process.exit(0);`;
+      const lines = told(process.execPath, '--input-type=module', '-e', source);
+      const words = lines.map(({ PRIORITY, MESSAGE, SYSLOG_FACILITY, SYSLOG_IDENTIFIER }) =>
+        [PRIORITY, SYSLOG_FACILITY, SYSLOG_IDENTIFIER, MESSAGE].join(' '),
+      );
+      // facility 3 is daemon
+      assert.deepEqual(words.sort(), ['3 3 mxallowd an error', '6 3 mxallowd Statistics: 1']);
+    });
+  }
 
   it('has each start error once, and as an error', () => {
     const cli = join(packageFolder(), 'build', 'src', 'cli.js');

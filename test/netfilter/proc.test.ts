@@ -1,8 +1,32 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseQueues } from '../../src/netfilter/proc.js';
+import { parseQueues, parseSocket } from '../../src/netfilter/proc.js';
 
 // "%5u %6u %5u %1u %5u %5u %5u %8u %2d\n": number, owner, waiting, copy mode, copy range, full, lost, last id, 1
+// "%pK %-3d %-10u %08x %-8d %-8d %-5d %-8d %-8u %-8lu\n": address, protocol, port, groups, received, sent, dump,
+// references, lost, inode
+describe("the kernel's list of netlink sockets", () => {
+  const list = [
+    'sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode',
+    '00000000b2c1205c 4   29         00000000 9        0        0     2        9        411     ',
+    '0000000064a163d2 12  0          00000000 0        0        0     2        0        413     ',
+    '00000000d20a1b4f 12  29         00000000 4352     0        0     2        2653     25123   ',
+    '00000000d20a1b50 12  4294963196 00000000 0        0        0     2        4294967295 25124   ',
+    '',
+  ].join('\n');
+
+  it('tells what is unread and what was lost of a socket of netfilter', () => {
+    assert.deepEqual(parseSocket(list, 29), { unread: 4352, lost: 2653 });
+    assert.deepEqual(parseSocket(list, 4_294_963_196), { unread: 0, lost: 4_294_967_295 });
+  });
+
+  it('says nothing of one that is not there, nor in lines that are cut', () => {
+    assert.equal(parseSocket(list, 30), undefined);
+    assert.equal(parseSocket('00000000d20a1b4f 12  29         00000000 4352', 29), undefined);
+    assert.equal(parseSocket('', 0), undefined);
+  });
+});
+
 describe("the kernel's list of queues", () => {
   it('is read as the kernel prints it', () => {
     assert.deepEqual(parseQueues('   23     29     0 2   256     0     0        6  1\n'), [

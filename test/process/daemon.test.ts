@@ -48,7 +48,7 @@ for (const user of USERS)
       await place.pfctl.waitForCalls(1, ({ rc }) => rc === null);
       daemon.kill('SIGTERM');
       assert.equal(await daemon.ended, 0);
-      assert.match(daemon.stdout, /1 changes could not be written to <mx-white> before the end/);
+      assert.match(daemon.stdout, /1 change could not be written to <mx-white> before the end/);
     });
 
     once('takes addresses out again when their time is over', async () => {

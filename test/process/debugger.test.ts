@@ -49,7 +49,7 @@ class Bombardment {
   /** Ends all that is left. */
   stop(): void {
     clearInterval(this.timer);
-    for (const pid of this.family.look()) process.kill(pid, 'SIGKILL');
+    this.family.end();
   }
 
   private listening(): string[] {

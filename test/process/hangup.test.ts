@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { renameSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { CLI } from '../support/cli.js';
 import { until, Workplace } from '../support/daemon.js';
@@ -15,7 +16,7 @@ describe('SIGHUP during the start', { skip: reason }, () => {
     place = await Workplace.create(process.getuid?.() === 0 ? 'nobody' : 'root');
   });
   afterEach(async () => {
-    for (const pid of family?.look() ?? []) process.kill(pid, 'SIGKILL');
+    family?.end();
     family = undefined;
     await place.dispose();
   });
@@ -27,10 +28,18 @@ describe('SIGHUP during the start', { skip: reason }, () => {
     process.kill(pid, 'SIGHUP');
   };
 
-  it('is kept by a daemon in the foreground, and carried out when it is ready', async () => {
+  it('is kept before the configuration is read, and carried out when the daemon is ready', async () => {
+    const text = `${place.config}.text`;
+    renameSync(place.config, text);
+    execFileSync('mkfifo', [place.config]);
     const daemon = place.start(['-F', '-s']);
     await hangUp(daemon.pid);
+    // it is read twice at the start, and once more for the signal
+    const feed = spawn('sh', ['-c', 'while cat "$0" >"$1"; do :; done', text, place.config], {
+      stdio: 'ignore',
+    });
     await daemon.line(/mxallowd is ready[^]*configuration read again/);
+    feed.kill('SIGKILL');
   });
 
   it('is kept by a daemon in the background', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { spawn, type StdioOptions } from 'node:child_process';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { CLI } from '../support/cli.js';
@@ -18,7 +18,7 @@ describe('what whoever starts us has left', { skip: reason }, () => {
     place = await Workplace.create('nobody');
   });
   afterEach(async () => {
-    for (const pid of family?.look() ?? []) process.kill(pid, 'SIGKILL');
+    family?.end();
     family = undefined;
     await place.dispose();
   });
@@ -56,4 +56,14 @@ describe('what whoever starts us has left', { skip: reason }, () => {
       );
       assert.deepEqual(all.flatMap(left), []);
     });
+
+  it('is no limit for core files: neither the daemon in the background nor an engine leaves any', async () => {
+    const started = place.start(['-s', '--pid-file', place.pidFile]);
+    family = new Family(started.pid, () => true);
+    await started.line(/mxallowd is ready/);
+    const pids = family.look().filter((pid) => pid !== started.pid);
+    assert.ok(pids.length >= 2);
+    for (const pid of pids)
+      assert.match(readFileSync(`/proc/${pid}/limits`, 'latin1'), /^Max core file size +0 +0 /m);
+  });
 });

@@ -3,10 +3,21 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { frames } from '../../bench/support.js';
+import type { Frame } from '../../src/packet/frame.js';
 import { ask } from '../support/control.js';
 import { until, Workplace } from '../support/daemon.js';
 
 const isRoot = process.getuid?.() === 0;
+/** Seconds after which a client sends its SYN, the first time at once. */
+const SENT = [0, 1, 3, 7, 15, 31, 63];
+
+/** A client's SYNs to the real MX, as they are captured in the course of a minute. */
+function client(sender: number): Frame[] {
+  return frames(4, 1, 'real', sender).flatMap((frame) =>
+    SENT.map((seconds) => ({ ...frame, timeMs: frame.timeMs + seconds * 1000 })),
+  );
+}
+
 /** How often a pattern occurs. */
 const times = (pattern: RegExp, text: string): number => [...text.matchAll(pattern)].length;
 
@@ -19,8 +30,7 @@ describe('the log of a daemon', () => {
 
   it('has two lines about a sender that is refused seven times', async () => {
     const daemon = await place.ready(['--log-format', 'json']);
-    const refused = frames(4, 1, 'real', 9);
-    for (let time = 0; time < 7; time++) place.log(refused);
+    place.log(client(9));
     place.log(frames(4, 1, 'real', 8));
     await daemon.line(/10\.0\.0\.8/);
     // nobody waits a minute for the second line
@@ -41,8 +51,7 @@ describe('the log of a daemon', () => {
 
   it('leaves to why each refusal of them, as before', async () => {
     const daemon = await place.ready();
-    const refused = frames(4, 1, 'real', 9);
-    for (let time = 0; time < 7; time++) place.log(refused);
+    place.log(client(9));
     await daemon.line(/10\.0\.0\.9/);
     const why = async () => (await ask(place.controlSocket, { command: 'why', address: '10.0.0.9' })).result;
     await until('all are judged', async () => (await why()).refusals?.count === 7);

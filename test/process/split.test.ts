@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { frames } from '../../bench/support.js';
 import { ask } from '../support/control.js';
+import { Family, isAlive } from '../support/processes.js';
 import { type Daemon, SERVERS, until, Workplace } from '../support/daemon.js';
 import { age } from '../support/state.js';
 import type { ListedEntry, StatusReport } from '../../src/control/protocol.js';
@@ -15,14 +16,6 @@ const syn = (target: 'fake' | 'real', sender: number) => frames(4, 1, target, se
 function status(pid: number): Record<string, string> {
   const lines = readFileSync(`/proc/${pid}/status`, 'utf8').split('\n');
   return Object.fromEntries(lines.map((line) => line.split(/:\s*/, 2) as [string, string]));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
 }
 
 const reason =
@@ -153,6 +146,17 @@ describe('the daemon in two processes', { skip: reason }, () => {
     daemon.kill('SIGKILL');
     await until('the engine has gone', () => !isAlive(engine));
     await daemon.line(/the monitor has gone/);
+  });
+
+  it('leaves no capture behind, though it has the rights of root, when both are killed at once', async () => {
+    const daemon = await place.ready();
+    const engine = await enginePid();
+    const captures = (): number[] => new Family(engine, ([program]) => program === 'cat').look();
+    const [capture = 0] = captures();
+    assert.equal(status(capture)['Uid']?.split('\t')[0], '0');
+    daemon.kill('SIGKILL');
+    process.kill(engine, 'SIGKILL');
+    await until('the capture has gone', () => !isAlive(capture));
   });
 
   it('has its table and its whitelist equal after both were killed', async () => {

@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { NO_DEBUGGER } from '../../src/process/debugger.js';
 import { packageFolder } from '../../src/version.js';
 import { CLI, linesOf } from '../support/cli.js';
 import { until, Workplace } from '../support/daemon.js';
@@ -10,7 +11,7 @@ import { argvOf, childrenOf, RcMachine, rcScript, rcUnavailable, shellcheck, she
 
 /** Korn shells of OpenBSD's line; the first one runs the tests. */
 const KSH = shells('oksh', 'mksh');
-const PROGRAM = '/usr/local/bin/node /usr/local/lib/node_modules/mxallowd/dist/cli.js';
+const PROGRAM = `/usr/local/bin/node ${NO_DEBUGGER} /usr/local/lib/node_modules/mxallowd/dist/cli.js`;
 
 /** How pgrep on OpenBSD finds a process: an extended regular expression for the whole command line. */
 function pgrep(pattern: string): number[] {
@@ -37,7 +38,7 @@ describe('rc.d/openbsd/mxallowd', { skip: rcUnavailable(KSH[0]) }, () => {
     const subr = join(packageFolder(), 'test', 'support', 'rc', 'openbsd.subr');
     machine = new RcMachine(place, 'openbsd', KSH[0] ?? '', [
       ['/etc/rc.d/rc.subr', subr],
-      [PROGRAM, `${process.execPath} ${CLI}`],
+      [PROGRAM, `${process.execPath} ${NO_DEBUGGER} ${CLI}`],
     ]);
     place.writeConfig([`pid-file ${place.pidFile}`]);
     flags('');
@@ -64,7 +65,7 @@ describe('rc.d/openbsd/mxallowd', { skip: rcUnavailable(KSH[0]) }, () => {
   it('starts it, makes pflog0, and is back when it is ready', async () => {
     assert.equal(await stdout('check'), 'mxallowd(failed)\n');
     const pid = await started();
-    assert.deepEqual(argvOf(pid), [process.execPath, CLI, '-c', place.config]);
+    assert.deepEqual(argvOf(pid), [process.execPath, NO_DEBUGGER, CLI, '-c', place.config]);
     const expected = ['pfctl -si', 'ifconfig pflog0', 'ifconfig pflog0 create', 'ifconfig pflog0 up'];
     assert.deepEqual(machine.called(), expected);
     assert.equal(await stdout('check'), 'mxallowd(ok)\n');
@@ -91,7 +92,7 @@ describe('rc.d/openbsd/mxallowd', { skip: rcUnavailable(KSH[0]) }, () => {
     const argv = argvOf(pid);
     for (const child of childrenOf(pid)) assert.notDeepEqual(argvOf(child), argv);
     // without its flags, or with others, it is another program
-    assert.deepEqual(pgrep(`${process.execPath} ${CLI}`), []);
+    assert.deepEqual(pgrep(`${process.execPath} ${NO_DEBUGGER} ${CLI}`), []);
     assert.equal(await stdout('stop'), 'mxallowd(ok)\n');
     assert.deepEqual(argvOf(pid), []);
   });

@@ -18,6 +18,7 @@ import { sealed, seedOf } from '../../src/state/format.js';
 import { MOST_REMAINING_MS } from '../../src/state/load.js';
 import type { SavedEntry } from '../../src/state/source.js';
 import { entry, loadAll, type LoadedAll, messages, NO_COUNTERS, savedEntries } from '../support/state.js';
+import { amount } from '../../src/words.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'mxallowd-state-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -257,7 +258,9 @@ describe('a file that is cut', () => {
         messages(loaded),
         cut === 0
           ? []
-          : [`note: state file ${path} ends within a line (${cut} bytes), as after a crash: passed over`],
+          : [
+              `note: state file ${path} ends within a line (${amount(cut, 'byte')}), as after a crash: passed over`,
+            ],
       );
       assert.equal(existsSync(aside), false);
     }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { argvOf, childrenOf } from './rc.js';
@@ -88,5 +89,11 @@ export class Family {
     };
     for (const pid of [this.ancestor, ...this.members]) walk(pid);
     return [...this.members].filter((pid) => isAlive(pid) && this.isOurs(argvOf(pid)));
+  }
+
+  /** Kills them all, and what they have started. */
+  end(): void {
+    this.look();
+    for (const pid of this.members) if (isAlive(pid)) spawnSync('kill', ['-KILL', String(pid)]);
   }
 }

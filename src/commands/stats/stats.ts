@@ -2,6 +2,7 @@
 import { collectOptions, type ExtraOption, type ParsedArguments } from '../arguments.js';
 import { askAndPrint, JSON_OPTION, noWords } from '../ask-daemon.js';
 import type { Command } from '../command.js';
+import { withKernelFigures } from '../status/kernel-figures.js';
 import { statisticsLines } from './text.js';
 
 const OPTIONS: readonly ExtraOption[] = [JSON_OPTION];
@@ -18,5 +19,5 @@ export const command: Command = {
 function run(argv: ParsedArguments): Promise<number> {
   const line = collectOptions(argv, 'client', OPTIONS);
   noWords(argv, line.problems);
-  return askAndPrint(argv, line, { command: 'stats' }, statisticsLines);
+  return askAndPrint(argv, line, { command: 'stats' }, statisticsLines, undefined, withKernelFigures);
 }

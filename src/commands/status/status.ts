@@ -3,6 +3,7 @@ import type { Severity } from '../../control/protocol.js';
 import { collectOptions, type ExtraOption, type ParsedArguments } from '../arguments.js';
 import { askAndPrint, JSON_OPTION, noWords } from '../ask-daemon.js';
 import type { Command } from '../command.js';
+import { withKernelFindings } from './kernel-figures.js';
 import { statusLines } from './text.js';
 
 const OPTIONS: readonly ExtraOption[] = [JSON_OPTION];
@@ -22,7 +23,12 @@ export const command: Command = {
 function run(argv: ParsedArguments): Promise<number> {
   const line = collectOptions(argv, 'client', OPTIONS);
   noWords(argv, line.problems);
-  return askAndPrint(argv, line, { command: 'status' }, statusLines, ({ findings }) =>
-    Math.max(0, ...findings.map(({ severity }) => STATUS[severity])),
+  return askAndPrint(
+    argv,
+    line,
+    { command: 'status' },
+    statusLines,
+    ({ findings }) => Math.max(0, ...findings.map(({ severity }) => STATUS[severity])),
+    withKernelFindings,
   );
 }

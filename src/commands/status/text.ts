@@ -100,11 +100,13 @@ export function queueRows({
   full,
   waiting,
 }: QueueReport): Row[] {
-  const found = full === undefined ? '' : `, ${grouped(full)} found it full`;
+  const found =
+    full === undefined ? 'whether some found it full is not known' : `${grouped(full)} found it full`;
   const now = waiting === undefined ? '' : `, ${grouped(waiting)} waiting now`;
   return [
     ['queue', `${description}: ${counted(received, 'packet')}${now}`],
-    ['', `${grouped(accepted)} accepted, ${grouped(dropped)} dropped, ${grouped(lost)} lost${found}`],
+    ['', `${grouped(accepted)} accepted, ${grouped(dropped)} dropped`],
+    ['', `${grouped(lost)} lost on their way to us, ${found}`],
   ];
 }
 

@@ -104,6 +104,7 @@ describe('the text of mxallowd status', () => {
         lost: 2,
         full: 0,
         waiting: 1,
+        ports: [812],
       },
       state: undefined,
     });
@@ -112,7 +113,8 @@ describe('the text of mxallowd status', () => {
       'up:           12d04h, since 2026-11-14 09:12:27',
       'last seen:    frame now, attempt 12s ago, refusal 3s ago, admission 1m05s ago',
       'queue:        NFQUEUE 23 to 26: 51,230 packets, 1 waiting now',
-      '              8,001 accepted, 43,227 dropped, 2 lost, 0 found it full',
+      '              8,001 accepted, 43,227 dropped',
+      '              2 lost on their way to us, 0 found it full',
       'log:          syslog by /usr/bin/logger: 3 lines lost',
       'entries:      139 of at most 100,000: 118 attempt, 15 name, 6 pool',
     ]);
