@@ -80,7 +80,7 @@ export class Answers {
       case 'allow':
         return this.senders.allow(request.address, request.forSeconds);
       case 'forget':
-        return this.senders.forget(request.address);
+        return this.senders.forget('all' in request ? undefined : request.address);
       case 'why':
         return this.senders.why(request.address);
       case 'reload':

@@ -147,6 +147,7 @@ out11 A 192.0.2.211`,
     ...MANY.slice(0, 40).map((text) => `one A ${text}`),
     ...['203.0.113.1', ...MANY.slice(40)].map((text) => `two A ${text}`),
   ].join('\n'),
+  'borrow.com': 'mail A 192.0.2.70\nmail A 198.51.100.9\nmail A 192.0.2.72\nmail AAAA 2001:db8:70::1',
   'sly.com': ['192.0.2.90', '10.0.0.1', '192.168.1.1', '127.0.0.1', '224.0.0.1', FAKE, REAL, '192.0.2.91']
     .map((text) => `mail A ${text}`)
     .concat('mail AAAA fe80::1', 'mail AAAA ::1', 'mail AAAA fd00::1')
@@ -158,6 +159,7 @@ out11 A 192.0.2.211`,
     ['192.0.2.211', 'out11.sender.com'],
     ['198.51.100.66', 'mail.victim.com'],
     ['203.0.113.1', 'one.many.com', 'two.many.com'],
+    ['192.0.2.70', 'mail.borrow.com'],
     ['192.0.2.90', 'mail.sly.com'],
     ['10.0.0.1', 'mail.sly.com'],
   ]),
@@ -283,6 +285,18 @@ describe('the namer', { skip: dnsUnavailable() }, () => {
     believing.refusal('198.51.100.10');
     await nextTurn();
     assert.equal(believing.namer.resolver.counters.asked, 3);
+  });
+
+  it('admits others whatever their own PTR record says, if they have one, in the last rank', async () => {
+    const place = bench({ maxEntries: 4 });
+    await place.attempted('192.0.2.70');
+    assert.deepEqual(place.prefixes, ['192.0.2.70', '192.0.2.72', '198.51.100.9', '2001:db8:70::1']);
+    for (const [n, from] of ['192.0.2.80', '192.0.2.81', '192.0.2.82'].entries()) {
+      place.nowMs += 1000;
+      place.tracker.observe(syn(from, FAKE), place.nowMs);
+      assert.equal(place.tracker.counters.evicted, n + 1);
+    }
+    assert.deepEqual(place.prefixes, ['192.0.2.70', '192.0.2.80', '192.0.2.81', '192.0.2.82']);
   });
 
   it('admits 32 others at the most', async () => {
