@@ -28,6 +28,15 @@ test('with enforceLimit a batch that could exceed the limit changes nothing', as
   assert.deepEqual(await standIn.addresses(), ['192.0.2.1', '192.0.2.2']);
 });
 
+test('on FreeBSD 15 a batch goes in by pieces of 256, and those before the limit stay', async (t) => {
+  const standIn = await PfctlStandIn.create({ limit: 700, enforceLimit: true, flavour: 'freebsd15' });
+  t.after(() => standIn.dispose());
+  const batch = Array.from({ length: 1000 }, (_, i) => `10.0.${i >> 8}.${i & 255}\n`).join('');
+  const over = await standIn.run(['-t', 'mx-white', '-T', 'add', '-f', '-'], batch);
+  assert.deepEqual(over, { stdout: '', stderr: 'pfctl: Cannot allocate memory.\n', status: 255 });
+  assert.equal((await standIn.addresses()).length, 512);
+});
+
 test('the OpenBSD flavour has no ALTQ lines, no final dot, and can restore limits in vain', async (t) => {
   const standIn = await PfctlStandIn.create({ flavour: 'openbsd' });
   t.after(() => standIn.dispose());
