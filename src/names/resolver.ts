@@ -47,7 +47,7 @@ export const RESOLVER_DEFAULTS = {
   tries: 2,
   active: 64,
   waiting: 2000,
-  // each may have 4.5 KB, if a stranger wants that, and there are two resolvers: 90 MB at the worst
+  // each may have 4.8 KB, if a stranger wants that, and there are two resolvers: 96 MB at the worst
   cached: 10_000,
 } as const;
 

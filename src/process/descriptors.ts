@@ -1,8 +1,12 @@
 // Closes the descriptors that whoever started us has left open.
 import { closeSync, fstatSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
 
-/** Node's own have lower numbers when it begins: some twenty, each with the lowest number that is free. */
+/**
+ * Node has some twenty of its own when it begins, each with the lowest number that was free. So, as long as that many
+ * are free below it, it has none from here on.
+ */
 const FIRST_FOREIGN = 64;
+const NODES_OWN = 20;
 /** Where there is no list of what is open, so many are looked at. */
 const MOST_LOOKED_AT = 256;
 /** O_CLOEXEC on Linux (asm-generic/fcntl.h): Node sets it for all that it opens */
@@ -13,20 +17,23 @@ const CLOSE_ON_EXEC = 0o2000000;
  * beginning (pipes, sockets, queues). To be called before anything else is opened.
  */
 export function closeInherited(): void {
-  const nullDevice = statSync('/dev/null', { throwIfNoEntry: false })?.rdev;
+  const open = new Map<number, Stats>();
   for (const descriptor of descriptors()) {
     const stats = attempt(() => fstatSync(descriptor));
-    if (stats === undefined || !isForeign(descriptor, stats, nullDevice)) continue;
-    closeSync(descriptor);
+    if (stats !== undefined) open.set(descriptor, stats);
+  }
+  const below = [...open.keys()].filter((descriptor) => descriptor < FIRST_FOREIGN).length;
+  const hasRoomBelow = FIRST_FOREIGN - below > NODES_OWN;
+  for (const [descriptor, stats] of open) {
+    const isHigh = hasRoomBelow && descriptor >= FIRST_FOREIGN;
+    if (isHigh || isForeign(stats) || staysOpenOnExec(descriptor)) closeSync(descriptor);
   }
 }
 
-/** Node's own are neither files nor devices, but for /dev/null, and are closed when a program is started. */
-function isForeign(descriptor: number, stats: Stats, nullDevice: number | undefined): boolean {
-  if (descriptor >= FIRST_FOREIGN || stats.isFile() || stats.isDirectory() || stats.isBlockDevice())
-    return true;
-  if (stats.isCharacterDevice()) return stats.rdev !== nullDevice;
-  return staysOpenOnExec(descriptor);
+/** Node's own are neither files nor devices, but for /dev/null. */
+function isForeign(stats: Stats): boolean {
+  if (!stats.isCharacterDevice()) return stats.isFile() || stats.isDirectory() || stats.isBlockDevice();
+  return stats.rdev !== statSync('/dev/null', { throwIfNoEntry: false })?.rdev;
 }
 
 /** Linux has a list; elsewhere each number is tried. */
@@ -37,7 +44,7 @@ function descriptors(): number[] {
   return all.filter((descriptor) => descriptor > 2);
 }
 
-/** Only Linux tells; the flags are octal (proc(5)). */
+/** Node's own do not. Only Linux tells; the flags are octal (proc(5)). */
 function staysOpenOnExec(descriptor: number): boolean {
   const text = attempt(() => readFileSync(`/proc/self/fdinfo/${descriptor}`, 'latin1')) ?? '';
   const [, flags] = /^flags:\s*([0-7]+)$/m.exec(text) ?? [];

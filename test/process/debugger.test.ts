@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
-import { afterEach, describe, it } from 'node:test';
+import { connect, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { after, afterEach, describe, it } from 'node:test';
 import { opensDebugger } from '../../src/process/debugger.js';
 import { World } from '../../src/demo/world.js';
 import { CLI, Scratch } from '../support/cli.js';
@@ -164,6 +166,72 @@ describe('SIGUSR1 from the beginning on opens no debugger', { skip: reason }, ()
       await once(child, 'close');
     },
   );
+});
+
+describe('a debugger that is open at the start', { skip: reason }, () => {
+  let child: ChildProcessByStdio<null, null, Readable> | undefined;
+  let server: ControlServer | undefined;
+  const scratch = new Scratch();
+  afterEach(async () => {
+    child?.kill('SIGKILL');
+    await server?.stop();
+  });
+  after(() => scratch.remove());
+
+  /** Starts a command that waits for an answer, and reads where its debugger is. */
+  const start = async (
+    options: readonly string[],
+    environment: string,
+  ): Promise<{ url: URL; asked: () => boolean }> => {
+    const path = scratch.path('control.sock');
+    let hasAsked = false;
+    server = await ControlServer.start(path, { status: () => (hasAsked = true) });
+    child = spawn(process.execPath, [...options, CLI, 'status', '--control-socket', path], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, NODE_OPTIONS: environment },
+    });
+    const url = await new Promise<string>((resolve) => {
+      createInterface({ input: child?.stderr ?? assert.fail() }).on('line', (line) => {
+        const [, found] = /^Debugger listening on (ws:\S+)$/.exec(line) ?? [];
+        if (found !== undefined) resolve(found);
+      });
+    });
+    return { url: new URL(url), asked: () => hasAsked };
+  };
+  const listening = (): string[] => listeningOf(child?.pid ?? 0);
+
+  it('is closed when the environment has asked for it', async () => {
+    const { asked } = await start([], '--inspect=0');
+    await until('it has asked', asked);
+    assert.deepEqual(listening(), []);
+  });
+
+  it('stays when the command line has asked for it', async () => {
+    const { asked, url } = await start(['--inspect=0'], '');
+    await until('it has asked', asked);
+    const port = Number(url.port).toString(16).toUpperCase().padStart(4, '0');
+    assert.deepEqual(listening(), [`0100007F:${port}`]);
+  });
+
+  it('and has somebody attached who does not go is the end of the process', async () => {
+    // it waits for him before its first statement
+    const { url } = await start([], '--inspect-brk=0');
+    const socket = connect(Number(url.port), '127.0.0.1');
+    const headers = [
+      'Upgrade: websocket',
+      'Connection: Upgrade',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+    ];
+    socket.write(`GET ${url.pathname} HTTP/1.1\r\nHost: ${url.host}\r\n${headers.join('\r\n')}\r\n\r\n`);
+    await once(socket, 'data');
+    // a text frame of a client, RFC 6455 section 5.2: its mask is zero
+    const go = Buffer.from('{"id":1,"method":"Runtime.runIfWaitingForDebugger"}');
+    socket.write(Buffer.concat([Buffer.from([0x81, 0x80 | go.length, 0, 0, 0, 0]), go]));
+    socket.resume();
+    assert.deepEqual(await once(child ?? assert.fail(), 'exit'), [null, 'SIGKILL']);
+    socket.destroy();
+  });
 });
 
 it('an option that opens a debugger is not for the processes that we start', () => {

@@ -57,6 +57,18 @@ describe('what whoever starts us has left', { skip: reason }, () => {
       assert.deepEqual(all.flatMap(left), []);
     });
 
+  it("is closed, not what is Node's, when so much is open that Node has high numbers", async () => {
+    const zero = openSync('/dev/zero', 'r');
+    const many = Array<number>(100).fill(zero);
+    const child = spawn(process.execPath, [CLI, '-c', place.config, '-F', '-s'], {
+      stdio: ['ignore', 'pipe', 'pipe', ...many],
+    });
+    closeSync(zero);
+    family = new Family(child.pid ?? 0, () => true);
+    await new Daemon(child).line(/mxallowd is ready/);
+    assert.deepEqual(family.look().flatMap(left), []);
+  });
+
   it('is no limit for core files: neither the daemon in the background nor an engine leaves any', async () => {
     const started = place.start(['-s', '--pid-file', place.pidFile]);
     family = new Family(started.pid, () => true);
