@@ -266,12 +266,14 @@ export class Engine implements Core {
     this.remember(line);
   }
 
-  judge(decoded: Observation | Undecoded): Judgement {
+  decide(decoded: Observation | Undecoded): Judgement {
+    return this.judgeOfFrames.decide(decoded, this.clock.monotonicMs());
+  }
+
+  follow({ observation, decision }: Judgement): void {
     const nowMs = this.clock.monotonicMs();
-    const judgement = this.judgeOfFrames.decide(decoded, nowMs);
-    const { observation, decision } = judgement;
     this.lastSeen.frame = nowMs;
-    if (observation === undefined || decision.kind === 'unjudged') return judgement;
+    if (observation === undefined || decision.kind === 'unjudged') return;
     this.lastSeen[decision.kind] = nowMs;
     this.changed(decision.kind === 'refusal' ? 'counters' : 'entries');
     if (decision.kind === 'attempt') this.armExpiry();
@@ -282,7 +284,6 @@ export class Engine implements Core {
       this.namer?.attempt(observation, decision.entry);
     }
     if (decision.reason === 'not-whitelisted') this.namer?.refusal(observation);
-    return judgement;
   }
 
   limitEntries(maxEntries: number): void {

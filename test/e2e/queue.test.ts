@@ -408,7 +408,7 @@ describe('an exception while a packet is judged', { skip: stageUnavailable() }, 
       import { PacketQueues } from '${queue}';
       const settings = { queues: { first: 23, last: 23 }, maxLength: 64, copyRange: 256, failOpen: false, receiveBuffer: 1e6 };
       process.on('uncaughtException', ({ message }) => { console.log(message); process.exit(70); });
-      await PacketQueues.open(settings, { judge: () => { throw new Error('a bug'); }, failed: () => undefined });
+      await PacketQueues.open(settings, { judge: () => { throw new Error('a bug'); }, answered: () => undefined, failed: () => undefined });
       console.log('open');`;
     const argv = [process.execPath, '--input-type=module', '-e', program];
     const child = stage.world.spawn('mx', argv, { stdio: ['ignore', 'pipe', 'inherit'] });
