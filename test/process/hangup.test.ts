@@ -34,8 +34,8 @@ describe('SIGHUP during the start', { skip: reason }, () => {
     execFileSync('mkfifo', [place.config]);
     const daemon = place.start(['-F', '-s']);
     await hangUp(daemon.pid);
-    // it is read twice at the start, and once more for the signal
-    const feed = spawn('sh', ['-c', 'while cat "$0" >"$1"; do :; done', text, place.config], {
+    // it is read twice at the start, and once more for the signal; a cat that comes too late for a reading is ended
+    const feed = spawn('sh', ['-c', 'while :; do cat "$0" >"$1"; done', text, place.config], {
       stdio: 'ignore',
     });
     await daemon.line(/mxallowd is ready[^]*configuration read again/);
