@@ -72,7 +72,10 @@ export class QueueFirewall implements Firewall {
       maxLength: queueLength,
       copyRange: COPY_RANGE,
       failOpen,
-      receiveBuffer: Math.min(queueLength * BUFFER_FOR_EACH, MOST_BUFFER / (queues.last - queues.first + 1)),
+      receiveBuffer: Math.min(
+        queueLength * BUFFER_FOR_EACH,
+        Math.floor(MOST_BUFFER / (queues.last - queues.first + 1)),
+      ),
     };
     this.queue = new Keeper({
       open: async (lost, made) => {

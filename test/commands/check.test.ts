@@ -421,7 +421,18 @@ describe('mxallowd check on Linux, with queues', { skip: stageUnavailable() }, (
       /^ok real MX 2001:db8::4: greets with "220 /,
     );
 
+    // a queue of its own for the real MX, and a configuration that does not name it
+    await stage.world.script(
+      'iptables -A INPUT -d 192.0.2.4 -p tcp --dport 25 -j NFQUEUE --queue-num 24',
+      'mx',
+    );
     await loadQueueRule(stage.world, '--queue-num 23');
+    const stray =
+      /^error queue: "-A INPUT .*--queue-num 24": nobody answers queue 24 \(queue-num is 23\): these connections are dropped$/;
+    const half = await check();
+    assert.equal(half.status, 2);
+    holds(half.findings, stray);
+    await stage.world.script('iptables -D INPUT 1', 'mx');
     const alone = await check();
     assert.equal(alone.status, 1);
     holds(

@@ -34,7 +34,7 @@ describe('SIGHUP during the start', { skip: reason }, () => {
     execFileSync('mkfifo', [place.config]);
     const daemon = place.start(['-F', '-s']);
     await hangUp(daemon.pid);
-    // it is read twice at the start, and once more for the signal; who closes it when the next cat has come ends that
+    // it is read twice at the start, and once more for the signal; a cat that comes too late for a reading is ended
     const feed = spawn('sh', ['-c', 'while :; do cat "$0" >"$1"; done', text, place.config], {
       stdio: 'ignore',
       detached: true,
