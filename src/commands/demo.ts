@@ -1,6 +1,7 @@
 // `mxallowd demo`.
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import type { Outcome } from '../demo/messages.js';
 import { SCENARIOS, type Scenario, type Target } from '../demo/scenarios.js';
 import { type LogEvent, Stage, type StagedDaemon } from '../demo/stage.js';
 import { missingTools, World, WORLD } from '../demo/world.js';
@@ -89,7 +90,7 @@ async function perform(stage: Stage): Promise<number> {
     screen.begin(scenario);
     const before = await droppedBy(daemon);
     const outcome = await scenario.play(stage, (sender, to, what, tookMs) => {
-      screen.line(sender, to, `the sender sees: ${what === 'refused' ? 'refused at once' : what}`, tookMs);
+      screen.line(sender, to, what, tookMs);
     });
     screen.end((await droppedBy(daemon)) - before);
     seen.push(`${outcome}${strayMail(stage, scenario)}`);
@@ -159,9 +160,11 @@ class Screen {
     this.show(`${this.senders.size} senders`, 'real MX', what);
   }
 
-  line(sender: string, target: Target, what: string, tookMs: number): void {
-    const after = tookMs < 100 ? '' : ` after ${(tookMs / 1000).toFixed(1)} s`;
-    this.show(sender, target, what + after);
+  /** What a sender has seen; a busy machine has no answer at once. */
+  line(sender: string, target: Target, what: Outcome, tookMs: number): void {
+    const atOnce = what === 'refused' ? ' at once' : '';
+    const when = tookMs < 100 ? atOnce : ` after ${(tookMs / 1000).toFixed(1)} s`;
+    this.show(sender, target, `the sender sees: ${what}${when}`);
   }
 
   /** What mxallowd has logged. */

@@ -34,12 +34,16 @@ describe('SIGHUP during the start', { skip: reason }, () => {
     execFileSync('mkfifo', [place.config]);
     const daemon = place.start(['-F', '-s']);
     await hangUp(daemon.pid);
-    // it is read twice at the start, and once more for the signal; a cat that comes too late for a reading is ended
+    // it is read twice at the start, and once more for the signal; who closes it when the next cat has come ends that
     const feed = spawn('sh', ['-c', 'while :; do cat "$0" >"$1"; done', text, place.config], {
       stdio: 'ignore',
+      detached: true,
     });
-    await daemon.line(/mxallowd is ready[^]*configuration read again/);
-    feed.kill('SIGKILL');
+    try {
+      await daemon.line(/mxallowd is ready[^]*configuration read again/);
+    } finally {
+      process.kill(-(feed.pid ?? 0), 'SIGKILL');
+    }
   });
 
   it('is kept by a daemon in the background', async () => {
