@@ -25,10 +25,10 @@ function isTooOld(): boolean {
 
 async function start(): Promise<void> {
   (await import('./process/debugger.js')).keepDebuggerShut();
-  (await import('./process/descriptors.js')).closeInherited();
   const { isBackgroundChild } = await import('./process/background.js');
   // the daemon in the background stays small: it does not load what reads a command line
   if (isBackgroundChild(process.env)) {
+    (await import('./process/descriptors.js')).closeInherited();
     (await import('./process/v8.js')).staySmall();
     await (await import('./process/background-main.js')).main(hangup);
   } else await (await import('./commands/command-line.js')).main(hangup);

@@ -10,15 +10,21 @@ export interface TableRow {
   readonly addresses: number | undefined;
 }
 
-/** Reads what `pfctl -vv -s Tables` prints: `-pa-rh-\tmx-white`, then `\tAddresses:   3` and more. */
+/**
+ * Reads what `pfctl -vv -s Tables` prints: `-pa-rh-\tmx-white`, then `\tAddresses:   3` and more. FreeBSD 15's takes
+ * the references for the addresses: then no number of addresses can be believed.
+ */
 export function parseTables(text: string): TableRow[] {
   const rows: { name: string; flags: string; addresses: number | undefined }[] = [];
+  let isMiscounted = false;
   for (const line of text.split('\n')) {
     const head = /^([-a-zA-Z]+)\t(\S+)/.exec(line);
     if (head !== null) rows.push({ name: head[2] ?? '', flags: head[1] ?? '', addresses: undefined });
-    const count = /^\tAddresses: +(\d+)$/.exec(line)?.[1];
     const row = rows.at(-1);
-    if (count !== undefined && row !== undefined) row.addresses = Number(count);
+    if (row === undefined) continue;
+    const count = /^\tAddresses: +(\d+)$/.exec(line)?.[1];
+    if (count !== undefined) row.addresses = Number(count);
+    isMiscounted ||= row.flags.includes('r') && /^\tReferences: .* Rules: 0 /.test(line);
   }
-  return rows;
+  return isMiscounted ? rows.map((row) => ({ ...row, addresses: undefined })) : rows;
 }

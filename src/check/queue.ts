@@ -1,6 +1,6 @@
 // Probe: NFQUEUE, and whether rules feed it.
 import { loadLibc } from '../native/libc.js';
-import { KernelFigures, type QueueRow } from '../netfilter/proc.js';
+import { type QueueRow, readQueues } from '../netfilter/proc.js';
 import type { QueueRange } from '../netfilter/queues.js';
 import { type Family, familyOf } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
@@ -22,10 +22,12 @@ export const queueProbe: Probe = {
       : finding('error', 'queue-native', `queue: ${libc.message}`);
     const rules = await readRules(context);
     const fitting = rules?.filter((rule) => isOurs(rule, queueNum, context.config.port));
+    const rows = readQueues();
     return [
       native,
       ...judgeRules(context, queueNum, rules, fitting),
-      ...judgeOwner(queueNum, readKernel(), fitting ?? []),
+      ...judgeStrays(context, queueNum, rows, rules ?? []),
+      ...judgeOwner(queueNum, rows, fitting ?? []),
     ];
   },
 };
@@ -93,15 +95,28 @@ function other(all: readonly QueueRule[], family: Family): string {
   return rule === undefined ? '' : `; there is "${escapeText(rule.text, 200)}"`;
 }
 
-/** @returns undefined when the kernel does not tell */
-function readKernel(): readonly QueueRow[] | undefined {
-  const figures = KernelFigures.open();
-  if (figures === undefined) return undefined;
-  try {
-    return figures.rows();
-  } finally {
-    figures.close();
-  }
+/** Rules for mail that lead to a queue which is not ours and nobody else's either. */
+function judgeStrays(
+  { config: { port } }: CheckContext,
+  queue: QueueRange,
+  rows: readonly QueueRow[] | undefined,
+  rules: readonly QueueRule[],
+): Finding[] {
+  return rules.flatMap((rule) => {
+    const { first, last, bypass, ports, text } = rule;
+    if (isOurs(rule, queue, port) || !ports.includes(String(port))) return [];
+    const isAnswered = (number: number): boolean =>
+      (number >= queue.first && number <= queue.last) || rows?.some((row) => row.queue === number) === true;
+    const numbers = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    const stray = numbers.filter((number) => !isAnswered(number));
+    if (stray.length === 0) return [];
+    const fate = bypass ? 'let in unjudged' : 'dropped';
+    const message =
+      `queue: "${escapeText(text, 200)}": nobody answers queue ${stray.join(', ')} ` +
+      `(queue-num is ${rangeText(queue)}): these connections are ${fate}`;
+    const advice = `queue-num ${Math.min(queue.first, first)}-${Math.max(queue.last, last)} in mxallowd.conf, and a restart`;
+    return [finding('error', 'queue-stray', message, advice)];
+  });
 }
 
 function judgeOwner(

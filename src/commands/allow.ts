@@ -8,7 +8,7 @@ import type { Command } from './command.js';
 import { duration } from '../terminal/human.js';
 
 const OPTIONS: readonly ExtraOption[] = [
-  { name: 'for', value: 'SEC', help: 'how long, as 3600 or 1d (default: whitelist-time)' },
+  { name: 'for', value: 'SEC', help: 'how long, as 3600, 1d or 1h30m (default: whitelist-time)' },
   JSON_OPTION,
 ];
 
@@ -24,7 +24,7 @@ export const command: Command = {
 function run(argv: ParsedArguments): Promise<number> {
   const line = collectOptions(argv, 'client', OPTIONS);
   const prefix = onePrefix(argv, line.problems);
-  const forSeconds = extraValue(argv, 'for', durationCheck, line.problems);
+  const forSeconds = extraValue(argv, 'for', durationCheck(), line.problems);
   const time = forSeconds === undefined ? {} : { forSeconds };
   const request = prefix && { command: 'allow' as const, address: formatPrefix(prefix), ...time };
   return askAndPrint(argv, line, request, allowLines);

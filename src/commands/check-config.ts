@@ -1,6 +1,7 @@
 // `mxallowd check-config`.
 import { type Config, defaultValue } from '../config/config.js';
 import { formatProblem } from '../config/problem.js';
+import { durationText } from '../config/values.js';
 import type { QueueRange } from '../netfilter/queues.js';
 import { formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
@@ -47,10 +48,11 @@ function run(argv: ParsedArguments): number {
     ['real MX', config.realMailserver.map(formatAddress).join(' ')],
     ['allowed at all times', config.allow.map(formatPrefix).join(' ') || 'nobody'],
     ['port', String(config.port)],
-    ['whitelist time', `${config.whitelistTime} s after the last attempt`],
+    ['whitelist time', `${durationText(config.whitelistTime)} after the last attempt`],
     ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
     ...(config.queueNum === undefined ? pfRows(config) : queueRows(config, config.queueNum)),
     ['names', namesRow(config)],
+    ...dnsRows(config),
     ...dryRows(config),
     ['user', userRow(config.user)],
     ['state file', config.stateFile || 'none: a restart forgets everything'],
@@ -78,6 +80,12 @@ function queueRows(config: Config, { first, last }: QueueRange): Row[] {
     ['queue length', `${config.queueLength}; what finds it full is ${full}`],
     ['at the end', `what is left in the queue: ${config.queueExit}`],
   ];
+}
+
+function dnsRows({ noRdnsWhitelist, noPool, poolWindow, dnsTimeout }: Config): Row[] {
+  const pool: Row = ['pool window', `${durationText(poolWindow)} after an attempt`];
+  const answer: Row = ['DNS', `${durationText(dnsTimeout)} for an answer, then it is asked once more`];
+  return [...(noPool ? [] : [pool]), ...(noPool && noRdnsWhitelist ? [] : [answer])];
 }
 
 function namesRow({ noRdnsWhitelist, noPool, dnsServer }: Config): string {

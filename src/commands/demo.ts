@@ -87,10 +87,11 @@ async function perform(stage: Stage): Promise<number> {
   const seen: string[] = [];
   for (const scenario of SCENARIOS) {
     screen.begin(scenario);
+    const before = await droppedBy(daemon);
     const outcome = await scenario.play(stage, (sender, to, what, tookMs) => {
       screen.line(sender, to, `the sender sees: ${what === 'refused' ? 'refused at once' : what}`, tookMs);
     });
-    screen.end();
+    screen.end((await droppedBy(daemon)) - before);
     seen.push(`${outcome}${strayMail(stage, scenario)}`);
   }
   await endOf(daemon);
@@ -102,6 +103,13 @@ function strayMail(stage: Stage, { expected, senders }: Scenario): string {
   const taken = senders.reduce((sum, sender) => sum + (stage.delivered.get(sender) ?? 0), 0);
   const wanted = expected.includes('real delivered') ? 1 : 0;
   return taken === wanted ? '' : `, but ${taken} taken`;
+}
+
+/** How many packets it has dropped: a line of its log stands for many. */
+async function droppedBy(daemon: StagedDaemon): Promise<number> {
+  const from = daemon.events.length;
+  daemon.signal('SIGUSR1');
+  return (await daemon.event(({ event }) => event === 'queue-statistics', from)).dropped ?? 0;
 }
 
 async function endOf(daemon: StagedDaemon): Promise<void> {
@@ -144,11 +152,11 @@ class Screen {
   }
 
   /** For a crowd: what was left out. */
-  end(): void {
+  end(dropped: number): void {
     if (!this.isCrowd) return;
-    const { attempt = 0, refusal = 0, admission = 0 } = this.events;
-    const dropped = `mxallowd drops ${refusal} SYNs, accepts ${attempt + admission}`;
-    this.show(`${this.senders.size} senders`, 'real MX', dropped);
+    const { attempt = 0, admission = 0 } = this.events;
+    const what = `mxallowd drops ${dropped} SYNs, accepts ${attempt + admission}`;
+    this.show(`${this.senders.size} senders`, 'real MX', what);
   }
 
   line(sender: string, target: Target, what: string, tookMs: number): void {

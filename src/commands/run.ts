@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { startInBackground } from '../process/background.js';
 import { collectOptions, type ParsedArguments } from './arguments.js';
 import { runDaemon } from '../process/daemon.js';
+import { closeInherited } from '../process/descriptors.js';
 import { dieOfHangup, type EarlyHangup } from '../process/hangup.js';
 import { loadConfig, printProblems } from '../process/load-config.js';
 
@@ -19,7 +20,10 @@ export async function run(argv: ParsedArguments, early: EarlyHangup): Promise<nu
     return loaded.exitStatus;
   }
   const { foreground, stdout } = loaded.config;
-  if (foreground) return runDaemon(given, false, early);
+  if (foreground) {
+    closeInherited();
+    return runDaemon(given, false, early);
+  }
   dieOfHangup(early);
   return startInBackground(given, stdout);
 }

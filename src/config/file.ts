@@ -3,6 +3,7 @@ import { escapeText } from '../packet/escape.js';
 import type { Given } from './config.js';
 import { OPTION_LIST } from './options.js';
 import { type Problem, suggestion } from './problem.js';
+import { changesTime } from './values.js';
 
 const FILE_OPTIONS = OPTION_LIST.filter(([, spec]) => spec.commandLineOnly !== true);
 const BY_NAME = new Map(FILE_OPTIONS.map((option) => [option[1].name, option]));
@@ -56,6 +57,10 @@ export function parseConfigFile(path: string, text: string): ParsedFile {
       }
     } else if (value === '' || value.startsWith('#')) {
       problems.push({ where, kind: 'config', message: `${spec.name} needs a value (${spec.value})` });
+    } else if (spec.value === 'SEC' && changesTime(ignored)) {
+      const shown = escapeText(`${value} ${ignored}`, 60);
+      const message = `${spec.name}: "${shown}" has a blank in it: times are written without, as 90m, 8h or 1h30m`;
+      problems.push({ where, kind: 'config', message });
     } else {
       given.push({ key, text: value, where, origin: 'file' });
       if (ignored !== '' && !ignored.startsWith('#')) remarks.push(remark(where, name, ignored));

@@ -9,7 +9,7 @@ interface OptionShape<T> {
   readonly name: string;
   /** letters on the command line */
   readonly letters?: readonly string[];
-  /** what stands for the value in help texts; absent: a switch without value */
+  /** what stands for the value in help texts, `SEC` for a time; absent: a switch without value */
   readonly value?: string;
   readonly check?: check.Check<T>;
   /** may be given many times */
@@ -93,7 +93,7 @@ export const OPTIONS = {
     name: 'whitelist-time',
     letters: ['t'],
     value: 'SEC',
-    check: check.duration,
+    check: check.duration(),
     defaultText: '3600',
     help: 'how long a sender stays whitelisted',
     reloads: true,
@@ -147,7 +147,7 @@ export const OPTIONS = {
   poolWindow: option({
     name: 'pool-window',
     value: 'SEC',
-    check: check.duration,
+    check: check.duration(),
     defaultText: 'whitelist-time',
     help: 'how long an attempt opens the door for its pool',
     reloads: true,
@@ -164,7 +164,7 @@ export const OPTIONS = {
   dnsTimeout: option({
     name: 'dns-timeout',
     value: 'SEC',
-    check: check.integer(1, 30, 'seconds'),
+    check: check.duration(1, 30),
     defaultText: '2',
     help: 'how long an answer may take, before the second try',
     group: 'Names',

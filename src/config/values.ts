@@ -9,6 +9,7 @@ import {
   type Prefix,
   WIDEST_NETWORK,
 } from '../packet/address.js';
+import { whyNoSender } from '../packet/no-sender.js';
 
 /** A checked value, or what was expected instead. */
 export type Checked<T> =
@@ -48,7 +49,8 @@ export const network: Check<Prefix> = (text) => {
       `a network of at least /${WIDEST_NETWORK[family]} (${formatAddress(parsed.prefix.address)} is IPv${family})`,
     );
   }
-  return good(parsed.prefix);
+  const never = whyNoSender(parsed.prefix.address);
+  return never === undefined ? good(parsed.prefix) : bad(`a network that mail can come from: it is ${never}`);
 };
 
 /** A whole number within bounds. */
@@ -90,18 +92,52 @@ export function prefixLength(family: 4 | 6, min: number): Check<number> {
   return integer(min, ADDRESS_BITS[family], 'bits');
 }
 
-const UNITS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400 };
+/** Units of time, and their seconds; the greatest first. */
+const UNITS = [
+  ['d', 86_400],
+  ['h', 3600],
+  ['m', 60],
+  ['s', 1],
+] as const;
 /** The longest time that can be given. */
 export const MAX_SECONDS = 366 * 86_400;
 
-/** Seconds, or a number with s, m, h or d behind it; the value is in seconds. */
-export const duration: Check<number> = (text) => {
-  const match = /^(\d{1,9})([smhd]?)$/.exec(text);
-  const seconds = match === null ? 0 : Number(match[1]) * (UNITS[match[2] ?? ''] ?? 0);
-  return seconds >= 1 && seconds <= MAX_SECONDS
-    ? good(seconds)
-    : bad('seconds from 1 to 31622400, or 30m, 2h, 7d');
-};
+const TIME = /^(?:(\d{1,9})|(?=\d)(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?)$/;
+
+/**
+ * A time within bounds: a number of seconds, or numbers with units, the greatest first (`90m`, `1h30m`).
+ * @param min - seconds, as the value is
+ */
+export function duration(min = 1, max = MAX_SECONDS): Check<number> {
+  return (text) => {
+    const [, plain = '0', ...numbers] = TIME.exec(text) ?? [];
+    const seconds = UNITS.reduce((sum, [, size], at) => sum + Number(numbers[at] ?? 0) * size, Number(plain));
+    return seconds >= min && seconds <= max
+      ? good(seconds)
+      : bad(`a time from ${durationText(min)} to ${durationText(max)}, in seconds or with units as 1h30m`);
+  };
+}
+
+/** A time as {@link duration} reads it: `1h30m`, `36d`. @param seconds - a whole number, 1 or more */
+export function durationText(seconds: number): string {
+  let rest = seconds;
+  return UNITS.map(([unit, size]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return count === 0 ? '' : `${count}${unit}`;
+  }).join('');
+}
+
+/**
+ * Whether what stands behind a time, and a blank, would make it another one: `h` behind `1`, `30m` behind `1h`.
+ * Seconds behind a number change nothing, and may stand in files of 1.9.
+ */
+export function changesTime(text: string): boolean {
+  const [, number = '', unit] = /^(\d*)\s*([a-z]+)/i.exec(text) ?? [];
+  const isSeconds = /^(?:s|secs?|seconds?)$/i.test(unit ?? '');
+  const isLonger = /^(?:m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)$/i.test(unit ?? '');
+  return isLonger || (isSeconds && number !== '');
+}
 
 /** One of a few words. */
 export function oneOf<T extends string>(words: readonly T[]): Check<T> {

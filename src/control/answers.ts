@@ -268,7 +268,14 @@ export const RESULTS = {
   list: object({ count: number }),
   stats: statistics,
   allow: object({ prefix: text, expiresInMs: number, wasThere: bool }),
-  forget: object({ prefix: text }),
+  forget: object({
+    /** the entry, or the network that was named; undefined: everybody */
+    prefix: maybe(text),
+    /** how many entries were taken out */
+    count: number,
+    /** why the address is let in all the same */
+    still: maybe(text),
+  }),
   why,
   reload: object({ messages: list(text) }),
   /** items are {@link WatchTick} */

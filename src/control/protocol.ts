@@ -36,7 +36,9 @@ export type ControlRequest =
       /** seconds; absent: the whitelist time */
       readonly forSeconds?: number;
     }
+  /** an address, all that lies in a network, or everybody */
   | { readonly command: 'forget'; readonly address: string }
+  | { readonly command: 'forget'; readonly all: true }
   | { readonly command: 'why'; readonly address: string }
   | { readonly command: 'reload' }
   /** a {@link WatchTick} as an item each second, until the connection is closed */

@@ -24,10 +24,11 @@ export function parseRequest(text: string): ParsedRequest {
   }
   if (typeof value !== 'object' || value === null)
     return { ok: false, message: 'the question is not an object' };
-  const { command, address, forSeconds } = value as Record<string, unknown>;
+  const { command, address, forSeconds, all } = value as Record<string, unknown>;
   if (typeof command !== 'string') return { ok: false, message: 'the question has no command' };
   if (PLAIN.has(command)) return { ok: true, value: { command } as ControlRequest };
   if (!WITH_ADDRESS.has(command)) return { ok: false, message: 'the daemon does not know this command' };
+  if (command === 'forget' && all === true) return { ok: true, value: { command, all } };
   if (typeof address !== 'string' || address.length > MOST_ADDRESS) {
     return { ok: false, message: `${command} needs an address` };
   }

@@ -23,8 +23,6 @@ export class ControlError extends Error {
 export interface Answering {
   /** Sends an item; resolves when there is room for the next one. */
   item(value: unknown): Promise<void>;
-  /** whether items would pile up now */
-  readonly isBehind: boolean;
   /** Is aborted when nobody listens any more. */
   readonly signal: AbortSignal;
 }
@@ -59,8 +57,6 @@ const MOST_CONNECTIONS = 16;
 const IDLE_MS = 60_000;
 /** How long who is turned away may take to read why. */
 const TURNED_AWAY_MS = 1000;
-/** Bytes that may wait for a slow reader. */
-const MOST_WAITING = 1 << 16;
 const PROBE_MS = 2000;
 /** sun_path of struct sockaddr_un has 104 bytes on the BSDs (sys/un.h), 108 on Linux; Node cuts what is longer. */
 const MOST_PATH = 103;
@@ -194,10 +190,6 @@ class SocketAnswer implements Answering {
     private readonly socket: Socket,
     readonly signal: AbortSignal,
   ) {}
-
-  get isBehind(): boolean {
-    return this.socket.writableLength > MOST_WAITING;
-  }
 
   item(value: unknown): Promise<void> {
     return send(this.socket, this.signal, { item: value });

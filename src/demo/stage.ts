@@ -20,6 +20,8 @@ export interface LogEvent {
   readonly target?: string;
   readonly reason?: string;
   readonly dryRun?: boolean;
+  /** of `queue-statistics`: packets since the start */
+  readonly dropped?: number;
 }
 
 /** Outside of the namespaces there are files, too. */

@@ -80,7 +80,7 @@ export class Answers {
       case 'allow':
         return this.senders.allow(request.address, request.forSeconds);
       case 'forget':
-        return this.senders.forget(request.address);
+        return this.senders.forget('all' in request ? undefined : request.address);
       case 'why':
         return this.senders.why(request.address);
       case 'reload':
@@ -183,13 +183,15 @@ export class Answers {
     const { clock, history } = this.engine;
     let position = Math.max(0, history.position - FIRST_EVENTS);
     let wake = (): void => undefined;
+    let isWaiting = false;
     answering.signal.addEventListener('abort', () => wake(), { once: true });
     while (!answering.signal.aborted) {
-      if (!answering.isBehind) {
+      if (!isWaiting) {
         const tick = await this.tick(position);
         position = history.position;
         // a reader that does not keep up misses ticks, and nobody waits for it
-        void answering.item(tick);
+        isWaiting = true;
+        void answering.item(tick).then(() => (isWaiting = false));
       }
       await new Promise<void>((resolve) => {
         const cancel = clock.after(TICK_MS, resolve);

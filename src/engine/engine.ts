@@ -39,8 +39,8 @@ export interface EngineParts {
   readonly clock: Clock;
   readonly hashKey: HashKey;
   readonly makeFirewall: (core: Core) => Firewall;
-  /** is told whenever something has changed that a restart must find again */
-  readonly changed?: () => void;
+  /** is told whenever something has changed that a restart must find again: an entry, or no more than what was counted */
+  readonly changed?: (what: 'entries' | 'counters') => void;
 }
 
 /** When what was last seen; monotonic milliseconds. */
@@ -74,7 +74,7 @@ export class Engine implements Core {
   private isRestoring = false;
   private readonly judgeOfFrames: Judge;
   private readonly firewall: Firewall;
-  private readonly changed: () => void;
+  private readonly changed: (what: 'entries' | 'counters') => void;
   private cancelExpiry: (() => void) | undefined;
   private expiryAtMs = Number.POSITIVE_INFINITY;
   private roomForEntries = Number.POSITIVE_INFINITY;
@@ -94,7 +94,7 @@ export class Engine implements Core {
       removed: (entry, reason) => {
         this.firewall.removed(entry);
         if (this.isRestoring) this.expired.add(entry.text);
-        this.changed();
+        this.changed('entries');
         const level = reason === 'no-room' ? 'warn' : 'info';
         this.sayOften({ level, kind: removalEvent(reason) }, () => removalLine(entry, reason));
       },
@@ -113,13 +113,13 @@ export class Engine implements Core {
         clock: this.clock,
         admitted: () => {
           this.armExpiry();
-          this.changed();
+          this.changed('entries');
         },
         say: (line) => this.sayOften({ level: line.level, kind: line.fields.event }, () => line),
       });
     }
     this.telling = new Telling(parts.log, parts.clock, parts.hashKey);
-    this.remembered = new RateLimit(EVENTS_PER_SECOND, parts.clock, () => undefined);
+    this.remembered = new RateLimit(EVENTS_PER_SECOND, parts.clock);
   }
 
   get tracker(): Tracker {
@@ -181,7 +181,7 @@ export class Engine implements Core {
       `${allow.length} allowed at all times`;
     this.say({ level: 'info', message, fields: { event: 'reloaded' } });
     this.firewall.reconfigured(before);
-    this.changed();
+    this.changed('entries');
     return restart.length > 0 ? [needed, message] : [message];
   }
 
@@ -261,28 +261,29 @@ export class Engine implements Core {
   /** An operator has let somebody in or taken somebody out. */
   entriesChanged(line: Line): void {
     this.armExpiry();
-    this.changed();
+    this.changed('entries');
     this.say(line);
     this.remember(line);
   }
 
-  judge(decoded: Observation | Undecoded): Judgement {
+  decide(decoded: Observation | Undecoded): Judgement {
+    return this.judgeOfFrames.decide(decoded, this.clock.monotonicMs());
+  }
+
+  follow({ observation, decision }: Judgement): void {
     const nowMs = this.clock.monotonicMs();
-    const judgement = this.judgeOfFrames.decide(decoded, nowMs);
-    const { observation, decision } = judgement;
     this.lastSeen.frame = nowMs;
-    if (observation === undefined || decision.kind === 'unjudged') return judgement;
+    if (observation === undefined || decision.kind === 'unjudged') return;
     this.lastSeen[decision.kind] = nowMs;
-    this.changed();
+    this.changed(decision.kind === 'refusal' ? 'counters' : 'entries');
     if (decision.kind === 'attempt') this.armExpiry();
     this.sayOften(happening(decision, observation, nowMs), () =>
       decisionLine(decision, observation, { isDry: this.config.dryRun, nowMs }),
     );
     if (decision.kind === 'attempt' && decision.entry !== undefined) {
-      this.namer?.attempt(observation.source, decision.entry);
+      this.namer?.attempt(observation, decision.entry);
     }
     if (decision.reason === 'not-whitelisted') this.namer?.refusal(observation);
-    return judgement;
   }
 
   limitEntries(maxEntries: number): void {
@@ -293,7 +294,7 @@ export class Engine implements Core {
   entriesAdopted(): void {
     this.expired.clear();
     this.armExpiry();
-    this.changed();
+    this.changed('entries');
   }
 
   say(line: Line): void {

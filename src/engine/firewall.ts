@@ -20,8 +20,10 @@ export interface Core {
   readonly expired: ReadonlySet<PrefixText>;
   /** what `allow` had put into the table in an earlier run, and the configuration names no more */
   readonly unallowed: readonly PrefixText[];
-  /** Judges a packet, logs the decision, and sees to the entry's end. */
-  judge(decoded: Observation | Undecoded): Judgement;
+  /** Judges a packet. What follows is for {@link follow}, which may come when the packet has its verdict. */
+  decide(decoded: Observation | Undecoded): Judgement;
+  /** Logs a decision, has it kept, asks DNS about the sender, and sees to the entry's end. */
+  follow(judgement: Judgement): void;
   /** The firewall has room for so many entries only. */
   limitEntries(maxEntries: number): void;
   /** Entries have come from elsewhere: their time must end, too. */

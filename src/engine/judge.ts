@@ -6,7 +6,7 @@ import { decode, type Observation, type Undecoded, type UndecodedReason } from '
 import { Action } from '../packet/pflog.js';
 import { type Decision, leave, type UnjudgedReason } from '../tracker/decision.js';
 import { type EntryListener, Tracker, type TrackerConfig } from '../tracker/tracker.js';
-import { type Outcome, RecentPackets } from './recent-packets.js';
+import { Outcome, RecentPackets } from './recent-packets.js';
 
 /** What became of a frame. */
 export interface Judgement {
@@ -57,11 +57,11 @@ export class Judge {
     const before = this.recent.recall(observation);
     if (before !== undefined && before !== OPPOSITE[observation.action]) return leave('same-packet');
     if (before !== undefined) {
-      this.tracker.takeBack(before === 'passed' ? 'admission' : 'refusal');
+      this.tracker.takeBack(before === Outcome.PASSED ? 'admission' : 'refusal');
       this.countUnjudged('same-packet');
     }
     const decision = this.tracker.observe(observation, nowMs);
-    const outcome = outcomeOf(decision) ?? (before && 'settled');
+    const outcome = outcomeOf(decision) ?? (before && Outcome.SETTLED);
     if (outcome !== undefined) this.recent.keep(observation, outcome);
     return decision;
   }
@@ -73,17 +73,17 @@ export class Judge {
 
 /** What a record of each action contradicts. */
 const OPPOSITE: Readonly<Record<number, Outcome>> = {
-  [Action.PASS]: 'dropped',
-  [Action.RDR]: 'dropped',
-  [Action.DROP]: 'passed',
+  [Action.PASS]: Outcome.DROPPED,
+  [Action.RDR]: Outcome.DROPPED,
+  [Action.DROP]: Outcome.PASSED,
 };
 
 /** What is remembered of a decision; undefined: it was none about the packet. */
 function outcomeOf({ kind, reason }: Decision): Outcome | undefined {
-  if (reason === 'passed-by-pf') return 'passed';
-  if (reason === 'not-yet-in-table') return 'dropped';
+  if (reason === 'passed-by-pf') return Outcome.PASSED;
+  if (reason === 'not-yet-in-table') return Outcome.DROPPED;
   return kind !== 'unjudged' || reason === 'ip-options' || reason === 'dropped-after-pass'
-    ? 'settled'
+    ? Outcome.SETTLED
     : undefined;
 }
 

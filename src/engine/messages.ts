@@ -182,6 +182,13 @@ export function allowedLine(entry: Entry, seconds: number): Line {
   return { level: 'info', message, fields, brief: `let in by hand, for ${seconds} s` };
 }
 
+/** An operator has taken out all of a network, or everybody; each has had a line of its own. */
+export function forgottenLine(network: string | undefined, count: number): Line {
+  const where = network === undefined ? '' : ` of ${network}`;
+  const message = `${amount(count, 'entry', 'entries')}${where} taken out by hand`;
+  return { level: 'info', message, fields: { event: 'forgotten-all', network, count } };
+}
+
 /** Why entries go, in the words of the log, and for lists. */
 const REMOVALS: Readonly<Record<RemovalReason, Readonly<Record<'why' | 'event' | 'brief', string>>>> = {
   timeout: { why: 'timeout', event: 'expiry', brief: 'its time is over' },

@@ -17,6 +17,7 @@ import {
   pooledLine,
   resolvedLine,
 } from './messages.js';
+import { RateLimit } from './rate-limit.js';
 
 /** What the namer needs of the engine. */
 export interface NamerParts {
@@ -29,7 +30,8 @@ export interface NamerParts {
   readonly say: (line: Line) => void;
 }
 
-/** Look-ups about refused senders that may be begun in a second. */
+/** Look-ups about those who try the fake MX, and about refused senders, that may be begun in a second. */
+const ATTEMPTS_PER_SECOND = 200;
 const POOL_CHECKS_PER_SECOND = 200;
 /** A sender that tries again within this time is not looked up again. */
 const ASK_AGAIN_MS = 60_000;
@@ -49,13 +51,11 @@ export class Namer {
   /** senders that are being asked about, because of an attempt and because of a refusal */
   private readonly naming = new Set<Address>();
   private readonly pooling = new Set<Address>();
-  /** who of an entry's network was last asked for, and when */
-  private readonly asked = new WeakMap<Entry, { readonly source: Address; readonly atMs: number }>();
-  private checksInSecond = 0;
-  private secondMs = 0;
+  private readonly attempts: RateLimit;
+  private readonly poolChecks: RateLimit;
   private closed = false;
 
-  /** look-ups about refused senders that were not begun, because there were too many */
+  /** look-ups about senders that were not begun, because there were too many */
   skipped = 0;
 
   constructor(private readonly parts: NamerParts) {
@@ -69,17 +69,29 @@ export class Namer {
     this.resolver = new BoundedResolver(settings);
     this.poolResolver = new BoundedResolver(settings);
     this.live = new LiveDomains(maxEntries);
+    this.attempts = new RateLimit(ATTEMPTS_PER_SECOND, parts.clock);
+    this.poolChecks = new RateLimit(POOL_CHECKS_PER_SECOND, parts.clock);
   }
 
-  /** A sender has tried the fake MX. */
-  attempt(source: Address, entry: Entry): void {
-    const nowMs = this.parts.clock.monotonicMs();
-    const last = this.asked.get(entry);
-    if (last?.source === source && nowMs - last.atMs < ASK_AGAIN_MS) return;
+  /**
+   * A sender has tried the fake MX.
+   * @param observation - its source is not looked at when nothing is going to be asked: this may be a flood
+   */
+  attempt(observation: Pick<Observation, 'source'>, entry: Entry): void {
+    const atMs = this.parts.clock.monotonicMs();
+    const { asked: last } = entry;
+    const isRecent = last !== undefined && atMs - last.atMs < ASK_AGAIN_MS;
+    if (isRecent && last.source === observation.source) return;
+    if (this.attempts.isFull) {
+      this.skipped++;
+      return;
+    }
+    const { source } = observation;
     if (this.naming.has(source) || !isPublic(source)) return;
-    this.asked.set(entry, { source, atMs: nowMs });
+    this.attempts.allows();
+    entry.asked = { source, atMs };
     this.ask(this.resolver, this.naming, source, (answer) => {
-      if (answer.status === 'failed' || answer.status === 'dropped') this.asked.delete(entry);
+      if (answer.status === 'failed' || answer.status === 'dropped') entry.asked = undefined;
       return this.onNames(source, answer);
     });
   }
@@ -91,13 +103,13 @@ export class Namer {
   refusal(observation: Pick<Observation, 'source'>): void {
     const { config, clock } = this.parts;
     if (config().noPool || this.live.isEmpty(clock.monotonicMs())) return;
-    if (this.isSecondFull()) {
+    if (this.poolChecks.isFull) {
       this.skipped++;
       return;
     }
     const { source } = observation;
     if (this.pooling.has(source) || !isPublic(source)) return;
-    this.checksInSecond++;
+    this.poolChecks.allows();
     this.ask(this.poolResolver, this.pooling, source, (answer) => this.onRefused(source, answer));
   }
 
@@ -188,14 +200,5 @@ export class Namer {
     tracker.setName(added, verdict.name);
     say(pooledLine(added, verdict.name, verdict.domain));
     admitted();
-  }
-
-  private isSecondFull(): boolean {
-    const nowMs = this.parts.clock.monotonicMs();
-    if (nowMs - this.secondMs >= 1000) {
-      this.secondMs = nowMs;
-      this.checksInSecond = 0;
-    }
-    return this.checksInSecond >= POOL_CHECKS_PER_SECOND;
   }
 }

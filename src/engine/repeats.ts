@@ -47,17 +47,20 @@ export class Repeats {
     this.bySource = new PrefixMap(hashKey);
   }
 
-  /** Counts a refusal when one with the same reason was told within the last minute; says whether it was. */
-  has(seen: Seen, reason: string): boolean {
+  /**
+   * Counts a refusal when one with the same reason was told within the last minute.
+   * @returns the line that was told then; undefined: none
+   */
+  count(seen: Seen, reason: string): Line | undefined {
     const told = this.find(seen);
-    if (told === undefined) return false;
+    if (told === undefined) return undefined;
     if (told.reason !== reason) {
       this.end(told);
-      return false;
+      return undefined;
     }
     told.lastMs = this.clock.monotonicMs();
     told.count++;
-    return true;
+    return told.line;
   }
 
   /** A refusal was told. */

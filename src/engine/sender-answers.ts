@@ -4,21 +4,24 @@ import { ControlError } from '../control/server.js';
 import {
   type Address,
   ADDRESS_BITS,
-  addressWords,
+  contains,
   familyOf,
   formatAddress,
   formatPrefix,
-  isPossibleSource,
   parseAddress,
   parsePrefix,
   type Prefix,
 } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
+import { whyNoSender } from '../packet/no-sender.js';
 import { Exit } from '../sysexits.js';
 import { entryText } from '../table/foreign.js';
 import type { Entry } from '../tracker/whitelist.js';
 import type { Engine } from './engine.js';
-import { allowedLine } from './messages.js';
+import { allowedLine, forgottenLine } from './messages.js';
+
+/** Entries that are looked at in one turn of the event loop. */
+const SLICE = 1000;
 
 /** What administrators ask about single senders. */
 export class SenderAnswers {
@@ -32,8 +35,12 @@ export class SenderAnswers {
     if (engine.tracker.roles.of(asked) !== undefined) {
       throw new ControlError(`${formatAddress(asked)} is a mail server of ours`, Exit.USAGE);
     }
-    if (!isPossibleSource(familyOf(asked), ...addressWords(asked))) {
-      throw new ControlError(`${formatAddress(asked)} cannot be the address of a sender`, Exit.USAGE);
+    const never = whyNoSender(asked);
+    if (never !== undefined) {
+      throw new ControlError(
+        `${formatAddress(asked)} cannot be the address of a sender: it is ${never}`,
+        Exit.USAGE,
+      );
     }
     const nowMs = engine.clock.monotonicMs();
     const lifeMs = (forSeconds ?? engine.config.whitelistTime) * 1000;
@@ -42,23 +49,68 @@ export class SenderAnswers {
     return { prefix: formatPrefix(prefix), expiresInMs: entry.deadlineMs - nowMs, wasThere };
   }
 
-  /** @throws ControlError when there is nothing to be taken out */
-  forget(text: string): ControlResults['forget'] {
+  /**
+   * Takes out what lets an address in, or all that lies in a network.
+   * @param text - undefined: everybody
+   * @throws ControlError when there is nothing to be taken out
+   */
+  async forget(text: string | undefined): Promise<ControlResults['forget']> {
+    const prefix = text === undefined ? undefined : parseAddressOrPrefix(text);
+    if (prefix !== undefined && isSingle(prefix)) return this.forgetAddress(prefix);
+    const count = await this.forgetWithin(prefix);
+    if (count === 0 && prefix !== undefined) throw this.nothingThere(prefix);
+    const network = prefix && formatPrefix(prefix);
+    if (count > 0) this.engine.say(forgottenLine(network, count));
+    return { prefix: network, count, still: undefined };
+  }
+
+  private forgetAddress(prefix: Prefix): ControlResults['forget'] {
     const { tracker } = this.engine;
-    const prefix = parseAddressOrPrefix(text);
-    const entry = [
-      ...(prefix.length === ADDRESS_BITS[familyOf(prefix.address)] ? [tracker.find(prefix.address)] : []),
-      tracker.get(prefix),
-    ].find((found) => found !== undefined);
-    if (entry === undefined) {
-      const allowed = tracker.roles.allowing(prefix.address) !== undefined;
-      const why = allowed
-        ? 'is allowed by the configuration (allow): take it out there, and reload'
-        : 'is not in the whitelist';
-      throw new ControlError(`${formatPrefix(prefix)} ${why}`, Exit.DATAERR);
+    const gone: Entry[] = [];
+    for (let entry; (entry = tracker.find(prefix.address)) !== undefined;) {
+      tracker.forget(entry);
+      gone.push(entry);
     }
-    tracker.forget(entry);
-    return { prefix: entry.text };
+    const [first] = gone;
+    if (first === undefined) throw this.nothingThere(prefix);
+    const { now, text } = this.verdict(prefix.address, undefined);
+    return {
+      prefix: gone.length === 1 ? first.text : formatPrefix(prefix),
+      count: gone.length,
+      still: now === 'refused' ? undefined : text,
+    };
+  }
+
+  /** Others get their turn in between; who comes meanwhile may be among them. */
+  private async forgetWithin(network: Prefix | undefined): Promise<number> {
+    const { tracker, clock } = this.engine;
+    let count = 0;
+    let looked = 0;
+    for (const entry of tracker.entries()) {
+      if (network === undefined || contains(network, entry.prefix)) {
+        tracker.forget(entry);
+        count++;
+      }
+      if (++looked % SLICE === 0) await new Promise<void>((resolve) => clock.soon(resolve));
+    }
+    return count;
+  }
+
+  private nothingThere(prefix: Prefix): ControlError {
+    const { tracker } = this.engine;
+    const text = formatPrefix(prefix);
+    const around = tracker.find(prefix.address);
+    const allowed = tracker.roles.allowing(prefix.address);
+    const foreign = this.engine.foreignEntry(prefix.address);
+    const why =
+      around !== undefined && contains(around.prefix, prefix)
+        ? `no entry lies in ${text}, but it lies in ${around.text}, which is one`
+        : allowed !== undefined && contains(allowed, prefix)
+          ? `${text} is allowed by the configuration (allow): take it out there, and reload`
+          : foreign !== undefined && contains(foreign.prefix, prefix)
+            ? `${text} is not in the whitelist; the table has ${entryText(foreign)}, which is not mxallowd's (pfctl)`
+            : `${text} is not in the whitelist`;
+    return new ControlError(why, Exit.DATAERR);
   }
 
   /** @throws ControlError when the text is no address */
@@ -141,8 +193,7 @@ export class SenderAnswers {
   private entryPrefix(text: string): Prefix {
     const prefix = parseAddressOrPrefix(text);
     const stored = this.engine.tracker.roles.entryPrefix(prefix.address);
-    const isAddress = prefix.length === ADDRESS_BITS[familyOf(prefix.address)];
-    if (isAddress) return stored;
+    if (isSingle(prefix)) return stored;
     if (prefix.length >= stored.length) return prefix;
     throw new ControlError(
       `${formatPrefix(prefix)} is wider than what is stored of a sender (/${stored.length}): a network goes into ` +
@@ -150,6 +201,10 @@ export class SenderAnswers {
       Exit.USAGE,
     );
   }
+}
+
+function isSingle({ address, length }: Prefix): boolean {
+  return length === ADDRESS_BITS[familyOf(address)];
 }
 
 function parseAddressOrPrefix(text: string): Prefix {

@@ -44,13 +44,16 @@ export class Telling {
   /**
    * Writes a line, or counts what it would have said.
    * @param makeLine - is called only when the line is written
-   * @returns the line, when it was written
+   * @returns the line when it was written, or was within the last minute
    */
   tell({ level, kind, seen, reason }: Happening, makeLine: () => Line): Line | undefined {
     if (!this.log.isEnabled(level)) return undefined;
     if (seen !== undefined) {
       if (reason === undefined) this.repeats.interrupt(seen);
-      else if (this.repeats.has(seen, reason)) return undefined;
+      else {
+        const told = this.repeats.count(seen, reason);
+        if (told !== undefined) return told;
+      }
     }
     if (!this.lines.allows()) {
       this.flood.add(level, kind, seen);

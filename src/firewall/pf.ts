@@ -219,7 +219,9 @@ export class PfFirewall implements Firewall {
   }
 
   private onFrame(frame: Frame): void {
-    const { decision } = this.core.judge(decode(frame));
+    const judgement = this.core.decide(decode(frame));
+    this.core.follow(judgement);
+    const { decision } = judgement;
     if (decision.kind === 'refusal') this.suspectTable(decision);
   }
 

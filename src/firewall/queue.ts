@@ -58,6 +58,8 @@ export class QueueFirewall implements Firewall {
   private figures: KernelFigures | undefined;
   private lostBefore = { lost: 0, full: 0 };
   private closed = false;
+  /** decisions whose packets wait for their verdict */
+  private readonly toFollow: Judgement[] = [];
 
   constructor(
     private readonly core: Core,
@@ -70,7 +72,10 @@ export class QueueFirewall implements Firewall {
       maxLength: queueLength,
       copyRange: COPY_RANGE,
       failOpen,
-      receiveBuffer: Math.min(queueLength * BUFFER_FOR_EACH, MOST_BUFFER / (queues.last - queues.first + 1)),
+      receiveBuffer: Math.min(
+        queueLength * BUFFER_FOR_EACH,
+        Math.floor(MOST_BUFFER / (queues.last - queues.first + 1)),
+      ),
     };
     this.queue = new Keeper({
       open: async (lost, made) => {
@@ -78,6 +83,7 @@ export class QueueFirewall implements Firewall {
           settings,
           {
             judge: (data, start, end, hook, inInterface) => this.judge(data, start, end, hook, inInterface),
+            answered: () => this.answered(),
             failed: (error) => lost(error.message),
           },
           this.figures,
@@ -158,8 +164,15 @@ export class QueueFirewall implements Firewall {
     if (inInterface === LOOPBACK) return Verdict.ACCEPT;
     const direction = hook < FIRST_HOOK_OUT ? Direction.IN : Direction.OUT;
     const decoded = decodePacket(data, start, end, this.core.clock.wallMs(), direction);
-    const verdict = this.verdict(this.core.judge(decoded), data, start, end);
+    const judgement = this.core.decide(decoded);
+    this.toFollow.push(judgement);
+    const verdict = this.verdict(judgement, data, start, end);
     return this.core.config.dryRun ? Verdict.ACCEPT : verdict;
+  }
+
+  /** The sender does not wait for the log. */
+  private answered(): void {
+    for (const judgement of this.toFollow.splice(0)) this.core.follow(judgement);
   }
 
   /** A refusal is dropped, and what might be a connection to a real MX and cannot be judged; the rest is accepted. */

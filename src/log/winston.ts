@@ -24,10 +24,10 @@ export function openLog(settings: LogSettings): Log {
     enabled = new Set(LEVELS.filter((one) => logger.isLevelEnabled(one)));
   };
   setLevel(settings.level);
-  let isClosed = false;
+  let closing: Promise<void> | undefined;
   return {
     write: (level, message, fields) => {
-      if (!isClosed) logger.log({ level, message, ...fields });
+      if (closing === undefined) logger.log({ level, message, ...fields });
     },
     isEnabled: (level) => enabled.has(level),
     setLevel,
@@ -35,10 +35,11 @@ export function openLog(settings: LogSettings): Log {
     get lost() {
       return writer.lost;
     },
-    close: async () => {
-      isClosed = true;
-      await new Promise<void>((finished) => logger.once('finish', finished).end());
-      await closeWriter(writer, settings);
+    close: () => {
+      closing ??= new Promise<void>((finished) => logger.once('finish', finished).end()).then(() =>
+        closeWriter(writer, settings),
+      );
+      return closing;
     },
   };
 }

@@ -12,7 +12,7 @@ import {
   WIDEST_NETWORK,
 } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
-import type { FirewallTexts, TableLimits, TableReply } from '../table/table.js';
+import type { FirewallTexts, TableFailure, TableLimits, TableReply } from '../table/table.js';
 import { Bucket } from './bucket.js';
 import { type EngineRequest, MOST_PREFIXES, type MonitorMessage } from './messages.js';
 import { amount } from '../words.js';
@@ -31,6 +31,10 @@ export interface GuardedTable {
 const ON_THE_WAY = 2 * MOST_PREFIXES;
 /** Part of pf's limit that is never used: what it means to reach it is in docs/pf.md. */
 const USABLE = 0.95;
+/** Failures after which an addition may have been carried out, or still is. */
+const MAY_BE_DONE: ReadonlySet<TableFailure> = new Set(['time-out', 'killed', 'stuck']);
+/** When pf did not answer it is asked again after this time. */
+const LIMITS_AGAIN_MS = 10_000;
 /** What other tables hold may change: pf is asked again after this time. */
 const LIMITS_FRESH_MS = 10 * 60_000;
 /**
@@ -72,6 +76,7 @@ export class TableGuard {
   /** whether {@link held} is what the table really has, and since when {@link room} is known */
   private isCounted = false;
   private limitsAtMs = Number.NEGATIVE_INFINITY;
+  private isReadingLimits = false;
   private running: Promise<void> | undefined;
   private inspecting: Promise<FirewallTexts> | undefined;
 
@@ -92,9 +97,9 @@ export class TableGuard {
     this.allowed = new Set(config.allow.map(formatPrefix));
   }
 
-  /** Ends the table's command that is running. */
+  /** Ends the table's command that is running; not our own look at pf's limits, without which nobody knows the room. */
   abort(): void {
-    this.table.abort();
+    if (!this.isReadingLimits) this.table.abort();
   }
 
   /** Looks at a request and carries it out; the engine gets an answer in any case in which it can understand one. */
@@ -107,6 +112,7 @@ export class TableGuard {
       return;
     }
     this.running = this.carryOut(request);
+    // it never rejects
     await this.running;
     this.running = undefined;
   }
@@ -170,7 +176,12 @@ export class TableGuard {
 
   /** Why so many more entries are not added; undefined when they may be. The monitor counts by itself. */
   private async roomProblem(count: number): Promise<string | undefined> {
-    if (!this.isCounted && !(await this.list(() => undefined)).ok) return 'the table cannot be read';
+    if (!this.isCounted) {
+      const listed = await this.list(() => undefined);
+      // what is not there has nothing in it, and is made by the addition
+      if (!listed.ok && listed.failure === 'missing-table') this.held = this.foreign = 0;
+      else if (!listed.ok) return 'the table cannot be read';
+    }
     if (this.clock.monotonicMs() - this.limitsAtMs > LIMITS_FRESH_MS) await this.readLimits();
     const most = Math.min(
       (this.config?.maxEntries ?? 0) + this.allowed.size + this.foreign + ON_THE_WAY,
@@ -198,8 +209,7 @@ export class TableGuard {
     if (!reply.ok) {
       if (reply.failure === 'missing-table') this.held = 0;
       // perhaps it was carried out
-      else if (verb === 'add' && (reply.failure === 'time-out' || reply.failure === 'killed'))
-        this.held += asked;
+      else if (verb === 'add' && MAY_BE_DONE.has(reply.failure)) this.held += asked;
       return;
     }
     if (reply.created) this.held = 0;
@@ -240,8 +250,11 @@ export class TableGuard {
   }
 
   private async readLimits(): Promise<TableLimits | undefined> {
-    const limits = await this.table.limits();
-    this.limitsAtMs = this.clock.monotonicMs();
+    this.isReadingLimits = true;
+    const limits = await this.table.limits().finally(() => (this.isReadingLimits = false));
+    const nowMs = this.clock.monotonicMs();
+    // what could not be read is tried again soon, and what was known stays
+    this.limitsAtMs = limits === undefined ? nowMs - LIMITS_FRESH_MS + LIMITS_AGAIN_MS : nowMs;
     if (limits !== undefined)
       this.room = Math.floor(Math.max(0, limits.limit - limits.usedByOthers) * USABLE);
     return limits;
@@ -253,10 +266,15 @@ export class TableGuard {
       this.refuse(id, 'two requests at a time');
       return;
     }
-    this.inspecting = this.turn(request).then(() => this.table.inspect());
-    const texts = await this.inspecting;
-    this.inspecting = undefined;
-    this.send({ kind: 'texts', id, texts });
+    try {
+      this.inspecting = this.turn(request).then(() => this.table.inspect());
+      const texts = await this.inspecting;
+      this.send({ kind: 'texts', id, texts });
+    } catch (error) {
+      this.refuse(id, `it failed: ${escapeText(String(error))}`);
+    } finally {
+      this.inspecting = undefined;
+    }
   }
 
   private refuse(id: number, why: string): void {

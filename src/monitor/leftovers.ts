@@ -1,5 +1,5 @@
 // What an engine leaves behind when it ends, and its end.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log/log.js';
 import { runChild } from '../table/child.js';
@@ -12,13 +12,13 @@ export interface ListedProcess {
   readonly group: number;
   /** effective user */
   readonly uid: number;
+  /** FreeBSD's number of its jail; 0 where there are none */
+  readonly jail: number;
 }
 
-/** What is asked of ps: POSIX, but for the state, which each system has. */
-const PS = {
-  path: '/bin/ps',
-  args: ['-A', ...['pid', 'ppid', 'pgid', 'uid', 'stat'].flatMap((name) => ['-o', `${name}=`])],
-} as const;
+const PS = '/bin/ps';
+/** What is asked of ps: POSIX, but for the state, which each system has, and FreeBSD's jails (ps(1) there). */
+const COLUMNS = ['pid', 'ppid', 'pgid', 'uid', 'stat', ...(process.platform === 'freebsd' ? ['jid'] : [])];
 const PS_TIMEOUT_MS = 5000;
 /** Those that are about to end (a logger with the last lines) have so long to do it: some looks, so far apart. */
 const PATIENCE_MS = [50, 150, 300, 500] as const;
@@ -30,9 +30,12 @@ const MOST_NAMED = 10;
 
 /** Reads what ps has printed; zombies are left out. */
 export function parseProcesses(text: string): ListedProcess[] {
-  return [...text.matchAll(/^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(?!Z)\S/gm)].map((match) => {
-    const [pid = 0, parent = 0, group = 0, uid = 0] = match.slice(1).map(Number);
-    return { pid, parent, group, uid };
+  const line = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(?!Z)\S+(?:[ \t]+(\d+))?/gm;
+  return [...text.matchAll(line)].map((match) => {
+    const [pid = 0, parent = 0, group = 0, uid = 0, jail = 0] = match
+      .slice(1)
+      .map((word) => Number(word ?? 0));
+    return { pid, parent, group, uid, jail };
   });
 }
 
@@ -45,17 +48,20 @@ export interface Leftovers {
 /**
  * Finds what an engine that has ended has left: what is still in its process group, and, where nothing but us runs as
  * its user, all that runs as this user. But for what a living process of somebody else has started: that may be the
- * engine of another monitor.
+ * engine of another monitor; and for what runs in another jail, where the number means somebody else.
  * @param engine - the number that it had
+ * @param jail - ours
  */
 export function findLeftovers(
   all: readonly ListedProcess[],
   engine: number,
   { uid }: SystemUser,
   isOwnUser: boolean,
+  jail = 0,
 ): Leftovers {
   const byPid = new Map(all.map((process) => [process.pid, process]));
-  const isForeign = ({ parent }: ListedProcess): boolean => {
+  const isForeign = ({ parent, jail: where }: ListedProcess): boolean => {
+    if (where !== jail) return true;
     let ancestor = byPid.get(parent);
     // as many steps as there are processes: a list that was not taken at one moment may go round in a circle
     for (let steps = all.length; ancestor?.uid === uid && steps > 0; steps--)
@@ -65,7 +71,8 @@ export function findLeftovers(
   const users = all.filter((process) => process.uid === uid);
   const foreign = users.filter(isForeign);
   const ours = users.filter(
-    (process) => process.group === engine || (isOwnUser && !foreign.includes(process)),
+    (process) =>
+      process.jail === jail && (process.group === engine || (isOwnUser && !foreign.includes(process))),
   );
   return { pids: ours.map(({ pid }) => pid), isShared: foreign.length > 0 };
 }
@@ -87,8 +94,11 @@ export interface ClearParts {
  */
 export async function clearLeftovers(engine: number, parts: ClearParts): Promise<void> {
   const { user, isOwnUser, clock, log } = parts;
-  const look = async (): Promise<Leftovers> =>
-    findLeftovers(parseProcesses(await listProcesses(clock)), engine, user, isOwnUser);
+  const look = async (): Promise<Leftovers> => {
+    const all = parseProcesses(await listProcesses(clock));
+    const jail = all.find(({ pid }) => pid === process.pid)?.jail;
+    return findLeftovers(all, engine, user, isOwnUser, jail);
+  };
   const sweep = async ({ isShared }: Leftovers): Promise<void> => {
     if (isOwnUser && !isShared) await killAllOf(user);
   };
@@ -121,8 +131,9 @@ function some(pids: readonly number[]): string {
 async function listProcesses(clock: Clock): Promise<string> {
   let text = '';
   const take = (lines: string): void => void (text += lines);
-  const request = { ...PS, environment: {}, stdin: '', timeoutMs: PS_TIMEOUT_MS, clock, stdout: take };
-  await runChild(request).ended;
+  const args = ['-A', ...COLUMNS.flatMap((name) => ['-o', `${name}=`])];
+  const limits = { timeoutMs: PS_TIMEOUT_MS, clock };
+  await runChild({ path: PS, args, environment: {}, stdin: '', stdout: take, ...limits }).ended;
   return text;
 }
 
@@ -138,7 +149,14 @@ function kill(pid: number): void {
 function killAllOf({ uid, gid }: SystemUser): Promise<void> {
   if (uid === 0) return Promise.resolve();
   return new Promise((resolve) => {
-    const sh = spawn('/bin/sh', ['-c', 'kill -KILL -1'], { uid, gid, env: {}, cwd: '/', stdio: 'ignore' });
+    let sh: ChildProcess;
+    try {
+      sh = spawn('/bin/sh', ['-c', 'kill -KILL -1'], { uid, gid, env: {}, cwd: '/', stdio: 'ignore' });
+    } catch {
+      // no memory for it, for instance: then the numbers that were found are all there is
+      resolve();
+      return;
+    }
     sh.once('error', () => resolve());
     sh.once('exit', () => resolve());
   });

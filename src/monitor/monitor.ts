@@ -5,6 +5,7 @@ import { removeSocket } from '../control/server.js';
 import { type Config, defaultValue, takeOver } from '../config/config.js';
 import { formatProblem, type Problem } from '../config/problem.js';
 import type { Log } from '../log/log.js';
+import { levelOf } from '../log/settings.js';
 import { escapeText } from '../packet/escape.js';
 import type { Clock } from '../clock.js';
 import { RateLimit } from '../engine/rate-limit.js';
@@ -92,7 +93,7 @@ export class Monitor {
       const message = `${suppressed} more requests of the engine were refused within a second`;
       parts.log.write('error', message, { event: 'requests-refused', suppressed });
     });
-    this.reloads = new RateLimit(RELOADS_PER_SECOND, parts.clock, () => undefined);
+    this.reloads = new RateLimit(RELOADS_PER_SECOND, parts.clock);
   }
 
   /**
@@ -129,8 +130,7 @@ export class Monitor {
     this.cancelWatch?.();
     this.refusals.close();
     this.reloads.close();
-    if (this.life === undefined) return;
-    await this.endEngine(signal);
+    if (this.life !== undefined) await this.endEngine(signal);
     // the engine may not, in a folder that is root's
     if (this.hasBeenReady && this.config.controlSocket !== '') removeSocket(this.config.controlSocket);
   }
@@ -192,7 +192,12 @@ export class Monitor {
     child.once('exit', (code, signal) => {
       const how = signal === null ? `ended with status ${code}` : `was killed by ${signal}`;
       // what it has left must not meet the next one
-      void this.clear(child.pid).then(() => this.engineEnded(life, how, code ?? Exit.SOFTWARE));
+      void this.clear(child.pid)
+        .catch((error: unknown) => {
+          const message = `what the engine has left cannot be looked for: ${escapeText(String(error))}`;
+          this.parts.log.write('error', message, { event: 'leftovers-stay' });
+        })
+        .then(() => this.engineEnded(life, how, code ?? Exit.SOFTWARE));
     });
     this.guard.begin();
     this.watchOver(life, MOST_SILENCE_MS);
@@ -319,6 +324,7 @@ export class Monitor {
     // for the next engine; what needs a restart of everything stays
     this.config = takeOver(this.config, configuration.config);
     this.guard.configure(this.config);
+    this.parts.log.setLevel(levelOf(this.config));
     return configuration;
   }
 

@@ -89,7 +89,8 @@ export function admissible(name: ReverseName, ours: readonly Address[]): Address
 const MOST_OTHERS = 32;
 
 /**
- * The addresses that come in with a sender, each with the name that it has.
+ * The addresses that come in with a sender, each with the name that it has. They need not point back to it: why is in
+ * docs/decisions.md.
  * @param ours - our own mail servers
  */
 export function companions(

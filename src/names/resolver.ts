@@ -47,7 +47,8 @@ export const RESOLVER_DEFAULTS = {
   tries: 2,
   active: 64,
   waiting: 2000,
-  cached: 20_000,
+  // each may have 4.8 KB, if a stranger wants that, and there are two resolvers: 96 MB at the worst
+  cached: 10_000,
 } as const;
 
 /** How long an answer counts: where its records' time to live is not told, and its bounds where it is. */

@@ -116,3 +116,15 @@ export class KernelFigures {
     }
   }
 }
+
+/** All queues there are, of whomever; undefined when the kernel does not tell (it tells root only). */
+export function readQueues(): QueueRow[] | undefined {
+  const figures = KernelFigures.open();
+  try {
+    return figures?.rows();
+  } catch {
+    return undefined;
+  } finally {
+    figures?.close();
+  }
+}

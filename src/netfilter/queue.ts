@@ -16,21 +16,20 @@ import { explainBind } from './problem.js';
 import { type KernelCounts, type KernelFigures, readSocket } from './proc.js';
 import { MOST_MESSAGES, type NetlinkSocket, SLOT } from './socket.js';
 
-/**
- * Judges a packet that waits for its verdict.
- * @param data - valid during the call only
- * @param start - offset of the IP header
- * @param end - offset after the last byte that was copied
- * @param hook - enum nf_inet_hooks
- * @param inInterface - index of the interface that it came in by, 0 for none
- */
-export type JudgePacket = (
-  data: Uint8Array,
-  start: number,
-  end: number,
-  hook: number,
-  inInterface: number,
-) => Verdict;
+/** Who judges packets. */
+export interface PacketJudge {
+  /**
+   * A packet waits for its verdict.
+   * @param data - valid during the call only
+   * @param start - offset of the IP header
+   * @param end - offset after the last byte that was copied
+   * @param hook - enum nf_inet_hooks
+   * @param inInterface - index of the interface that it came in by, 0 for none
+   */
+  judge(data: Uint8Array, start: number, end: number, hook: number, inInterface: number): Verdict;
+  /** The kernel has the verdicts so far: what can wait is done now. */
+  answered(): void;
+}
 
 /** Counted since the queue was opened. */
 export interface QueueStatistics {
@@ -85,7 +84,6 @@ export class PacketQueue {
    * @param socket - for this queue alone; it is closed when there is an error, and by {@link release}
    * @param receiveBuffer - bytes that the kernel may keep for us; without CAP_NET_ADMIN of the machine cut to
    *   net.core.rmem_max
-   * @param judge - called for each packet
    * @param figures - the kernel's, if they may be read
    * @throws QueueError, SystemCallError
    */
@@ -94,7 +92,7 @@ export class PacketQueue {
     private readonly socket: NetlinkSocket,
     private readonly settings: QueueSettings,
     receiveBuffer: number,
-    private readonly judge: JudgePacket,
+    private readonly handler: PacketJudge,
     private readonly figures: KernelFigures | undefined,
   ) {
     try {
@@ -248,7 +246,7 @@ export class PacketQueue {
     if (!this.packet.parse(bytes, words, at + NFGEN_HEADER, end)) return;
     const { id, start, hook, inInterface } = this.packet;
     this.countLost(id);
-    const verdict = this.judge(bytes, start, this.packet.end, hook, inInterface);
+    const verdict = this.handler.judge(bytes, start, this.packet.end, hook, inInterface);
     this.ids[this.pending] = id;
     this.verdicts[this.pending] = verdict;
     this.pending++;
@@ -279,6 +277,7 @@ export class PacketQueue {
     const last = this.ids[pending - 1] as number;
     writeVerdict(answer, QueueMessage.VERDICT_BATCH, number, last, most);
     this.socket.send(this.answerBytes, answer.length);
+    this.handler.answered();
   }
 
   private onAnswer(sequence: number, errno: number): void {

@@ -5,7 +5,7 @@ import { type QueueSettings, type Verdict, writeUnbind } from './messages.js';
 import { MessageWriter } from './netlink.js';
 import { explainSocket, QueueError } from './problem.js';
 import { KernelFigures } from './proc.js';
-import { type JudgePacket, PacketQueue, type QueueStatistics } from './queue.js';
+import { type PacketJudge, PacketQueue, type QueueStatistics } from './queue.js';
 import { NetlinkSocket } from './socket.js';
 
 /** Numbers of queues, both ends included. */
@@ -21,9 +21,8 @@ export interface PacketQueuesSettings extends QueueSettings {
   readonly receiveBuffer: number;
 }
 
-/** Who judges packets. */
-export interface PacketHandler {
-  readonly judge: JudgePacket;
+/** Who judges packets, and hears of their end. */
+export interface PacketHandler extends PacketJudge {
   /** The queues are lost; the kernel has dropped what waited in them. Not after {@link PacketQueues.close}. */
   failed(error: QueueError): void;
 }
@@ -77,7 +76,7 @@ export class PacketQueues {
     const release = (): void => opened.forEach((queue) => queue.release());
     try {
       for (let number = range.first; number <= range.last; number++) {
-        opened.push(new PacketQueue(number, makeSocket(), settings, receiveBuffer, handler.judge, figures));
+        opened.push(new PacketQueue(number, makeSocket(), settings, receiveBuffer, handler, figures));
       }
     } catch (error) {
       release();

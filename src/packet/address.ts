@@ -125,6 +125,12 @@ export function prefixOf(address: Address, length: number): Prefix {
   return { address: masked, length };
 }
 
+/** Whether all of a prefix lies in a network. */
+export function contains(network: Prefix, prefix: Prefix): boolean {
+  if (prefix.length < network.length || familyOf(prefix.address) !== familyOf(network.address)) return false;
+  return prefixOf(prefix.address, network.length).address === network.address;
+}
+
 /** Whether a bit is set behind the first `length` ones. */
 function hasHostBits(address: Address, length: number): boolean {
   const [w0, w1, w2, w3] = addressWords(address);

@@ -4,6 +4,7 @@ import { type Config, defaultValue, needsRestart } from '../config/config.js';
 import { formatProblem, type Problem } from '../config/problem.js';
 import type { HealthFinding, StateReport } from '../control/protocol.js';
 import { ControlError, ControlServer, ControlSocketError } from '../control/server.js';
+import { type HeldLog, holdBack } from '../log/held.js';
 import type { Log } from '../log/log.js';
 import type { Reconfiguration } from '../monitor/messages.js';
 import { CAP_NET_ADMIN } from '../netfilter/problem.js';
@@ -48,20 +49,24 @@ export class Host {
   private readonly state: StateKeeper | undefined;
   private control: ControlServer | undefined;
   private readonly answers: Answers;
+  /** until root is given up */
+  private readonly held: HeldLog;
   private isReady = false;
   /** what is wrong with the configuration that was read last */
   private refusedConfiguration: string | undefined;
   private restartFor: readonly string[] = [];
 
   constructor(private readonly parts: HostParts) {
-    const { config, log, clock, plan, monitorPid } = parts;
+    const { config, clock, plan, monitorPid } = parts;
+    this.held = holdBack(parts.log);
+    const { log } = this.held;
     this.engine = new Engine({
       config,
       log,
       clock,
       hashKey: randomHashKey(),
       makeFirewall: parts.makeFirewall,
-      changed: () => this.state?.changed(),
+      changed: (what) => this.state?.changed(what),
     });
     if (config.stateFile !== '') {
       const { stateFile, maxEntries } = config;
@@ -94,6 +99,7 @@ export class Host {
       this.state?.prepareFolder(plan.kind === 'become' ? plan.user : undefined);
       await this.giveUpRoot();
       // not before: what is logged starts children
+      this.held.release();
       for (const remark of this.parts.remarks) this.warn(formatProblem(remark), 'config-remark');
       await this.engine.start(this.state?.load());
       // it serves from here on: the first snapshot is written beside
@@ -102,6 +108,7 @@ export class Host {
       this.engine.sayReady();
       collectEarly();
     } catch (error) {
+      this.held.release();
       await this.engine.stop(0);
       await this.control?.close();
       throw error;
@@ -204,7 +211,7 @@ export class Host {
     await becomeUser(user, keep);
     const rest = config.queueNum === undefined ? '' : ', with CAP_NET_ADMIN for the verdicts';
     const message = `root is given up: runs as ${user.name} (${user.uid})${rest}`;
-    this.parts.log.write('info', message, { event: 'user', uid: user.uid, gid: user.gid });
+    this.held.log.write('info', message, { event: 'user', uid: user.uid, gid: user.gid });
     this.checkReload(user.name);
   }
 
@@ -223,15 +230,15 @@ export class Host {
   }
 
   private say({ level, message, fields }: Line): void {
-    this.parts.log.write(level, message, fields);
+    this.held.log.write(level, message, fields);
   }
 
   private warn(message: string, event: string): void {
-    this.parts.log.write('warn', message, { event });
+    this.held.log.write('warn', message, { event });
   }
 
   private error(message: string, event: string): void {
-    this.parts.log.write('error', message, { event });
+    this.held.log.write('error', message, { event });
   }
 }
 

@@ -1,5 +1,5 @@
 // Tells systemd that we are ready, go on, and end: sd_notify(3), sd_watchdog_enabled(3).
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log/log.js';
 import { loadLibc } from '../native/libc.js';
@@ -109,7 +109,13 @@ export async function reachManager(
 
 function notifyByChild(socket: string, message: string, trouble: (why: string) => void): void {
   const env = { PATH: SEARCH_PATH, NOTIFY_SOCKET: socket };
-  const child = spawn('systemd-notify', [message], { env, cwd: '/', stdio: 'ignore' });
+  let child: ChildProcess;
+  try {
+    child = spawn('systemd-notify', [message], { env, cwd: '/', stdio: 'ignore' });
+  } catch (error) {
+    trouble(String(error));
+    return;
+  }
   child.once('error', ({ message: why }) => trouble(why));
   child.once('exit', (status, signal) => {
     if (status !== 0) trouble(`systemd-notify ended (${signal ?? `status ${status}`})`);

@@ -12,6 +12,7 @@ import type { Clock } from '../clock.js';
 import type { Restored } from '../engine/restored.js';
 import type { Line } from '../engine/messages.js';
 import type { SystemUser } from '../monitor/user-plan.js';
+import { amount } from '../words.js';
 
 /** Keeps what a restart must find again, and finds it. */
 export class StateKeeper {
@@ -69,9 +70,9 @@ export class StateKeeper {
     return this.file.start();
   }
 
-  /** To be called whenever something has changed. */
-  changed(): void {
-    this.file.changed();
+  /** To be called whenever something has changed: an entry, or no more than what was counted. */
+  changed(what: 'entries' | 'counters'): void {
+    this.file.changed(what);
   }
 
   report(): StateReport {
@@ -112,6 +113,6 @@ function problemLine({ severity, message }: StateProblem): Line {
 }
 
 function loadedLine(path: string, entries: number, expired: number): Line {
-  const message = `${entries} entries taken over from ${path}; the time of ${expired} is over`;
+  const message = `${amount(entries, 'entry', 'entries')} taken over from ${path}; the time of ${expired} is over`;
   return { level: 'info', message, fields: { event: 'state-loaded', entries, expired } };
 }

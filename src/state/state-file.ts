@@ -32,6 +32,8 @@ export interface StateFileReport {
 
 /** A change is written so long after it was made, and as much later as the disk takes. */
 export const FLUSH_MS = 500;
+/** The same for what was only counted: refusals come all the time, and each write costs more than a hundred of them. */
+export const COUNTERS_MS = 10_000;
 
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
@@ -53,9 +55,11 @@ export class StateFile {
   private started = false;
   private closing: Promise<void> | undefined;
   private cancelTimer: (() => void) | undefined;
+  /** the timer waits for {@link COUNTERS_MS} */
+  private isLeisurely = false;
   private writing: Promise<void> | undefined;
   /** something has changed since the write under way began */
-  private again = false;
+  private again: 'entries' | 'counters' | undefined;
   /** the file no longer adds up to what the source has handed out: only a snapshot can follow */
   private incomplete = true;
   private error: string | undefined;
@@ -75,16 +79,24 @@ export class StateFile {
     await this.flush();
   }
 
-  /** To be called whenever anything has changed. */
-  changed(): void {
+  /** To be called whenever anything has changed: an entry, or no more than what was counted. */
+  changed(what: 'entries' | 'counters' = 'entries'): void {
     if (!this.started || this.isClosed) return;
+    if (what === 'counters') {
+      if (this.writing !== undefined) this.again ??= what;
+      else if (this.cancelTimer === undefined) this.armLeisurely();
+      return;
+    }
     if (this.parts.source.changes > this.mostWaiting()) {
       this.parts.source.takeChanges(SLICE);
       this.incomplete = true;
     }
-    if (this.writing !== undefined) this.again = true;
-    // while it fails there is a timer for the next try
-    else this.arm(FLUSH_MS);
+    if (this.writing !== undefined) this.again = what;
+    else {
+      if (this.isLeisurely) this.disarm();
+      // while it fails there is a timer for the next try
+      this.arm(FLUSH_MS);
+    }
   }
 
   /** Writes now what has changed until now; done when it is on the disk, or has failed. */
@@ -134,9 +146,15 @@ export class StateFile {
     });
   }
 
+  private armLeisurely(): void {
+    this.arm(COUNTERS_MS);
+    this.isLeisurely = true;
+  }
+
   private disarm(): void {
     this.cancelTimer?.();
     this.cancelTimer = undefined;
+    this.isLeisurely = false;
   }
 
   /** @param last - the daemon ends: leave the time */
@@ -148,7 +166,7 @@ export class StateFile {
   private async writeOnce(last: boolean): Promise<void> {
     const startMs = this.parts.clock.monotonicMs();
     this.disarm();
-    this.again = false;
+    this.again = undefined;
     try {
       if (this.incomplete || (await this.writer.needsSnapshot())) await this.snapshot();
       else await this.writer.append(last);
@@ -161,9 +179,9 @@ export class StateFile {
     this.writing = undefined;
     if (this.isClosed) return;
     if (this.error !== undefined) this.arm(this.retryMs);
-    else if (this.again || this.parts.source.changes > 0) {
+    else if (this.again === 'entries' || this.parts.source.changes > 0) {
       this.arm(Math.max(0, FLUSH_MS - (this.parts.clock.monotonicMs() - startMs)));
-    }
+    } else if (this.again === 'counters') this.armLeisurely();
   }
 
   private async snapshot(): Promise<void> {

@@ -78,12 +78,11 @@ export class StateWriter {
     const file = await create(temporary);
     try {
       await this.drain();
-      await this.writeHead(file);
+      await write(file, this.head(file));
       await this.writeEntries(file);
       file.snapshotSize = file.size;
       // a second time line: one that is damaged must not cost everything
-      await this.writeHead(file);
-      await this.writeChanges(file);
+      await this.writeChanges(file, this.head(file));
       await file.handle.sync();
       if (isWorthless()) {
         await discard(file.handle, temporary);
@@ -109,8 +108,7 @@ export class StateWriter {
     const counters = countersBody(this.source.counters());
     const isSame = counters === file.counters && this.source.allowed() === file.allowed;
     if (!always && isSame && this.source.changes === 0) return;
-    await this.writeHead(file);
-    await this.writeChanges(file);
+    await this.writeChanges(file, this.head(file));
     await file.handle.datasync();
   }
 
@@ -147,7 +145,7 @@ export class StateWriter {
   }
 
   /** What time it is, and the counters and what `allow` has put in, if they are others than were last written. */
-  private async writeHead(file: OpenFile): Promise<void> {
+  private head(file: OpenFile): string[] {
     const counters = countersBody(this.source.counters());
     const lines = [timeBody(this.clock.wallMs(), this.clock.monotonicMs())];
     if (counters !== file.counters) lines.push(counters);
@@ -156,7 +154,7 @@ export class StateWriter {
     const isNone = allowed.length === 0 && file.allowed.length === 0;
     if (allowed !== file.allowed && !isNone) lines.push(...allowedBodies(allowed));
     file.allowed = allowed;
-    await write(file, lines);
+    return lines;
   }
 
   private async writeEntries(file: OpenFile): Promise<void> {
@@ -172,11 +170,16 @@ export class StateWriter {
     }
   }
 
-  /** As many changes as there are at the start of it, so that it ends however fast others follow. */
-  private async writeChanges(file: OpenFile): Promise<void> {
+  /**
+   * As many changes as there are at the start of it, so that it ends however fast others follow.
+   * @param head - goes before them, in one write with the first ones
+   */
+  private async writeChanges(file: OpenFile, head: readonly string[]): Promise<void> {
+    let before = head;
     for (let left = Math.max(this.source.changes, 1); left > 0; left -= SLICE) {
       const changes = this.source.takeChanges(SLICE);
-      await write(file, changes.map(changeBody));
+      await write(file, [...before, ...changes.map(changeBody)]);
+      before = [];
       if (changes.length < SLICE) return;
     }
   }

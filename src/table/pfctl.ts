@@ -104,9 +104,10 @@ export class PfctlTable implements Table {
     const memory = await this.print(['-s', 'memory']);
     const limit = parseTableEntriesLimit(memory.text ?? '');
     if (limit === undefined) return undefined;
-    const tables = await this.print(['-vv', '-s', 'Tables']);
+    const { text } = await this.print(['-vv', '-s', 'Tables']);
+    if (text === undefined) return undefined;
     const { table, anchor } = this.settings;
-    return { limit, usedByOthers: sumOtherTables(tables.text ?? '', table, anchor) };
+    return { limit, usedByOthers: sumOtherTables(text, table, anchor) };
   }
 
   abort(): void {

@@ -1,5 +1,5 @@
 // The entries, by prefix and by rank.
-import { type Family, formatPrefix, type Prefix, type PrefixText } from '../packet/address.js';
+import { type Address, type Family, formatPrefix, type Prefix, type PrefixText } from '../packet/address.js';
 import { Changes } from './changes.js';
 import { Deadlines, type Timed } from './deadlines.js';
 import { PrefixMap } from './prefix-map.js';
@@ -27,6 +27,8 @@ export class Entry implements Timed {
   name: string | undefined;
   /** the entry that it was made for, of origin `name` or `pool` */
   parent: Entry | undefined;
+  /** who of its network DNS was last asked about, and when (monotonic milliseconds); kept by whoever asks */
+  asked: { readonly source: Address; readonly atMs: number } | undefined;
   private madeText: PrefixText | undefined;
 
   constructor(

@@ -22,6 +22,8 @@ const USER_ROW =
     : 'user:                 root, for there is no user _mxallowd';
 const SERVICE_ROWS = [
   "names:                a sender's other addresses and pool; asks the system's DNS",
+  'pool window:          1h after an attempt',
+  'DNS:                  2s for an answer, then it is asked once more',
   USER_ROW,
   `state file:           ${process.platform === 'linux' ? '/var/lib' : '/var/db'}/mxallowd/state`,
   `control socket:       ${process.platform === 'linux' ? '/run/mxallowd' : '/var/run'}/mxallowd.sock, for root`,
@@ -131,7 +133,7 @@ describe('a wrong command line', { concurrency: true }, () => {
         'mxallowd: --port: "smtp" is not a whole number from 1 to 65535',
         'mxallowd: --fake-mailserver: "192.0.2.999" is not an IPv4 or IPv6 address',
         'mxallowd: --allow: "0.0.0.0/0" is not a network of at least /8 (0.0.0.0 is IPv4)',
-        'mxallowd: --whitelist-time: "0" is not seconds from 1 to 31622400, or 30m, 2h, 7d',
+        'mxallowd: --whitelist-time: "0" is not a time from 1s to 366d, in seconds or with units as 1h30m',
         NO_SERVERS[1] ?? '',
       ],
     ],
@@ -170,7 +172,7 @@ describe('a wrong command line', { concurrency: true }, () => {
     [
       'a negative number',
       ['check-config', ...SERVERS, '-t', '-5'],
-      ['mxallowd: --whitelist-time: "-5" is not seconds from 1 to 31622400, or 30m, 2h, 7d'],
+      ['mxallowd: --whitelist-time: "-5" is not a time from 1s to 366d, in seconds or with units as 1h30m'],
     ],
     [
       'an option that comes off the screen',
@@ -336,7 +338,7 @@ describe('a wrong configuration file', { concurrency: true }, () => {
       const { status, stdout, stderr } = await runCli([...command, '-c', bad]);
       assert.deepEqual(linesOf(stderr), [
         `mxallowd: ${bad}:2: Unknown configfile option: fake-mailsever (did you mean "fake-mailserver"?)`,
-        `mxallowd: ${bad}:3: whitelist-time: "1e3" is not seconds from 1 to 31622400, or 30m, 2h, 7d`,
+        `mxallowd: ${bad}:3: whitelist-time: "1e3" is not a time from 1s to 366d, in seconds or with units as 1h30m`,
         NO_SERVERS[0],
       ]);
       assert.equal(status, 78);
@@ -390,7 +392,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'real MX:              192.0.2.4',
       'allowed at all times: nobody',
       'port:                 25',
-      'whitelist time:       3600 s after the last attempt',
+      'whitelist time:       1h after the last attempt',
       'entries:              at most 100000; IPv4 /32, IPv6 /64',
       'capture:              auto on pflog0, filter "port 25"',
       'table:                <mx-white>, by /sbin/pfctl',
@@ -426,11 +428,12 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       '1024',
     ];
     const { status, stdout } = await runCli(['check-config', '-c', GOOD, ...more]);
-    assert.deepEqual(linesOf(stdout).slice(6, 11), [
+    assert.deepEqual(linesOf(stdout).slice(6, 13), [
       'NFQUEUE:              7 to 9',
       'queue length:         1024; what finds it full is accepted',
       'at the end:           what is left in the queue: accept',
       "names:                a sender's other addresses and pool; asks the system's DNS",
+      ...SERVICE_ROWS.slice(1, 3),
       'user:                 nobody',
     ]);
     const wrong = await runCli([
@@ -466,11 +469,13 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'real MX:              192.0.2.4',
       'allowed at all times: 198.51.100.0/24',
       'port:                 2525',
-      'whitelist time:       7200 s after the last attempt',
+      'whitelist time:       2h after the last attempt',
       'entries:              at most 100000; IPv4 /32, IPv6 /64',
       'capture:              auto on pflog0, filter "port 2525"',
       'table:                <mx-white> of anchor "mx", by /sbin/pfctl',
-      ...SERVICE_ROWS,
+      SERVICE_ROWS[0],
+      'pool window:          2h after an attempt',
+      ...SERVICE_ROWS.slice(2),
       'log:                  standard output, error',
       `${GOOD}: ok`,
     ]);
@@ -484,7 +489,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       stderr,
       `mxallowd: warning: ${file}:3: what follows the value of whitelist-time is ignored: "seconds"\n`,
     );
-    assert.match(stdout, /^whitelist time: {7}60 s /m);
+    assert.match(stdout, /^whitelist time: {7}1m after /m);
     assert.equal(status, 0);
   });
 
@@ -537,12 +542,13 @@ describe('what was installed for 1.9', { concurrency: true }, () => {
     'real MX:              192.168.1.4 192.168.1.6',
     'allowed at all times: nobody',
     'port:                 25',
-    'whitelist time:       60 s after the last attempt',
+    'whitelist time:       1m after the last attempt',
     'entries:              at most 100000; IPv4 /32, IPv6 /64',
     ...firewall(queue),
     // 1.9 without names has no other addresses; pools it did not know
     "names:                a sender's pool; asks the system's DNS",
-    ...SERVICE_ROWS.slice(1),
+    'pool window:          1m after an attempt',
+    ...SERVICE_ROWS.slice(2),
     'log:                  standard output, error',
     `${OLD_FILE}: ok`,
   ];

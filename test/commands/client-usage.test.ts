@@ -26,12 +26,12 @@ describe('a wrong command line for the daemon', { concurrency: true }, () => {
     [
       'a bad time',
       ['allow', '192.0.2.1', '--for=soon'],
-      ['--for: "soon" is not seconds from 1 to 31622400, or 30m, 2h, 7d'],
+      ['--for: "soon" is not a time from 1s to 366d, in seconds or with units as 1h30m'],
     ],
     [
       'an empty time',
       ['allow', '192.0.2.1', '--for='],
-      ['--for: "" is not seconds from 1 to 31622400, or 30m, 2h, 7d'],
+      ['--for: "" is not a time from 1s to 366d, in seconds or with units as 1h30m'],
     ],
     [
       'an unknown origin',

@@ -13,7 +13,8 @@ import {
   TICK,
   WHY,
 } from '../support/control-reports.js';
-import { ControlServer } from '../support/control-server.js';
+import { ControlServer, replyLine } from '../support/control-server.js';
+import { TerminalWindow, tmuxUnavailable } from '../support/tmux.js';
 
 // for the programs that are started here
 process.env['TZ'] = 'UTC';
@@ -34,13 +35,18 @@ function run(...args: readonly string[]): Promise<CliResult> {
 
 describe('a command that asks the daemon', () => {
   let server: ControlServer;
+  /** what the daemon says to the next ones that forget */
+  const forgetAnswers: { prefix?: string; count: number; still?: string }[] = [];
   before(async () => {
     server = await ControlServer.start(SOCKET, {
       status: answer(STATUS),
       list: listAnswer(ENTRIES),
       stats: answer(STATISTICS),
       allow: answer({ prefix: '198.51.100.7', expiresInMs: 86_400_000, wasThere: false }),
-      forget: answer({ prefix: '198.51.100.7' }),
+      forget: (connection) => {
+        const said = forgetAnswers.shift() ?? { prefix: '198.51.100.7', count: 1 };
+        connection.write(replyLine({ ok: true, result: said }));
+      },
       reload: answer({ messages: ['the configuration was read again', 'the table is compared'] }),
       why: answer(WHY),
       watch: [{ item: TICK }, { item: NEXT_TICK }, { ok: true, result: {} }],
@@ -108,6 +114,55 @@ describe('a command that asks the daemon', () => {
     assert.equal(stdout, '198.51.100.7 is not whitelisted any more; its next attempt makes a new entry\n');
     assert.equal(status, 0);
     assert.deepEqual(asked(), { command: 'forget', address: '198.51.100.7' });
+    const still = 'it is let in at all times, by the configuration (allow)';
+    for (const [said, ...expected] of [
+      [{ prefix: '198.51.100.0/24', count: 1234 }, '1,234 entries of 198.51.100.0/24 forgotten'],
+      [{ prefix: '2001:db8::1', count: 2, still }, '2 entries of 2001:db8::1 forgotten', `but ${still}`],
+      [{ prefix: '198.51.100.7', count: 1, still }, `198.51.100.7 is forgotten, but ${still}`],
+    ] as const) {
+      forgetAnswers.push(said);
+      assert.deepEqual(linesOf((await run('forget', '198.51.100.0/24')).stdout), expected);
+    }
+  });
+
+  it('forgets everybody only when it is told twice', async () => {
+    const before = server.questions.length;
+    assert.deepEqual(await run('forget', '--all'), {
+      status: 64,
+      stdout: '',
+      stderr: 'mxallowd: nothing has been changed: without a terminal to ask on this needs --yes\n',
+    });
+    for (const args of [
+      ['--all', '--yes', '198.51.100.7'],
+      ['--yes', '198.51.100.7'],
+      ['--all', '192.0.2.0/24'],
+    ]) {
+      assert.equal((await run('forget', ...args)).status, 64, args.join(' '));
+    }
+    assert.equal(server.questions.length, before, 'the daemon was asked');
+    forgetAnswers.push({ count: 17 }, { count: 0 });
+    assert.equal((await run('forget', '--all', '--yes')).stdout, 'all forgotten: 17 entries\n');
+    assert.deepEqual(asked(), { command: 'forget', all: true });
+    assert.equal((await run('forget', '--all', '--yes')).stdout, 'nobody was whitelisted\n');
+  });
+
+  it('asks whoever sits at a terminal before it forgets everybody', { skip: tmuxUnavailable() }, async () => {
+    const window = await TerminalWindow.open(80, 24);
+    try {
+      const before = server.questions.length;
+      window.enter(`${process.execPath} ${CLI} forget -c ${CONFIG} --all`);
+      await window.shows('Forget everybody who is whitelisted? [y/N]');
+      window.enter('n');
+      await window.shows('mxallowd: nothing has been changed');
+      assert.equal(server.questions.length, before, 'the daemon was asked');
+      forgetAnswers.push({ count: 17 });
+      window.enter(`clear; ${process.execPath} ${CLI} forget -c ${CONFIG} --all`);
+      await window.shows('Forget everybody who is whitelisted? [y/N]');
+      window.enter('y');
+      await window.shows('all forgotten: 17 entries');
+    } finally {
+      window.close();
+    }
   });
 
   it('prints for people: reload', async () => {
@@ -167,7 +222,7 @@ describe('a command that asks the daemon', () => {
       [['status'], STATUS],
       [['stats'], STATISTICS],
       [['allow', '198.51.100.7'], { prefix: '198.51.100.7', expiresInMs: 86_400_000, wasThere: false }],
-      [['forget', '198.51.100.7'], { prefix: '198.51.100.7' }],
+      [['forget', '198.51.100.7'], { prefix: '198.51.100.7', count: 1 }],
       [['reload'], { messages: ['the configuration was read again', 'the table is compared'] }],
     ] as const) {
       const { status, stdout } = await run(...args, '--json');

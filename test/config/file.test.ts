@@ -80,6 +80,32 @@ describe('a line of the configuration file', () => {
     }
   });
 
+  for (const [rest, isWrong] of [
+    ['1 h', true],
+    ['1 hour', true],
+    ['2  Days # of grace', true],
+    ['90 min.', true],
+    ['1h 30m', true],
+    ['1h 30 s', true],
+    ['3 w', true],
+    ['3600 s', false],
+    ['3600 seconds', false],
+    ['3600 hosts', false],
+    ['3600 (an hour)', false],
+    ['3600 # 1 h', false],
+  ] as const) {
+    it(`is ${isWrong ? 'wrong' : 'right'}: whitelist-time ${rest}`, () => {
+      const { given, problems } = read(`whitelist-time ${rest}`);
+      assert.equal(problems.length, Number(isWrong), problems.join());
+      assert.equal(given.length, Number(!isWrong));
+      if (isWrong) assert.match(problems[0] ?? '', /has a blank in it: times are written without, as 90m/);
+    });
+  }
+
+  it('of an option that is no time may have such words behind it', () => {
+    assert.deepEqual(read('max-entries 1 h').problems, []);
+  });
+
   it('with a word behind a switch is ignored from that word on, with a remark', () => {
     assert.deepEqual(read('quiet yes\n'), {
       given: ['quiet'],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { formatAddress, formatPrefix } from '../../src/packet/address.js';
 import { OPTIONS } from '../../src/config/options.js';
 import * as check from '../../src/config/values.js';
@@ -45,6 +46,11 @@ describe('whitelist-time', () => {
       ['0060', 60],
       ['31622400', 31_622_400],
       ['366d', 31_622_400],
+      ['8h', 28_800],
+      ['36d', 3_110_400],
+      ['1h30m', 5400],
+      ['1d2h3m4s', 93_784],
+      ['0h90m', 5400],
     ],
     [
       '0',
@@ -62,6 +68,11 @@ describe('whitelist-time', () => {
       '30M',
       '2hm',
       'h',
+      '1h30',
+      '30m1h',
+      '1h2h',
+      '1h 30m',
+      '366d1s',
       'one',
       '31622401',
       '367d',
@@ -70,7 +81,24 @@ describe('whitelist-time', () => {
   );
 
   it('says what it takes', () => {
-    assert.equal(expectedOf(check.duration('soon')), 'seconds from 1 to 31622400, or 30m, 2h, 7d');
+    assert.equal(
+      expectedOf(check.duration()('soon')),
+      'a time from 1s to 366d, in seconds or with units as 1h30m',
+    );
+    assert.equal(
+      expectedOf(checkOf(OPTIONS.dnsTimeout)('1m')),
+      'a time from 1s to 30s, in seconds or with units as 1h30m',
+    );
+    assert.deepEqual(checkOf(OPTIONS.dnsTimeout)('2s'), { ok: true, value: 2 });
+  });
+
+  it('is written as it is read', () => {
+    assert.deepEqual([60, 3600, 5400, 93_784].map(check.durationText), ['1m', '1h', '1h30m', '1d2h3m4s']);
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: check.MAX_SECONDS }), (seconds) => {
+        assert.deepEqual(check.duration()(check.durationText(seconds)), { ok: true, value: seconds });
+      }),
+    );
   });
 });
 
@@ -172,6 +200,9 @@ describe('allow', () => {
     ['2001:db8::/32', '2001:db8::/32'],
     ['2001::/16', '2001::/16'],
     ['2001:db8::1', '2001:db8::1'],
+    ['169.0.0.0/8', '169.0.0.0/8'],
+    ['fd00::/16', 'fd00::/16'],
+    ['64:ff9b::/96', '64:ff9b::/96'],
   ] as const) {
     it(`takes ${text}`, () => {
       const checked = check.network(text);
@@ -180,6 +211,17 @@ describe('allow', () => {
   }
   const example = 'an address or a network such as 192.0.2.0/24';
   for (const [text, expected] of [
+    ['fe80::1', 'a network that mail can come from: it is link-local'],
+    ['febf::/16', 'a network that mail can come from: it is link-local'],
+    ['169.254.7.7', 'a network that mail can come from: it is link-local'],
+    ['127.0.0.0/8', 'a network that mail can come from: it is loopback'],
+    ['::1', 'a network that mail can come from: it is loopback'],
+    ['0.0.0.0', 'a network that mail can come from: it is unspecified'],
+    ['::/64', 'a network that mail can come from: it is unspecified'],
+    ['ff02::/16', 'a network that mail can come from: it is multicast'],
+    ['239.0.0.0/8', 'a network that mail can come from: it is multicast'],
+    ['255.255.255.255', 'a network that mail can come from: it is reserved'],
+    ['::ffff:192.0.2.1', 'a network that mail can come from: it is IPv4-mapped'],
     ['10.0.0.0/7', 'a network of at least /8 (10.0.0.0 is IPv4)'],
     ['0.0.0.0/0', 'a network of at least /8 (0.0.0.0 is IPv4)'],
     ['2000::/15', 'a network of at least /16 (2000:: is IPv6)'],

@@ -95,6 +95,8 @@ describe('the control socket', () => {
     ['{"command":"allow"}', 'allow needs an address'],
     ['{"command":"allow","address":"192.0.2.1","forSeconds":-1}', 'forSeconds is not a whole number'],
     ['{"command":"allow","address":"192.0.2.1","forSeconds":1e99}', 'forSeconds is not a whole number'],
+    ['{"command":"forget","all":false}', 'forget needs an address'],
+    ['{"command":"why","all":true}', 'why needs an address'],
     [`{"command":"forget","address":"${'1'.repeat(65)}"}`, 'forget needs an address'],
   ];
   for (const [question, why] of WRONG) {

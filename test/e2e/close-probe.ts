@@ -79,6 +79,7 @@ async function probe({ queues, rest, first, late }: CloseOrder): Promise<CloseRe
       late.forEach((syn, i) => send(syn, i + 2));
       return Verdict.ACCEPT;
     },
+    answered: () => undefined,
     failed: (error) => {
       throw error;
     },

@@ -82,7 +82,7 @@ describe('a queue that nobody reads any more', { skip: stageUnavailable() }, () 
       const settings = {
         queues: { first: 23, last: 24 }, maxLength: 64, copyRange: 256, failOpen: false, receiveBuffer: 1e6,
       };
-      const open = await PacketQueues.open(settings, { judge: () => 0, failed: (error) => { throw error; } });
+      const open = await PacketQueues.open(settings, { judge: () => 0, answered: () => undefined, failed: (error) => { throw error; } });
       const said = [open.goesOn(), open.goesOn()];
       console.log('open');
       while (!open.ports.some((port) => readSocket(port).unread > 0));

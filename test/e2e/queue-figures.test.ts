@@ -90,7 +90,7 @@ describe('what did not find room in the receive buffer', { skip: stageUnavailabl
       const settings = {
         queues: { first: 23, last: 23 }, maxLength: 10_000, copyRange: 256, failOpen: false, receiveBuffer: 1,
       };
-      const open = await PacketQueues.open(settings, { judge: () => 0, failed: (error) => { throw error; } });
+      const open = await PacketQueues.open(settings, { judge: () => 0, answered: () => undefined, failed: (error) => { throw error; } });
       console.log('open');
       const kernel = () => {
         const [, , , , , , lost] = readFileSync('/proc/self/net/netfilter/nfnetlink_queue', 'latin1').trim().split(/ +/);

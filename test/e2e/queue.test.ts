@@ -136,6 +136,48 @@ describe('several queues', { skip: stageUnavailable() }, () => {
   });
 });
 
+describe('a queue of its own for the real MX, as in docs/linux.md', { skip: stageUnavailable() }, () => {
+  const FLOOD = 700;
+  /** packets that are read of a queue before the next one has its turn */
+  const TURN = 256;
+  let stage: Stage;
+  let daemon: StagedDaemon;
+  before(async () => {
+    const document = readFileSync(join(packageFolder(), 'docs', 'linux.md'), 'utf8');
+    ({ stage, daemon } = await openLiveStage(['-n', '23-24']));
+    await stage.world.script((document.match(/^ *ip6?tables +-I .*$/gm) ?? []).join('\n'), 'mx');
+  });
+  after(() => stage.close());
+
+  it('does not wait behind a flood to the fake MX', async () => {
+    assert.equal((await stage.send(sender(1), FAKE)).outcome, 'refused');
+    await daemon.event(isDecision('attempt', sender(1)));
+    const waiting = async (): Promise<number[]> => (await kernelQueues(stage)).map(([, , many]) => many ?? 0);
+    daemon.signal('SIGSTOP');
+    const from = daemon.events.length;
+    const flood = each(FLOOD, (i) => stage.send(bot(i), FAKE), FLOOD);
+    await until('the flood waits', async () => ((await waiting())[0] ?? 0) >= FLOOD);
+    const known = stage.send(sender(1), REAL);
+    await until('the known sender waits', async () => (await waiting())[1] === 1);
+    daemon.signal('SIGCONT');
+    assert.equal((await known).outcome, 'delivered');
+    await daemon.event(isDecision('admission', sender(1)), from);
+    const kinds = daemon.events.slice(from).map(({ event }) => event);
+    const before = kinds.slice(0, kinds.indexOf('admission')).filter((kind) => kind === 'attempt').length;
+    assert.ok(before <= TURN, `${before} of ${FLOOD} came before it`);
+    assert.deepEqual(count((await flood).map(({ outcome }) => outcome)), { refused: FLOOD });
+  });
+
+  it('drops strangers as the other one does', async () => {
+    assert.equal((await stage.send(bot(5000), REAL, ONE_MORE_SYN_MS)).outcome, 'no answer');
+    const from = daemon.events.length;
+    assert.equal((await stage.send('2001:db8:1000:5::1', REAL6, ONE_MORE_SYN_MS)).outcome, 'no answer');
+    await daemon.event(({ event }) => event === 'refusal', from);
+    const used = (await kernelQueues(stage)).map(([, , , , , , , id]) => (id ?? 0) > 0);
+    assert.deepEqual(used, [true, true]);
+  });
+});
+
 describe('IPv6', { skip: stageUnavailable() }, () => {
   /** Destination options (RFC 8200 section 4.6) of so many bytes: options that nobody knows, to be skipped. */
   const options = (length: number): string => {
@@ -408,7 +450,7 @@ describe('an exception while a packet is judged', { skip: stageUnavailable() }, 
       import { PacketQueues } from '${queue}';
       const settings = { queues: { first: 23, last: 23 }, maxLength: 64, copyRange: 256, failOpen: false, receiveBuffer: 1e6 };
       process.on('uncaughtException', ({ message }) => { console.log(message); process.exit(70); });
-      await PacketQueues.open(settings, { judge: () => { throw new Error('a bug'); }, failed: () => undefined });
+      await PacketQueues.open(settings, { judge: () => { throw new Error('a bug'); }, answered: () => undefined, failed: () => undefined });
       console.log('open');`;
     const argv = [process.execPath, '--input-type=module', '-e', program];
     const child = stage.world.spawn('mx', argv, { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -81,9 +81,10 @@ class Bench {
 
   /** A sender tries the fake MX; its names are not yet known. */
   attempt(from: string): Entry {
-    const decision = this.tracker.observe(syn(from, FAKE), this.nowMs);
+    const observation = syn(from, FAKE);
+    const decision = this.tracker.observe(observation, this.nowMs);
     assert.ok(decision.kind === 'attempt' && decision.entry !== undefined);
-    this.namer.attempt(address(from), decision.entry);
+    this.namer.attempt(observation, decision.entry);
     return decision.entry;
   }
 
@@ -146,6 +147,7 @@ out11 A 192.0.2.211`,
     ...MANY.slice(0, 40).map((text) => `one A ${text}`),
     ...['203.0.113.1', ...MANY.slice(40)].map((text) => `two A ${text}`),
   ].join('\n'),
+  'borrow.com': 'mail A 192.0.2.70\nmail A 198.51.100.9\nmail A 192.0.2.72\nmail AAAA 2001:db8:70::1',
   'sly.com': ['192.0.2.90', '10.0.0.1', '192.168.1.1', '127.0.0.1', '224.0.0.1', FAKE, REAL, '192.0.2.91']
     .map((text) => `mail A ${text}`)
     .concat('mail AAAA fe80::1', 'mail AAAA ::1', 'mail AAAA fd00::1')
@@ -157,6 +159,7 @@ out11 A 192.0.2.211`,
     ['192.0.2.211', 'out11.sender.com'],
     ['198.51.100.66', 'mail.victim.com'],
     ['203.0.113.1', 'one.many.com', 'two.many.com'],
+    ['192.0.2.70', 'mail.borrow.com'],
     ['192.0.2.90', 'mail.sly.com'],
     ['10.0.0.1', 'mail.sly.com'],
   ]),
@@ -248,10 +251,11 @@ describe('the namer', { skip: dnsUnavailable() }, () => {
     await place.attempted('198.51.100.1');
     assert.equal(place.originOf('2001:db8:1::1'), 'name');
     place.nowMs += 1000;
-    const decision = place.tracker.observe(syn('2001:db8:1::1', '2001:db8::3'), place.nowMs);
+    const observation = syn('2001:db8:1::1', '2001:db8::3');
+    const decision = place.tracker.observe(observation, place.nowMs);
     assert.ok(decision.kind === 'attempt' && decision.entry !== undefined);
     assert.deepEqual([decision.reason, decision.entry.text], ['promoted', '2001:db8:1::/64']);
-    place.namer.attempt(address('2001:db8:1::1'), decision.entry);
+    place.namer.attempt(observation, decision.entry);
     await place.asked('2001:db8:1::1');
     // and now the others live as long as it does
     assert.equal(place.entry('198.51.100.2')?.deadlineMs, START_MS + 1000 + HOUR_MS);
@@ -281,6 +285,18 @@ describe('the namer', { skip: dnsUnavailable() }, () => {
     believing.refusal('198.51.100.10');
     await nextTurn();
     assert.equal(believing.namer.resolver.counters.asked, 3);
+  });
+
+  it('admits others whatever their own PTR record says, if they have one, in the last rank', async () => {
+    const place = bench({ maxEntries: 4 });
+    await place.attempted('192.0.2.70');
+    assert.deepEqual(place.prefixes, ['192.0.2.70', '192.0.2.72', '198.51.100.9', '2001:db8:70::1']);
+    for (const [n, from] of ['192.0.2.80', '192.0.2.81', '192.0.2.82'].entries()) {
+      place.nowMs += 1000;
+      place.tracker.observe(syn(from, FAKE), place.nowMs);
+      assert.equal(place.tracker.counters.evicted, n + 1);
+    }
+    assert.deepEqual(place.prefixes, ['192.0.2.70', '192.0.2.80', '192.0.2.81', '192.0.2.82']);
   });
 
   it('admits 32 others at the most', async () => {
@@ -361,6 +377,19 @@ describe('the namer', { skip: dnsUnavailable() }, () => {
     // until one of them tries again
     await place.attempted('198.51.100.9');
     assert.equal(await place.refused('198.51.100.10'), POOLED);
+  });
+
+  it('begins to ask about 200 of those who try in a second, and counts the others', async () => {
+    const place = bench();
+    for (const i of numbers(250)) place.attempt(`203.0.113.${i + 1}`);
+    assert.equal(place.namer.skipped, 50);
+    assert.ok(place.namer.counters().asked <= 200);
+    // who was left out has its turn when it tries again
+    place.nowMs += 1000;
+    await place.attempted('198.51.100.1');
+    place.attempt('203.0.113.250');
+    assert.equal(place.namer.skipped, 50);
+    assert.equal(place.originOf('198.51.100.2'), 'name');
   });
 
   it('begins to ask about 200 of the refused in a second, and counts the others', async () => {
@@ -540,9 +569,10 @@ describe('the namer with a slow name server', () => {
     for (let i = 0; i < 50_000; i += 2) {
       // 100 strangers a second: none is left out for coming too fast
       place.nowMs += 10;
-      const decision = place.tracker.observe(synBetween(source(i), fake), place.nowMs);
+      const sender = synBetween(source(i), fake);
+      const decision = place.tracker.observe(sender, place.nowMs);
       assert.ok(decision.kind === 'attempt' && decision.entry !== undefined);
-      place.namer.attempt(source(i), decision.entry);
+      place.namer.attempt(sender, decision.entry);
       const stranger = synBetween(source(i + 1), real);
       assert.equal(place.tracker.observe(stranger, place.nowMs).kind, 'refusal');
       place.namer.refusal(stranger);

@@ -74,11 +74,12 @@ describe('what is told of packets', () => {
 
   it('is the first refusal of a source at once, and its repeats within a minute in one line', () => {
     // a client's SYN, sent again after 1, 3, 7, 15 and 31 s
-    refusal('203.0.113.7');
+    const first = refusal('203.0.113.7');
     assert.deepEqual(log.take(), ['Dropping 203.0.113.7']);
     for (const waitMs of [1000, 2000, 4000, 8000, 16_000]) {
       clock.pass(waitMs);
-      assert.equal(refusal('203.0.113.7'), undefined);
+      // whoever wants the line has it without making another one
+      assert.equal(refusal('203.0.113.7'), first);
     }
     clock.pass(28_999);
     assert.deepEqual(log.lines, []);
@@ -239,7 +240,7 @@ describe('sources whose repeats are told together', () => {
     const repeats = new Repeats(clock, KEY, ({ message }) => void told.push(message));
     const refused = (index: number): void => {
       const seen = synBetween(sender(index), sender(1));
-      if (repeats.has(seen, 'r')) return;
+      if (repeats.count(seen, 'r') !== undefined) return;
       repeats.begin(seen, 'r', { level: 'info', message: `${index}`, fields: { event: 'refusal' } });
     };
     for (let index = 0; index < 5000; index++) refused(index);

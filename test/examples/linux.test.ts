@@ -32,9 +32,16 @@ describe('rules for Linux', { skip: stageUnavailable() }, () => {
     const lines = document.match(/^ *ip6?tables +-A .*$/gm) ?? [];
     assert.equal(lines.length, 2);
     await stage.world.script(lines.join('\n'), 'mx');
+    const better = document.match(/^ *ip6?tables +-I .*$/gm) ?? [];
+    assert.equal(better.length, 2);
+    await stage.world.script(better.join('\n'), 'mx');
     for (const tool of ['iptables', 'ip6tables']) {
       const rules = await stage.world.script(`${tool} -S INPUT`, 'mx');
-      assert.match(rules, /--dport 25 .*-j NFQUEUE --queue-num 23$/m);
+      // the real MX's comes first
+      assert.match(
+        rules,
+        / -d .*--dport 25 .*--queue-num 24\n-A INPUT -p tcp .*--dport 25 .*--queue-num 23\n/,
+      );
     }
   });
 
@@ -53,7 +60,7 @@ describe('rules for Linux', { skip: stageUnavailable() }, () => {
     });
 
     it('is right with what is commented out, too, which refuses at the fake MX', async () => {
-      const all = nftables.replace(/^\t#(?! )/gm, '\t').replace(/^.* queue to 23$/m, '');
+      const all = nftables.replace(/^\t#(?! )/gm, '\t').replaceAll(/^.* queue to 2[34]$/gm, '');
       const path = scratch.file('all.conf', all);
       await stage.world.script(`nft -f '${path}'`, 'mx');
       const loaded = await stage.world.script('nft list table inet mxallowd', 'mx');

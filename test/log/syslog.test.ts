@@ -116,7 +116,7 @@ for (const [name, openIt] of Object.entries(LOGS))
       assert.deepEqual(said(), lines);
       assert.match(
         troubles[0] ?? '',
-        /ended \(SIGKILL\).*; 15 lines that it had not read: written again; starting it again in 200 ms/,
+        /ended \(SIGKILL\).*; 15 lines that it had not read are written again; starting it again in 200 ms/,
       );
       assert.equal(log.lost, 0);
     });

@@ -8,6 +8,7 @@ import { systemClock } from '../../src/clock.js';
 import { HandClock } from '../support/hand-clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
+import { type Flavour, FLAVOURS } from '../support/pfctl-state.js';
 import { HANGS_MS } from '../support/writing.js';
 
 function config(...more: [Given['key'], string][]): Config {
@@ -25,7 +26,7 @@ function config(...more: [Given['key'], string][]): Config {
   return result.config;
 }
 
-describe('the guard of the table', () => {
+function guardTests(flavour: Flavour): void {
   let pfctl: PfctlStandIn;
   let guard: TableGuard;
   let sent: MonitorMessage[];
@@ -33,7 +34,7 @@ describe('the guard of the table', () => {
   let id = 0;
 
   beforeEach(async () => {
-    pfctl = await PfctlStandIn.create();
+    pfctl = await PfctlStandIn.create({ flavour });
     sent = [];
     refused = [];
     guard = new TableGuard(
@@ -263,7 +264,11 @@ describe('the guard of the table', () => {
     assert.ok(answer?.kind === 'texts');
     assert.match(answer.texts.info ?? '', /^Status: Enabled/m);
   });
-});
+}
+
+for (const flavour of FLAVOURS) {
+  describe(`the guard of the table, with the pfctl of ${flavour}`, () => guardTests(flavour));
+}
 
 describe('a request of the engine', () => {
   const why = (value: unknown): string | undefined => {

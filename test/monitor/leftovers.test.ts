@@ -13,6 +13,7 @@ const process_ = ([pid, parent, group, uid]: readonly [number, number, number, n
   parent,
   group,
   uid,
+  jail: 0,
 });
 
 describe('what an engine has left', () => {
@@ -132,4 +133,19 @@ describe('an engine that somebody has taken over', { skip: reason }, () => {
     const { log, left } = await play('_mxallowd');
     assert.deepEqual([left, log.filter((line) => line.includes('left'))], [[], []]);
   });
+});
+
+it('what runs in another jail is somebody else, whatever its number', () => {
+  const freebsd = [
+    '    1     0     1     0 ILs   0',
+    '   40     1    40     0 Ss    0',
+    '   60     1    50   700 S     0',
+    '  900     1   900   700 SsJ   3',
+  ].join('\n');
+  const all = parseProcesses(freebsd);
+  assert.equal(all.at(-1)?.jail, 3);
+  // so nothing is killed by user, and what the engine left by its group is
+  assert.deepEqual(findLeftovers(all, ENGINE, USER, true), { pids: [60], isShared: true });
+  // we in the jail
+  assert.deepEqual(findLeftovers(all, ENGINE, USER, true, 3).pids, [900]);
 });

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { FLUSH_MS, StateFile } from '../../src/state/state-file.js';
+import { COUNTERS_MS, FLUSH_MS, StateFile } from '../../src/state/state-file.js';
 import { SLICE } from '../../src/state/writer.js';
 import { HandClock } from '../support/hand-clock.js';
 import { Entries, entry, loadAll, NO_COUNTERS, savedEntries } from '../support/state.js';
@@ -128,6 +128,39 @@ describe('a state file', () => {
     ]);
     assert.deepEqual(clock.timersMs, []);
     assertSaved();
+  });
+
+  it('is written ten seconds after something was counted, and sooner with an entry', async () => {
+    await store.start();
+    const count = (): void => {
+      source.counted.refusals++;
+      store.changed('counters');
+    };
+    count();
+    clock.pass(100);
+    count();
+    assert.deepEqual(clock.timersMs, [COUNTERS_MS - 100]);
+    clock.pass(COUNTERS_MS - 100);
+    await store.idle();
+    assert.equal(lines().at(-1), NO_COUNTS.replace('refusals=0', 'refusals=2'));
+
+    count();
+    set('192.0.2.1');
+    count();
+    assert.deepEqual(clock.timersMs, [FLUSH_MS]);
+    clock.pass(FLUSH_MS);
+    // while it is written
+    count();
+    await store.idle();
+    assert.deepEqual(lines().slice(-2), [
+      NO_COUNTS.replace('refusals=0', 'refusals=5'),
+      '+ 192.0.2.1 attempt 1000000 4600000 1000000 1 0',
+    ]);
+    assert.deepEqual(clock.timersMs, [COUNTERS_MS]);
+    // and at the end without waiting
+    count();
+    await store.close();
+    assert.equal(lines().at(-1), NO_COUNTS.replace('refusals=0', 'refusals=6'));
   });
 
   it('grows by what has changed only, and not at all when nothing has', async () => {

@@ -10,6 +10,7 @@ import {
   Output,
   ownReferences,
   type Run,
+  SLEEPS,
 } from './pfctl-run.js';
 import { showModifier } from './pfctl-show.js';
 import {
@@ -213,7 +214,7 @@ function execute(run: Run): number {
 
 /**
  * Opens the device and does the work; the state is written only if the command may change it.
- * @returns exit status
+ * @returns exit status, or {@link SLEEPS}
  */
 export function perform(directory: string, options: Options, input: FileText, output: Output): number {
   const needsDevice = !options.noAction || options.command !== undefined;
@@ -226,6 +227,7 @@ export function perform(directory: string, options: Options, input: FileText, ou
       output.warn('/dev/pf: Permission denied');
       return EXIT_USAGE;
     }
+    if (state.asleep && needsDevice) return SLEEPS;
     const tellsAltq = { 'not-quiet': !options.quiet, verbose: options.verbose > 0, never: false }[
       tongue.altq
     ];

@@ -6,6 +6,8 @@ import type { Tongue } from './pfctl-tongue.js';
 export const EXIT_USAGE = 1;
 export const EXIT_NO_MATCH = 2;
 export const EXIT_TABLE_ERROR = 255;
+/** No exit status: it sleeps in the kernel for good. */
+export const SLEEPS = -1;
 
 /** Collects what goes to stdout and stderr; one character is one byte, because pfctl echoes bytes it cannot read. */
 export class Output {

@@ -101,6 +101,8 @@ export interface Settings {
   checksum: string;
   /** More entries than this cannot be listed (FreeBSD's net.pf.request_maxcount). */
   requestMaxcount: number;
+  /** Whether a call sleeps in the kernel, and every later one with it. */
+  asleep: boolean;
   /** OpenBSD 7.8's own pfctl restores limits after a failure, and may not: it says so (sbin/pfctl/pfctl.c). */
   restoresLimits: boolean;
 }
@@ -155,6 +157,7 @@ export function newState(): PfState {
     hostId: '0x00000000',
     checksum: `0x${'0'.repeat(32)}`,
     requestMaxcount: 65_535,
+    asleep: false,
     restoresLimits: false,
     tables: new Map(),
   };

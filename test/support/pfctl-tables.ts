@@ -10,6 +10,7 @@ import {
   type Output,
   report,
   type Run,
+  SLEEPS,
   tableError,
   trafficLine,
 } from './pfctl-run.js';
@@ -141,12 +142,19 @@ function addCommand(run: Run): number {
   const chunk = run.tongue.chunk ?? Math.max(1, addresses.length);
   for (let first = 0; first < addresses.length; first += chunk) {
     const part = addresses.slice(first, first + chunk);
-    if (isOverLimit(run, part.length)) return tableError(run, 'Cannot allocate memory');
+    if (isOverLimit(run, part.length)) return beyondLimit(run);
     for (const address of part) lines.push([addOne(run, table, address, fresh), address]);
   }
   report(run, `${fresh.size}/${addresses.length} addresses added`);
   printFeedback(run, run.tongue.tellsChanges ? lines : lines.map(([, address]) => [' ', address] as const));
   return 0;
+}
+
+/** OpenBSD's pf waits for room, with the lock that every pfctl needs. */
+function beyondLimit(run: Run): number {
+  if (!run.tongue.sleepsAtLimit) return tableError(run, 'Cannot allocate memory');
+  run.state.asleep = true;
+  return SLEEPS;
 }
 
 function addOne(run: Run, table: Table, address: Address, fresh: Set<string>): Feedback {

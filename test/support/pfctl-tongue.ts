@@ -21,6 +21,8 @@ export interface Tongue {
   readonly addresses: 'inet_aton' | 'decimal';
   /** a word of an address file, or a comment: NUL is a part of a word on FreeBSD */
   readonly words: RegExp;
+  /** -T add beyond the limit of table entries sleeps in the kernel for good, and so does every later pfctl */
+  readonly sleepsAtLimit: boolean;
   /** a batch is added in pieces of so many; undefined: all or nothing */
   readonly chunk: number | undefined;
   /** whether -v tells of changes: without it nothing with one v, and only blanks before what was added with two */
@@ -123,6 +125,7 @@ const FREEBSD10: Tongue = {
   emptyName: 'Invalid argument.',
   addresses: 'inet_aton',
   words: /#[^\n]*|[^ \t\n\v\f\r]+/g,
+  sleepsAtLimit: false,
   chunk: undefined,
   tellsChanges: true,
   lastFirst: false,
@@ -200,6 +203,7 @@ const OPENBSD: Tongue = {
   emptyName: 'Invalid argument',
   addresses: 'decimal',
   words: /#[^\n]*|[^ \t\n\v\f\r\0]+/g,
+  sleepsAtLimit: true,
   lastFirst: true,
   zeroesAddresses: true,
   warnsOfShadow: true,

@@ -15,12 +15,12 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Options, parseOptions } from './pfctl-options.js';
 import { perform } from './pfctl-perform.js';
-import { EXIT_USAGE, type FileText, Output } from './pfctl-run.js';
+import { EXIT_USAGE, type FileText, Output, SLEEPS } from './pfctl-run.js';
 import { errorCode, pause, readFlavour, withLock } from './pfctl-state.js';
 import { tongueOf } from './pfctl-tongue.js';
 
@@ -138,6 +138,12 @@ async function beHeld(directory: string): Promise<void> {
   writeFileSync(join(directory, 'holders', String(holder.pid)), '');
 }
 
+/** Who clears up finds the processes that do not end of themselves. */
+function markWaiting(file: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, '');
+}
+
 /** Never returns, and SIGTERM does not help. */
 async function hang(): Promise<never> {
   for (;;) await delay(60_000);
@@ -162,10 +168,7 @@ async function main(directory: string, argv: readonly string[]): Promise<number>
   const hangs = fault?.mode === 'hang' || fault?.mode === 'stuck';
   if (hangs) process.on('SIGTERM', () => undefined);
   const waiting = join(directory, 'waiting', String(process.pid));
-  if (hangs || fault?.mode === 'slow') {
-    mkdirSync(join(directory, 'waiting'), { recursive: true });
-    writeFileSync(waiting, '');
-  }
+  if (hangs || fault?.mode === 'slow') markWaiting(waiting);
   input = readInput(options.file);
   if (fault?.mode === 'fail') {
     if (fault.stderr !== undefined) output.stderr += `${fault.stderr}\n`;
@@ -175,9 +178,14 @@ async function main(directory: string, argv: readonly string[]): Promise<number>
   if (fault?.mode === 'stuck') await beHeld(directory);
   const isCutShort = hangs || fault?.mode === 'kill';
   const status = isCutShort && fault.after !== 'apply' ? 0 : perform(directory, options, input, output);
-  if (isCutShort) logCall(directory, at, argv, input, null);
+  if (status === SLEEPS) {
+    // the real one does not end by SIGKILL either; faults have one that does not
+    process.on('SIGTERM', () => undefined);
+    markWaiting(waiting);
+  }
+  if (isCutShort || status === SLEEPS) logCall(directory, at, argv, input, null);
   if (fault?.mode === 'kill') process.kill(process.pid, 'SIGKILL');
-  if (isCutShort) return hang();
+  if (isCutShort || status === SLEEPS) return hang();
   if (fault?.mode === 'slow') rmSync(waiting, { force: true });
   return finish(status);
 }

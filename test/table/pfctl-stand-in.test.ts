@@ -28,6 +28,35 @@ test('with enforceLimit a batch that could exceed the limit changes nothing', as
   assert.deepEqual(await standIn.addresses(), ['192.0.2.1', '192.0.2.2']);
 });
 
+test('on OpenBSD an add beyond the limit never ends, nor does a later call; replace fails', async (t) => {
+  const standIn = await PfctlStandIn.create({ limit: 3, enforceLimit: true, flavour: 'openbsd' });
+  t.after(() => standIn.dispose());
+  const table = ['-t', 'mx-white', '-T'];
+  await standIn.run([...table, 'add', '192.0.2.1', '192.0.2.2', '192.0.2.3']);
+  const replaced = await standIn.run([...table, 'replace', '192.0.2.8']);
+  assert.deepEqual(replaced, { stdout: '', stderr: 'pfctl: Cannot allocate memory\n', status: 255 });
+  standIn.clearCalls();
+  const hanging = [standIn.run([...table, 'add', '192.0.2.4'])];
+  await standIn.waitForCalls(1);
+  hanging.push(standIn.run(['-s', 'info']));
+  const calls = await standIn.waitForCalls(2);
+  assert.deepEqual(
+    calls.map(({ rc }) => rc),
+    [null, null],
+  );
+  await standIn.dispose();
+  for (const { status } of await Promise.all(hanging)) assert.equal(status, null);
+});
+
+test('on FreeBSD 15 a batch goes in by pieces of 256, and those before the limit stay', async (t) => {
+  const standIn = await PfctlStandIn.create({ limit: 700, enforceLimit: true, flavour: 'freebsd15' });
+  t.after(() => standIn.dispose());
+  const batch = Array.from({ length: 1000 }, (_, i) => `10.0.${i >> 8}.${i & 255}\n`).join('');
+  const over = await standIn.run(['-t', 'mx-white', '-T', 'add', '-f', '-'], batch);
+  assert.deepEqual(over, { stdout: '', stderr: 'pfctl: Cannot allocate memory.\n', status: 255 });
+  assert.equal((await standIn.addresses()).length, 512);
+});
+
 test('the OpenBSD flavour has no ALTQ lines, no final dot, and can restore limits in vain', async (t) => {
   const standIn = await PfctlStandIn.create({ flavour: 'openbsd' });
   t.after(() => standIn.dispose());

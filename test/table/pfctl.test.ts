@@ -8,6 +8,7 @@ import { PfctlTable } from '../../src/table/pfctl.js';
 import { classifyFailure, parseCtimeUtc, ShowParser, sumOtherTables } from '../../src/table/pfctl-output.js';
 import type { ShownEntry, TableEntry, TableFailure } from '../../src/table/table.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
+import { type Flavour, FLAVOURS } from '../support/pfctl-state.js';
 import { recordedCall } from '../support/recorded-pfctl.js';
 import { addresses, HANGS_MS, prefix } from '../support/writing.js';
 
@@ -101,7 +102,7 @@ describe('what pfctl prints', () => {
   }
 });
 
-describe('a pf table by pfctl', () => {
+function tableTests(flavour: Flavour): void {
   let pfctl: PfctlStandIn;
   const make = (settings: Partial<ConstructorParameters<typeof PfctlTable>[0]> = {}) =>
     new PfctlTable({
@@ -113,7 +114,7 @@ describe('a pf table by pfctl', () => {
       ...settings,
     });
   beforeEach(async () => {
-    pfctl = await PfctlStandIn.create();
+    pfctl = await PfctlStandIn.create({ flavour });
   });
   afterEach(() => pfctl.dispose());
 
@@ -147,7 +148,9 @@ describe('a pf table by pfctl', () => {
     assert.equal(entries[0]?.clearedAtMs, 1_795_456_517_000);
   });
 
-  it('reads the limit, and what other tables hold of it', async () => {
+  // FreeBSD 15 shows how many rules refer to a table as the number of its addresses
+  const miscounts = { todo: flavour === 'freebsd15' ? 'what other tables hold is not known there' : false };
+  it('reads the limit, and what other tables hold of it', miscounts, async () => {
     pfctl.update((state) => {
       state.limit = 5000;
     });
@@ -212,4 +215,8 @@ describe('a pf table by pfctl', () => {
     // throws when it is not there any more
     process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
   });
-});
+}
+
+for (const flavour of FLAVOURS) {
+  describe(`a pf table, with the pfctl of ${flavour}`, () => tableTests(flavour));
+}

@@ -1,11 +1,11 @@
 // Shows what pf-conf is going to change, and changes it.
-import { createInterface } from 'node:readline/promises';
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
 import { escapeText } from '../../packet/escape.js';
 import { carryOut, type Change, hints, type Outcome } from '../../pf/install.js';
 import { changesNothing } from '../../pf/plan.js';
 import { Ruleset } from '../../pf/ruleset.js';
 import { Exit } from '../../sysexits.js';
+import { askYesNo } from '../../terminal/ask.js';
 import type { Wish } from './options.js';
 
 /** What somebody who changes pf's files should know, or has asked for. */
@@ -43,7 +43,7 @@ export async function changeFiles(change: Change, { wish, pfctl, table }: Change
     say(`warning: <${table}> is empty: who comes to the real MX gets no answer until he has tried`);
     say('the fake one. Look first what that means for your mail: --learn, and docs/pf.md');
   }
-  const asked = wish.yes ? 'yes' : await ask(isIdle ? 'Load the rules again?' : 'Write and load this?');
+  const asked = wish.yes ? 'yes' : await askYesNo(isIdle ? 'Load the rules again?' : 'Write and load this?');
   if (asked === 'nobody' && isIdle) return Exit.OK;
   if (asked === 'nobody') {
     say('nothing has been changed: without a terminal to ask on this needs --yes');
@@ -91,15 +91,6 @@ function shownLine(line: string): string {
     .split(/([\t\\])/)
     .map((part, index) => (index % 2 === 1 ? part : escapeText(part, MOST_OF_A_LINE)))
     .join('');
-}
-
-async function ask(question: string): Promise<'yes' | 'no' | 'nobody'> {
-  if (!process.stdin.isTTY) return 'nobody';
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
-  const answer = await Promise.race([terminal.question(`${question} [y/N] `), closed]);
-  terminal.close();
-  return /^y(es)?$/i.test(answer.trim()) ? 'yes' : 'no';
 }
 
 /** A signal must not leave half of the work: pfctl gets it as well, fails, and the files go back. */

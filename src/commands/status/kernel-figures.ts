@@ -1,7 +1,7 @@
 // What the kernel says of the daemon's queues to root, and not to the daemon.
 import type { QueueReport, StatusReport } from '../../control/protocol.js';
 import { packetsLost } from '../../engine/health.js';
-import { KernelFigures, type QueueRow } from '../../netfilter/proc.js';
+import { type QueueRow, readQueues } from '../../netfilter/proc.js';
 
 /**
  * A report with what a daemon that never was root cannot know of its queues, where whoever asks may read it.
@@ -9,12 +9,12 @@ import { KernelFigures, type QueueRow } from '../../netfilter/proc.js';
  */
 export function withKernelFigures<R extends { readonly queue: QueueReport | undefined }>(
   report: R,
-  rows: () => readonly QueueRow[] = readRows,
+  rows: () => readonly QueueRow[] | undefined = readQueues,
 ): R {
   const { queue } = report;
   if (queue?.full !== undefined || queue?.ports === undefined) return report;
   const { ports } = queue;
-  const own = rows().filter(({ port }) => ports.includes(port));
+  const own = rows()?.filter(({ port }) => ports.includes(port)) ?? [];
   // in another network namespace there are other queues
   if (own.length === 0 || own.length < ports.length) return report;
   const sum = (of: (row: QueueRow) => number): number => own.reduce((total, row) => total + of(row), 0);
@@ -25,7 +25,7 @@ export function withKernelFigures<R extends { readonly queue: QueueReport | unde
 /** The same for a status: packets that found the queue full are worth a finding. */
 export function withKernelFindings(
   report: StatusReport,
-  rows: () => readonly QueueRow[] = readRows,
+  rows: () => readonly QueueRow[] | undefined = readQueues,
 ): StatusReport {
   const known = withKernelFigures(report, rows);
   if (known === report || known.queue === undefined) return report;
@@ -33,14 +33,4 @@ export function withKernelFindings(
   const finding = packetsLost(lost + full);
   const others = report.findings.filter(({ id }) => id !== 'packets-lost');
   return { ...known, findings: finding === undefined ? others : [...others, finding] };
-}
-
-function readRows(): readonly QueueRow[] {
-  const figures = KernelFigures.open();
-  if (figures === undefined) return [];
-  try {
-    return figures.rows();
-  } finally {
-    figures.close();
-  }
 }

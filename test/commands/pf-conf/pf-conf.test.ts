@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { after, describe, it, type TestContext } from 'node:test';
 import { CLI, type CliResult, runCli, Scratch } from '../../support/cli.js';
 import { PfctlStandIn } from '../../support/pfctl-harness.js';
-import type { Flavour } from '../../support/pfctl-state.js';
+import { type Flavour, FLAVOURS } from '../../support/pfctl-state.js';
 import { readRules } from '../../support/pf-rules.js';
 
 const scratch = new Scratch();
@@ -68,8 +68,9 @@ class Firewall {
   }
 
   args(...more: string[]): string[] {
-    const where = ['--os', this.flavour, '--pf-conf', this.main, '--rules', this.rules];
-    const interfaces = this.flavour === 'freebsd' ? ['--interface', 'em0'] : [];
+    const os = this.flavour === 'openbsd' ? 'openbsd' : 'freebsd';
+    const where = ['--os', os, '--pf-conf', this.main, '--rules', this.rules];
+    const interfaces = os === 'freebsd' ? ['--interface', 'em0'] : [];
     return ['pf-conf', '-c', CONFIG, '--pfctl', this.pfctl.path, ...where, ...interfaces, ...more];
   }
 
@@ -251,7 +252,7 @@ describe('mxallowd pf-conf', { concurrency: 2 }, () => {
 });
 
 describe('mxallowd pf-conf --install', { concurrency: 2 }, () => {
-  for (const flavour of ['openbsd', 'freebsd'] as const) {
+  for (const flavour of FLAVOURS) {
     it(`includes the rules and loads them, once, and --uninstall leaves no trace (${flavour})`, async (t) => {
       const firewall = await Firewall.create(t, flavour);
       assertOk(await firewall.run('--install', '--yes'), EMPTY_TABLE);
@@ -405,12 +406,14 @@ describe('mxallowd pf-conf --install', { concurrency: 2 }, () => {
     assert.deepEqual(firewall.names(), ['pf.conf', 'pf.conf.before-mxallowd', 'pf.mxallowd.conf']);
   });
 
-  it('says nothing of an empty table when it is not', async (t) => {
-    const firewall = await Firewall.create(t, 'openbsd');
-    firewall.pfctl.putEntries(['192.0.2.77'], 1_700_000_000);
-    assertOk(await firewall.run('--install', '--yes'));
-    assert.deepEqual(await firewall.pfctl.addresses(), ['192.0.2.77']);
-  });
+  for (const flavour of FLAVOURS) {
+    it(`says nothing of an empty table when it is not (${flavour})`, async (t) => {
+      const firewall = await Firewall.create(t, flavour);
+      firewall.pfctl.putEntries(['192.0.2.77'], 1_700_000_000);
+      assertOk(await firewall.run('--install', '--yes'));
+      assert.deepEqual(await firewall.pfctl.addresses(), ['192.0.2.77']);
+    });
+  }
 
   it('defines no table and sets no option that pf.conf has', async (t) => {
     const own = 'set reassemble yes no-df\ntable <mx-white> persist counters\npass\n';
@@ -545,34 +548,36 @@ describe('mxallowd pf-conf --install leaves everything as it is', { concurrency:
     firewall.assertUntouched(['pf.conf', 'pf.conf.mxallowd-lock']);
   });
 
-  it('when the rules cannot be loaded: the old files come back, and are loaded', async (t) => {
-    for (const command of ['--install', '--uninstall'] as const) {
-      const firewall = await Firewall.create(t, 'freebsd');
-      if (command === '--uninstall') assertOk(await firewall.run('--install', '--yes', '--learn'));
-      const names = firewall.names();
-      const texts = names.map((name) => firewall.text(name));
-      firewall.pfctl.clearCalls();
-      firewall.pfctl.setFault({
-        mode: 'fail',
-        only: 'load',
-        times: 1,
-        stderr: 'pfctl: DIOCADDRULE: Operation not permitted',
-      });
-      const { status, stderr } = await firewall.run(command, '--yes', '--learn');
-      assert.equal(status, 77);
-      assert.match(
-        stderr,
-        /^mxallowd: .*pf\.conf could not be loaded:\n.*DIOCADDRULE: Operation not permitted\n.*securelevel.*\nmxallowd: the old files are back, they are loaded\n$/,
-      );
-      const backup = command === '--install' ? ['pf.conf.before-mxallowd'] : [];
-      assert.deepEqual(firewall.names(), [...names, ...backup]);
-      assert.deepEqual(
-        names.map((name) => firewall.text(name)),
-        texts,
-      );
-      assert.deepEqual(firewall.calls(), ['-s info = 0', '-n -f = 0', '-f = 1', '-f = 0']);
-    }
-  });
+  for (const flavour of FLAVOURS) {
+    it(`when the rules cannot be loaded: the old files come back, and are loaded (${flavour})`, async (t) => {
+      for (const command of ['--install', '--uninstall'] as const) {
+        const firewall = await Firewall.create(t, flavour);
+        if (command === '--uninstall') assertOk(await firewall.run('--install', '--yes', '--learn'));
+        const names = firewall.names();
+        const texts = names.map((name) => firewall.text(name));
+        firewall.pfctl.clearCalls();
+        firewall.pfctl.setFault({
+          mode: 'fail',
+          only: 'load',
+          times: 1,
+          stderr: 'pfctl: DIOCADDRULE: Operation not permitted',
+        });
+        const { status, stderr } = await firewall.run(command, '--yes', '--learn');
+        assert.equal(status, 77);
+        assert.match(
+          stderr,
+          /^mxallowd: .*pf\.conf could not be loaded:\n.*DIOCADDRULE: Operation not permitted\n.*securelevel.*\nmxallowd: the old files are back, they are loaded\n$/,
+        );
+        const backup = command === '--install' ? ['pf.conf.before-mxallowd'] : [];
+        assert.deepEqual(firewall.names(), [...names, ...backup]);
+        assert.deepEqual(
+          names.map((name) => firewall.text(name)),
+          texts,
+        );
+        assert.deepEqual(firewall.calls(), ['-s info = 0', '-n -f = 0', '-f = 1', '-f = 0']);
+      }
+    });
+  }
 });
 
 describe('mxallowd pf-conf that is killed', { concurrency: 2 }, () => {
