@@ -1,15 +1,12 @@
 // mxallowd on Linux against a plain C program on libnetfilter_queue (netfilter/reference.c): verdicts a second in a
 // flood, CPU time of a verdict, and the time from a SYN to the kernel's answer. Both see the same packets by turns,
 // in private namespaces; the sender has one CPU, the program another.
-import { type ChildProcess, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WORLD, World, type WorldMode } from '../src/demo/world.js';
-import { packageFolder } from '../src/version.js';
 import { CLI, Scratch } from '../test/support/cli.js';
 import { stageUnavailable } from '../test/support/stage.js';
+import { type Addresses, compile, Program, type Probed, Sender } from './netfilter/programs.js';
 import { machine, spread, verdict } from './support.js';
 
 const ROUNDS = 5;
@@ -30,8 +27,6 @@ const LET_IN = 16;
 const TARGETS = { verdicts: 1, time: 1.5, growth: 1.1 };
 
 const QUEUE = 23;
-const SENDER_CPU = 0;
-const PROGRAM_CPU = 1;
 const RULE = `INPUT -p tcp --dport 25 -j NFQUEUE --queue-num ${QUEUE}`;
 const [FAKE] = WORLD.fake;
 const [REAL] = WORLD.real;
@@ -39,22 +34,6 @@ const [REAL] = WORLD.real;
 const WHITELISTED = ['198.18.0.0', ENTRIES] as const;
 const UNKNOWN = ['198.19.0.0', 65_536] as const;
 const ONE = ['203.0.113.1', 1] as const;
-
-const DEADLINE_MS = 10_000;
-/** user and system time in /proc/PID/stat are in these (USER_HZ) */
-const TICK_US = 10_000;
-
-/** What flood.c prints. */
-interface Flooded {
-  readonly sent: number;
-  readonly seconds: number;
-}
-interface Probed {
-  readonly sent: number;
-  readonly lost: number;
-  readonly p50: number;
-  readonly p99: number;
-}
 
 /** Figures of one program with one number of entries. */
 interface Figures {
@@ -76,124 +55,16 @@ interface Round {
   readonly full: Readonly<Record<Name, Figures>>;
 }
 
-/** Compiles the C programs; says why when that fails. */
-function compile(scratch: Scratch): string | undefined {
-  for (const [name, ...libraries] of [['flood'], ['reference', '-lnetfilter_queue']] as const) {
-    const source = join(packageFolder(), 'bench', 'netfilter', `${name}.c`);
-    const { error, status, stderr } = spawnSync(
-      'gcc',
-      ['-O2', '-o', scratch.path(name), source, ...libraries],
-      { encoding: 'utf8' },
-    );
-    if (error !== undefined) return `gcc: ${error.message}`;
-    const [why] = stderr.trim().split('\n');
-    if (status !== 0) return `${name}.c cannot be compiled (libnetfilter-queue-dev): ${why}`;
-  }
-  return undefined;
-}
-
-/** A program that answers the queue. */
-class Program {
-  private constructor(
-    private readonly child: ChildProcess,
-    private readonly pid: number,
-  ) {}
-
-  /** Starts it and waits until it has the queue. */
-  static async start(world: World, argv: readonly string[]): Promise<Program> {
-    const child = world.spawn('mx', ['taskset', '-c', String(PROGRAM_CPU), ...argv], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-    const giveUp = Date.now() + DEADLINE_MS;
-    while (child.exitCode === null && Date.now() < giveUp) {
-      const pid = world.pidOf(child);
-      const program = pid === undefined ? undefined : new Program(child, pid);
-      if (program?.queue() !== undefined) return program;
-      await sleep(20);
-    }
-    world.signal(child, 'SIGKILL');
-    throw new Error(`${argv.join(' ')} did not take the queue`);
-  }
-
-  /** Verdicts so far, as the kernel's list of queues tells; undefined while it has no queue. */
-  verdicts(): number {
-    return this.queue() ?? NaN;
-  }
-
-  /** CPU time so far, of all threads. */
-  cpuUs(): number {
-    const stat = readFileSync(`/proc/${this.pid}/stat`, 'latin1');
-    // after the name in brackets comes field 3
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) * TICK_US;
-  }
-
-  async end(world: World): Promise<void> {
-    const ended = new Promise((resolve) => this.child.once('close', resolve));
-    world.signal(this.child, 'SIGTERM');
-    await ended;
-  }
-
-  /** Given out by the kernel, less those that were lost on the way to us or still wait. */
-  private queue(): number | undefined {
-    let text: string;
-    try {
-      text = readFileSync(`/proc/${this.pid}/net/netfilter/nfnetlink_queue`, 'latin1');
-    } catch {
-      return undefined;
-    }
-    // number, owner, waiting, copy mode, copy range, full, lost, last id
-    const rows = text.split('\n').map((line) => line.trim().split(/\s+/).map(Number));
-    const own = rows.find(([number]) => number === QUEUE);
-    if (own === undefined) return undefined;
-    const [, , waiting = NaN, , , , lost = NaN, id = NaN] = own;
-    return id - lost - waiting;
-  }
-}
-
-/** The sender, on the host `internet`. */
-class Sender {
-  private constructor(
-    private readonly world: World,
-    private readonly program: string,
-    private readonly mac: string,
-  ) {}
-
-  static async create(world: World, program: string): Promise<Sender> {
-    const link = await world.script('ip -n mx link show eth0');
-    const mac = /link\/ether ([0-9a-f:]+)/.exec(link)?.[1];
-    if (mac === undefined) throw new Error(`no address of eth0: ${link}`);
-    return new Sender(world, program, mac);
-  }
-
-  flood(seconds: number, letIn: readonly [string, string, number]): Promise<Flooded> {
-    return this.run<Flooded>('flood', [seconds, REAL, ...UNKNOWN, LET_IN, ...letIn]);
-  }
-
-  async probe(count: number, rate: number, from: readonly [string, number]): Promise<Probed> {
-    const probed = await this.run<Probed>('probe', [count, rate, FAKE, ...from]);
-    if (probed.lost === count) throw new Error('the fake MX does not answer');
-    return probed;
-  }
-
-  async probeAll(from: readonly [string, number]): Promise<Probed[]> {
-    const probes: Probed[] = [];
-    for (const { count, rate } of PROBES) probes.push(await this.probe(count, rate, from));
-    return probes;
-  }
-
-  private async run<T>(what: string, args: readonly (string | number)[]): Promise<T> {
-    const argv = ['taskset', '-c', String(SENDER_CPU), this.program, what, 'eth0', this.mac];
-    const { status, stdout, stderr } = await this.world.run('internet', [...argv, ...args.map(String)]);
-    if (status !== 0) throw new Error(`flood has failed (${status}): ${stderr.trim()}`);
-    return JSON.parse(stdout) as T;
-  }
+async function probeAll(sender: Sender, from: Addresses): Promise<Probed[]> {
+  const probes: Probed[] = [];
+  for (const { count, rate } of PROBES) probes.push(await sender.probe({ count, rate, to: FAKE, from }));
+  return probes;
 }
 
 async function measure(program: Program, sender: Sender, full: boolean): Promise<Figures> {
   // letting in costs more than dropping: without entries, the same share goes to another address
   const letIn = full ? ([REAL, ...WHITELISTED] as const) : ([WORLD.other, ...UNKNOWN] as const);
-  const flooding = sender.flood(LEAD_S + FLOOD_S + TAIL_S, letIn);
+  const flooding = sender.flood(LEAD_S + FLOOD_S + TAIL_S, REAL, UNKNOWN, LET_IN, letIn);
   await sleep(LEAD_S * 1000);
   const [startMs, startCpuUs, start] = [performance.now(), program.cpuUs(), program.verdicts()];
   await sleep(FLOOD_S * 1000);
@@ -203,7 +74,7 @@ async function measure(program: Program, sender: Sender, full: boolean): Promise
     offered: sent / seconds,
     verdictsPerSecond: ((end - start) / (endMs - startMs)) * 1000,
     cpuUs: (endCpuUs - startCpuUs) / (end - start),
-    probes: await sender.probeAll(full ? WHITELISTED : ONE),
+    probes: await probeAll(sender, full ? WHITELISTED : ONE),
   };
 }
 
@@ -211,7 +82,12 @@ async function measure(program: Program, sender: Sender, full: boolean): Promise
 async function load(sender: Sender): Promise<void> {
   let lost = ENTRIES;
   for (let i = 0; i < LOAD_TRIES && lost > 0; i++) {
-    ({ lost } = await sender.probe(ENTRIES, LOAD_RATE / 2 ** i, WHITELISTED));
+    ({ lost } = await sender.probe({
+      count: ENTRIES,
+      rate: LOAD_RATE / 2 ** i,
+      to: FAKE,
+      from: WHITELISTED,
+    }));
   }
   if (lost > 0) throw new Error(`${lost} of ${ENTRIES} SYNs to the fake MX were not let in`);
 }
@@ -237,7 +113,7 @@ async function measureRound(
   commands: Readonly<Record<Name, readonly string[]>>,
   order: readonly Name[],
 ): Promise<Round> {
-  const base = await sender.probeAll(ONE);
+  const base = await probeAll(sender, ONE);
   await world.script(`iptables -A ${RULE}`, 'mx');
   const empty: Partial<Record<Name, Figures>> = {};
   const full: Partial<Record<Name, Figures>> = {};

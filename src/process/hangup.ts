@@ -14,8 +14,17 @@ export function takeHangup(early: EarlyHangup, means: () => void): void {
   if (early.hasCome) means();
 }
 
-/** For whatever is no daemon: SIGHUP ends it, as it ends any program. */
+/**
+ * For whatever is no daemon: SIGHUP ends it, as it ends any program, unless somebody else listens. The handler stays:
+ * one that is taken away takes with it what the kernel has delivered and nobody has heard yet.
+ */
 export function dieOfHangup(early: EarlyHangup): void {
+  const die = (): void => {
+    if (process.listenerCount('SIGHUP') > 1) return;
+    process.removeAllListeners('SIGHUP');
+    process.kill(process.pid, 'SIGHUP');
+  };
+  process.on('SIGHUP', die);
   process.off('SIGHUP', early.keep);
-  if (early.hasCome) process.kill(process.pid, 'SIGHUP');
+  if (early.hasCome) die();
 }

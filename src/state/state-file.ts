@@ -32,7 +32,7 @@ export interface StateFileReport {
 
 /** A change is written so long after it was made, and as much later as the disk takes. */
 export const FLUSH_MS = 500;
-/** The same for what was only counted: refusals come all the time, and each write costs more than a hundred of them. */
+/** The same for what was only counted: refusals come all the time, and a write costs more than one of them. */
 export const COUNTERS_MS = 10_000;
 
 const FIRST_RETRY_MS = 1000;

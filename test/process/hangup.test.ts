@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { renameSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { CLI } from '../support/cli.js';
+import { ControlServer } from '../support/control-server.js';
 import { until, Workplace } from '../support/daemon.js';
 import { Family, handles } from '../support/processes.js';
 
@@ -34,16 +35,13 @@ describe('SIGHUP during the start', { skip: reason }, () => {
     execFileSync('mkfifo', [place.config]);
     const daemon = place.start(['-F', '-s']);
     await hangUp(daemon.pid);
-    // it is read twice at the start, and once more for the signal; a cat that comes too late for a reading is ended
-    const feed = spawn('sh', ['-c', 'while :; do cat "$0" >"$1"; done', text, place.config], {
-      stdio: 'ignore',
-      detached: true,
-    });
-    try {
-      await daemon.line(/mxallowd is ready[^]*configuration read again/);
-    } finally {
-      process.kill(-(feed.pid ?? 0), 'SIGKILL');
-    }
+    // it waits here for the first reader; those who read again find the file
+    const fifo = openSync(place.config, 'w');
+    const content = readFileSync(text);
+    renameSync(text, place.config);
+    writeSync(fifo, content);
+    closeSync(fifo);
+    await daemon.line(/mxallowd is ready[^]*configuration read again/);
   });
 
   it('is kept by a daemon in the background', async () => {
@@ -56,11 +54,15 @@ describe('SIGHUP during the start', { skip: reason }, () => {
   });
 
   it('ends a command, as it ends any program', async () => {
-    const child = spawn(process.execPath, [CLI, 'replay', '-c', place.config, '/dev/stdin'], {
-      stdio: 'pipe',
-    });
-    const ended = once(child, 'exit');
-    await hangUp(child.pid ?? 0);
-    assert.deepEqual(await ended, [null, 'SIGHUP']);
+    const server = await ControlServer.start(place.controlSocket, { status: () => undefined });
+    const args = ['status', '--control-socket', place.controlSocket];
+    for (const isEarly of [true, false]) {
+      const child = spawn(process.execPath, [CLI, ...args], { stdio: 'ignore' });
+      const ended = once(child, 'exit');
+      if (!isEarly) await until('it has asked', () => server.questions.length > 0);
+      await hangUp(child.pid ?? 0);
+      assert.deepEqual(await ended, [null, 'SIGHUP']);
+    }
+    await server.stop();
   });
 });
