@@ -166,7 +166,7 @@ export const OPTIONS = {
     value: 'SEC',
     check: check.duration(1, 30),
     defaultText: '2',
-    help: 'how long an answer may take, before the second try',
+    help: 'how long an answer may take at most, before the second try',
     group: 'Names',
   }),
   capture: option({

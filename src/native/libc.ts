@@ -20,10 +20,8 @@ export async function loadLibc(): Promise<LibcResult> {
   let koffi: typeof Koffi;
   try {
     koffi = await import('koffi');
-  } catch {
-    const message =
-      'needs the npm package koffi (npm install koffi; it comes compiled for Linux, FreeBSD and OpenBSD)';
-    return { ok: false, message };
+  } catch (error) {
+    return { ok: false, message: whyNotLoaded(error as NodeJS.ErrnoException) };
   }
   const library = koffi.load(null);
   const find = (prototype: string): NativeFunction | undefined => {
@@ -34,4 +32,12 @@ export async function loadLibc(): Promise<LibcResult> {
     }
   };
   return { ok: true, libc: { koffi, find } };
+}
+
+/** What is wrong with koffi, in words: it is not there, or something else keeps it from being loaded. */
+function whyNotLoaded({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'EMFILE' || code === 'ENFILE') return `cannot load koffi: too many open files (${code})`;
+  const isThere = code !== 'ERR_MODULE_NOT_FOUND' && !/native koffi/i.test(message);
+  if (isThere) return `cannot load the npm package koffi: ${message.split('\n')[0] ?? ''}`;
+  return 'needs the npm package koffi (npm install koffi; it comes compiled for Linux, FreeBSD and OpenBSD)';
 }
