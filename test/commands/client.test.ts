@@ -213,7 +213,7 @@ describe('a command that asks the daemon', () => {
 
   it('does without a configuration when the daemon has answered: why', async () => {
     const { status, stdout, stderr } = await run('why', '198.51.100.130');
-    assert.equal(linesOf(stdout).length, 12);
+    assert.equal(linesOf(stdout).length, 13);
     assert.equal(linesOf(stderr).at(-1), 'mxallowd: so DNS is not asked');
     assert.equal(status, 0);
   });
