@@ -149,7 +149,10 @@ for (const user of USERS)
       const { items } = await ask(place.controlSocket, { command: 'list' });
       const [adopted] = items as ListedEntry[];
       assert.equal(adopted?.prefix, '10.0.0.1');
-      assert.ok(adopted.expiresInMs > 3_000_000 && adopted.expiresInMs <= 3_600_000, `${adopted.expiresInMs}`);
+      assert.ok(
+        adopted.expiresInMs > 3_000_000 && adopted.expiresInMs <= 3_600_000,
+        `${adopted.expiresInMs}`,
+      );
     });
 
     once(
