@@ -281,7 +281,7 @@ describe('a request of the engine', () => {
     assert.equal(why(7), 'a message that is no object');
     assert.equal(why({ request: 'show' }), 'a request without a number');
     assert.equal(why({ id: 1.5, request: 'show' }), 'a request without a number');
-    assert.equal(why({ id: 1, request: 'flush' }), 'an unknown request "flush"');
+    assert.equal(why({ id: 1, request: 'kill' }), 'an unknown request "kill"');
     assert.equal(why({ id: 1, request: ['show'] }), 'a request that is no text');
     assert.equal(why({ id: 1, request: { toString: 1, valueOf: 1 } }), 'a request that is no text');
     assert.equal(why({ id: 1, request: 'show', prefixes: 'x' }), undefined);

@@ -61,6 +61,7 @@ describe('the text of mxallowd status', () => {
         failingForMs: 95_000,
         lastError: 'pfctl: /dev/pf: Permission denied',
         room: undefined,
+        isMissing: false,
         pfEnabled: false,
         foreign: { count: 0, some: [] },
         pfAgoMs: 185_000,
