@@ -32,6 +32,8 @@ export class PfTable {
   private lastError: string | undefined;
   /** what was wrong with the last call of pfctl; undefined: nothing */
   private failure: TableFailure | undefined;
+  /** what was said last of too little room */
+  private lessRoom: string | undefined;
   /** since when the configuration is what it is */
   private configuredMs: number;
 
@@ -216,10 +218,12 @@ export class PfTable {
     const room = Math.max(1, ceiling - this.foreign - config.allow.length);
     if (room < config.maxEntries && bound !== undefined) {
       const besides = config.allow.length + this.foreign;
-      this.core.say(
-        lessRoomLine({ room, bound, besides, listable: this.writer.listable }, config.maxEntries),
-      );
-    }
+      const { listable } = this.writer;
+      const line = lessRoomLine({ room, bound, besides, listable }, config.maxEntries);
+      // once, until it is another one
+      if (line.message !== this.lessRoom) this.core.say(line);
+      this.lessRoom = line.message;
+    } else this.lessRoom = undefined;
     this.core.limitEntries(room);
   }
 }

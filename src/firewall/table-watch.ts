@@ -5,7 +5,7 @@ import { COMPARE_EVERY_MS, type TableCount } from '../table/table.js';
 
 /** The entries are counted so often: a table that was emptied is full again in 15 seconds, whoever comes. */
 export const COUNT_EVERY_MS = 10_000;
-/** A doubt has them counted at once, but no sooner than this after the last count. */
+/** A doubt has them counted at once, but no sooner than this after the last count that nothing came of. */
 const COUNT_AGAIN_MS = 1000;
 /** A doubt that counting cannot settle has the table compared, no sooner than this after the last comparison. */
 const COMPARE_AGAIN_MS = 10_000;
@@ -32,6 +32,7 @@ export class TableWatch {
   private comparedMs = Number.NEGATIVE_INFINITY;
   private countGapMs = COUNT_EVERY_MS;
   private compareGapMs = COMPARE_AGAIN_MS;
+  private doubtGapMs = COUNT_AGAIN_MS;
   /** the last count was not as expected, and is being looked into */
   private isAlarmed = false;
   /** the comparison that is asked for is because of a doubt */
@@ -66,7 +67,7 @@ export class TableWatch {
   doubt(settledMs: number): void {
     const nowMs = this.clock.monotonicMs();
     this.isUncertain = true;
-    this.countAtMs = Math.min(this.countAtMs, Math.max(nowMs, settledMs, this.countedMs + COUNT_AGAIN_MS));
+    this.countAtMs = Math.min(this.countAtMs, Math.max(nowMs, settledMs, this.countedMs + this.doubtGapMs));
     if (settledMs <= nowMs) this.compareSoon();
     this.arm();
   }
@@ -78,6 +79,7 @@ export class TableWatch {
     this.isAlarmed = isOther(count, expected);
     if (count !== undefined && !this.isAlarmed) this.countGapMs = COUNT_EVERY_MS;
     if (count === undefined && this.isUncertain) this.compareSoon();
+    if (this.isUncertain) this.doubtGapMs = Math.min(2 * this.doubtGapMs, COUNT_EVERY_MS);
     this.isUncertain = false;
     this.countAtMs = nowMs + this.countGapMs;
     this.arm();
@@ -91,9 +93,10 @@ export class TableWatch {
     const nowMs = this.clock.monotonicMs();
     this.comparedMs = this.countedMs = nowMs;
     if (this.isAlarmed) this.countGapMs = isNews ? COUNT_EVERY_MS : later(this.countGapMs);
-    if (this.isDoubted || isNews) {
-      this.compareGapMs = isNews ? COMPARE_AGAIN_MS : later(this.compareGapMs);
-    }
+    if (isNews) {
+      this.compareGapMs = COMPARE_AGAIN_MS;
+      this.doubtGapMs = COUNT_AGAIN_MS;
+    } else if (this.isDoubted) this.compareGapMs = later(this.compareGapMs);
     this.isAlarmed = this.isDoubted = false;
     this.countAtMs = nowMs + this.countGapMs;
     this.compareAtMs = nowMs + COMPARE_EVERY_MS;

@@ -18,8 +18,8 @@ export class TableReader {
   /** entries of the table that are left alone */
   private foreign = 0;
   private readonly book = new RoomBook();
-  /** the firewall has refused more for want of room, and the table has not been read since */
-  private isFull = false;
+  /** addresses that the firewall has refused for want of room, and the table has not been read since */
+  private refusedBatch: number | undefined;
 
   constructor(
     private readonly settings: WriterSettings,
@@ -41,14 +41,14 @@ export class TableReader {
     return this.book.listable;
   }
 
-  /** The firewall has refused more for want of room. */
-  refused(): void {
-    this.isFull = true;
+  /** The firewall has refused to add so many for want of room. */
+  refused(count: number): void {
+    this.refusedBatch = count;
   }
 
   /** What the firewall has refused for want of room is tried again. */
   retryRoom(): void {
-    this.book.forgetFull();
+    this.book.forgetRefusal();
   }
 
   /** Everything that was held is not there any more. */
@@ -150,8 +150,9 @@ export class TableReader {
   private async readLimits(): Promise<void> {
     const limits = await this.settings.table.limits();
     if (limits !== undefined) this.book.note(limits);
-    if (this.isFull) this.book.noteFull(this.size, this.settings.nowMs());
-    this.isFull = false;
+    const { refusedBatch } = this;
+    this.refusedBatch = undefined;
+    if (refusedBatch !== undefined) this.book.noteRefusal(this.size, refusedBatch, this.settings.nowMs());
   }
 }
 

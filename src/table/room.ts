@@ -11,6 +11,8 @@ const LIST_RESERVE = 0.02;
 const FULL_RESERVE = 0.05;
 /** FreeBSD's default: what can be listed where a list was too long and nobody says how long it may be. */
 const USUALLY_LISTABLE = 65_535;
+/** An addition that was refused is tried again in pieces of this part. */
+const PIECE = 0.1;
 /** After so long it is tried again whether there is room. */
 const FULL_FOR_MS = 60 * 60_000;
 
@@ -44,21 +46,44 @@ export function listRoom(listable: number): number {
   return Math.floor(listable * (1 - LIST_RESERVE));
 }
 
+/** What was learned from a refusal. */
+interface Refusal {
+  /** entries that there may be; undefined: a smaller addition may still fit */
+  readonly ceiling: number | undefined;
+  /** addresses in one addition */
+  readonly maxBatch: number;
+  /** what the firewall said of its limits then */
+  readonly limits: string;
+  readonly untilMs: number;
+}
+
 /** Keeps what is known of the room: what the firewall says, and what it has refused. */
 export class RoomBook {
   private limits: TableLimits | undefined;
-  private full: { readonly size: number; readonly limits: string; readonly untilMs: number } | undefined;
+  private refusal: Refusal | undefined;
   private isTooLong = false;
 
   /** Takes over what the firewall says; what it has refused counts as long as it says the same. */
   note(limits: TableLimits): void {
-    if (JSON.stringify(limits) !== this.full?.limits) this.full = undefined;
+    if (JSON.stringify(limits) !== this.refusal?.limits) this.refusal = undefined;
     this.limits = limits;
   }
 
-  /** The firewall has refused more, with so many entries in the table. */
-  noteFull(size: number, nowMs: number): void {
-    this.full = { size, limits: JSON.stringify(this.limits), untilMs: nowMs + FULL_FOR_MS };
+  /**
+   * The firewall has refused more for want of room. Where nothing is added or all of it the table's size does not tell
+   * how much would have fitted, so a large addition is tried again in small pieces.
+   * @param size - entries in the table
+   * @param batch - addresses in the addition that was refused
+   */
+  noteRefusal(size: number, batch: number, nowMs: number): void {
+    const spare = Math.max(1, Math.ceil(size * FULL_RESERVE));
+    const isFull = batch <= spare;
+    this.refusal = {
+      ceiling: isFull ? Math.max(0, size - spare) : undefined,
+      maxBatch: isFull ? spare : Math.max(1, Math.floor(batch * PIECE)),
+      limits: JSON.stringify(this.limits),
+      untilMs: nowMs + FULL_FOR_MS,
+    };
   }
 
   /** The table could not be listed. */
@@ -67,8 +92,8 @@ export class RoomBook {
   }
 
   /** What was refused is to be tried again: something has been changed. */
-  forgetFull(): void {
-    this.full = undefined;
+  forgetRefusal(): void {
+    this.refusal = undefined;
   }
 
   /** entries of one table that can be listed at the most; undefined: as many as there are, as far as is known */
@@ -78,19 +103,19 @@ export class RoomBook {
 
   /** How much is used of it now. */
   room(nowMs: number): Room {
-    const { limits, listable, full } = this;
+    const { limits, listable, refusal } = this;
     let room: Room = { maxBatch: MAX_BATCH, ceiling: Number.POSITIVE_INFINITY, bound: undefined };
-    const lower = (ceiling: number, bound: RoomBound, maxBatch: number): void => {
-      if (ceiling < room.ceiling) room = { maxBatch: Math.min(room.maxBatch, maxBatch), ceiling, bound };
+    const lower = (ceiling: number, bound: RoomBound): void => {
+      if (ceiling < room.ceiling) room = { ...room, ceiling, bound };
     };
     if (limits !== undefined) {
       const { ceiling, maxBatch } = roomFor(Math.max(0, limits.limit - limits.usedByOthers));
-      lower(ceiling, 'limit', maxBatch);
+      room = { maxBatch, ceiling, bound: 'limit' };
     }
-    if (listable !== undefined) lower(listRoom(listable), 'list', MAX_BATCH);
-    if (full !== undefined && nowMs < full.untilMs) {
-      const spare = Math.ceil(full.size * FULL_RESERVE);
-      lower(full.size - spare, 'full', Math.max(1, spare));
+    if (listable !== undefined) lower(listRoom(listable), 'list');
+    if (refusal !== undefined && nowMs < refusal.untilMs) {
+      room = { ...room, maxBatch: Math.min(room.maxBatch, refusal.maxBatch) };
+      if (refusal.ceiling !== undefined) lower(refusal.ceiling, 'full');
     }
     return room;
   }

@@ -280,7 +280,7 @@ export class TableWriter {
       for (const prefix of batch) ledger.conclude(prefix, verb !== 'add');
       return reply;
     }
-    if (reply.failure === 'no-room') this.reader.refused();
+    if (reply.failure === 'no-room') this.reader.refused(batch.length);
     // part of it may have been done: what is unsure never grows beyond one batch, for the table is read first
     this.compareWanted = true;
     return reply;
