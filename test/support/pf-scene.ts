@@ -217,9 +217,12 @@ export function left(
       lastAttemptMs: nowMs - 60_000,
       attempts: 1,
       admissions: 0,
+      firstAdmissionMs: undefined,
+      lastAdmissionMs: undefined,
+      isRegular: false,
       name: undefined,
       ...facts,
     };
   });
-  return { entries, expired: [], allowed: [], counters: undefined };
+  return { entries, expired: [], allowed: [], counters: undefined, hasKnownTime: true };
 }
