@@ -17,7 +17,7 @@ describe('the text of mxallowd status', () => {
       'last seen:    frame now, attempt 12s ago, refusal 3s ago, admission 1m05s ago',
       'capture:      bpf on pflog0: 1,234,567 frames, 0 dropped',
       'table:        <mx-white> by /sbin/pfctl: 139 entries of at most 200,000, pf is',
-      '              enabled',
+      '              enabled as of 4s ago',
       '              0 changes pending, 2 failed calls',
       'state file:   /var/db/mxallowd/state: written 8s ago',
       'log:          syslog by /usr/bin/logger: 3 lines lost',
@@ -160,7 +160,7 @@ describe('the text of mxallowd stats', () => {
       '',
       'capture:      bpf on pflog0: 1,234,567 frames, 0 dropped',
       'table:        <mx-white> by /sbin/pfctl: 139 entries of at most 200,000, pf is',
-      '              enabled',
+      '              enabled as of 4s ago',
       '              0 changes pending, 2 failed calls',
       'log:          syslog by /usr/bin/logger: 3 lines lost',
     ]);
