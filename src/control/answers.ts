@@ -85,8 +85,10 @@ export type CaptureReport = v.InferOutput<typeof capture>;
 
 const table = object({
   description: text,
-  /** as far as known, with those that are left alone */
+  /** with those that are left alone: as pf has counted them last, or, where it does not tell, as far as known */
   entries: number,
+  /** pf has no such table; undefined: it does not tell */
+  isMissing: maybe(bool),
   pending: number,
   failedCalls: number,
   /** since when calls of pfctl fail; undefined when the last one succeeded */
@@ -96,7 +98,7 @@ const table = object({
   room: maybe(number),
   /** as pf has said last; undefined: not known */
   pfEnabled: maybe(bool),
-  /** how long ago pf has said that; undefined: it has not said anything yet */
+  /** how long ago pf has said that, and has counted; undefined: it has not said anything yet */
   pfAgoMs: maybe(number),
   /** networks wider than any sender's, and exceptions, that are not ours and are left alone; the first few by name */
   foreign: object({ count: number, some: list(text) }),

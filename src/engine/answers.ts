@@ -13,8 +13,9 @@ import type {
 import { type Answering, ControlError } from '../control/server.js';
 import type { Origin } from '../tracker/whitelist.js';
 import type { Engine } from './engine.js';
+import type { OwnTableReport } from './firewall.js';
 import { judgeHealth } from './health.js';
-import { type PfState, PfView } from './pf-view.js';
+import { type PfState, PfView, WATCHED_MS } from './pf-view.js';
 import { SenderAnswers } from './sender-answers.js';
 import { Exit } from '../sysexits.js';
 
@@ -128,9 +129,9 @@ export class Answers {
     };
   }
 
-  private table({ enabled, agoMs }: PfState): TableReport | undefined {
+  private table(pf: PfState): TableReport | undefined {
     const { table } = this.engine.firewallReport();
-    return table && { ...table, pfEnabled: enabled, pfAgoMs: agoMs };
+    return table && { ...asCounted(table, pf), pfEnabled: pf.enabled, pfAgoMs: pf.agoMs };
   }
 
   private findings(pf: PfState): HealthFinding[] {
@@ -212,7 +213,7 @@ export class Answers {
 
   private async tick(position: number): Promise<WatchTick> {
     const { engine } = this;
-    const findings = this.findings(await this.pf.look());
+    const findings = this.findings(await this.pf.look(WATCHED_MS));
     const wallMs = engine.clock.wallMs();
     return {
       atMs: wallMs,
@@ -238,4 +239,11 @@ export class Answers {
   private ago(atMs: number | undefined): number | undefined {
     return atMs === undefined ? undefined : Math.round(this.engine.clock.monotonicMs() - atMs);
   }
+}
+
+/** The table with what pf counts in it, where it tells. */
+function asCounted(table: OwnTableReport, { entries }: PfState): Omit<TableReport, 'pfEnabled' | 'pfAgoMs'> {
+  if (entries === undefined) return { ...table, isMissing: undefined };
+  const isMissing = entries === 'missing';
+  return { ...table, entries: isMissing ? 0 : entries, isMissing };
 }

@@ -67,7 +67,7 @@ export interface Firewall {
 }
 
 /** What is known of the table without asking pf. */
-export type OwnTableReport = Omit<TableReport, 'pfEnabled' | 'pfAgoMs'>;
+export type OwnTableReport = Omit<TableReport, 'isMissing' | 'pfEnabled' | 'pfAgoMs'>;
 
 /** How a firewall is doing: pf has a capture and a table, netfilter a queue. */
 export interface FirewallReport {

@@ -147,7 +147,7 @@ export class QueueFirewall implements Firewall {
   }
 
   inspect(): Promise<FirewallTexts> {
-    return Promise.resolve({ info: undefined, rules: undefined, unanswered: undefined });
+    return Promise.resolve({ info: undefined, rules: undefined, entries: undefined, unanswered: undefined });
   }
 
   async stop(): Promise<void> {

@@ -12,7 +12,7 @@ import {
   WIDEST_NETWORK,
 } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
-import type { FirewallTexts, TableFailure, TableLimits, TableReply } from '../table/table.js';
+import type { FirewallTexts, TableCount, TableFailure, TableLimits, TableReply } from '../table/table.js';
 import { Bucket } from './bucket.js';
 import { type EngineRequest, MOST_PREFIXES, type MonitorMessage } from './messages.js';
 import { amount } from '../words.js';
@@ -21,7 +21,9 @@ import { amount } from '../words.js';
 export interface GuardedTable {
   add(prefixes: readonly PrefixText[]): Promise<TableReply>;
   delete(prefixes: readonly PrefixText[]): Promise<TableReply>;
+  flush(): Promise<TableReply>;
   showText(take: (lines: string) => void): Promise<TableReply>;
+  count(): Promise<TableCount>;
   limits(): Promise<TableLimits | undefined>;
   inspect(): Promise<FirewallTexts>;
   abort(): void;
@@ -31,8 +33,8 @@ export interface GuardedTable {
 const ON_THE_WAY = 2 * MOST_PREFIXES;
 /** Part of pf's limit that is never used: what it means to reach it is in docs/pf.md. */
 const USABLE = 0.95;
-/** Failures after which an addition may have been carried out, or still is. */
-const MAY_BE_DONE: ReadonlySet<TableFailure> = new Set(['time-out', 'killed', 'stuck']);
+/** Failures after which nothing of a change has been carried out; of any other, part of it may have been, or still is. */
+const NOTHING_DONE: ReadonlySet<TableFailure> = new Set(['not-started', 'missing-table']);
 /** When pf did not answer it is asked again after this time. */
 const LIMITS_AGAIN_MS = 10_000;
 /** What other tables hold may change: pf is asked again after this time. */
@@ -47,8 +49,10 @@ const PER_SECOND = 25;
 const COST: Readonly<Record<EngineRequest['request'], number>> = {
   add: 1,
   delete: 1,
+  flush: 1,
+  count: 2,
   limits: 2,
-  inspect: 3,
+  inspect: 5,
   show: 10,
   reload: 0,
 };
@@ -75,6 +79,8 @@ export class TableGuard {
   private room = Number.POSITIVE_INFINITY;
   /** whether {@link held} is what the table really has, and since when {@link room} is known */
   private isCounted = false;
+  /** the last list could not be had, for it is too long: then the table may be emptied */
+  private isTooLong = false;
   private limitsAtMs = Number.NEGATIVE_INFINITY;
   private isReadingLimits = false;
   private running: Promise<void> | undefined;
@@ -140,7 +146,10 @@ export class TableGuard {
       await this.turn(request);
       if ('prefixes' in request) await this.change(id, request.request, request.prefixes);
       else if (request.request === 'show') await this.show(id);
-      else await this.limits(id);
+      else if (request.request === 'flush') await this.flush(id);
+      else if (request.request === 'count') {
+        this.send({ kind: 'counted', id, count: await this.table.count() });
+      } else await this.limits(id);
     } catch (error) {
       this.refuse(id, `it failed: ${escapeText(String(error))}`);
     }
@@ -205,11 +214,26 @@ export class TableGuard {
     return family === 4 ? this.config.ipv4Prefix : this.config.ipv6Prefix;
   }
 
+  /** A table that can be listed is emptied by nobody at one stroke. */
+  private async flush(id: number): Promise<void> {
+    if (!this.isTooLong) {
+      this.refuse(id, 'flush of a table that can be listed');
+      return;
+    }
+    const reply = await this.table.flush();
+    if (reply.ok) {
+      this.held = this.foreign = 0;
+      this.isCounted = true;
+      this.isTooLong = false;
+    }
+    this.send({ kind: 'reply', id, reply });
+  }
+
   private count(verb: 'add' | 'delete', asked: number, reply: TableReply): void {
     if (!reply.ok) {
       if (reply.failure === 'missing-table') this.held = 0;
-      // perhaps it was carried out
-      else if (verb === 'add' && MAY_BE_DONE.has(reply.failure)) this.held += asked;
+      // perhaps it was carried out, or part of it was: it is counted before anything is added
+      if (!NOTHING_DONE.has(reply.failure)) this.isCounted = false;
       return;
     }
     if (reply.created) this.held = 0;
@@ -238,6 +262,7 @@ export class TableGuard {
       foreign += lines.match(WIDE_LINE)?.filter(isForeign).length ?? 0;
       take(lines.replace(IDLE_LINE, ''));
     });
+    this.isTooLong = !reply.ok && reply.failure === 'too-long';
     if (!reply.ok) return reply;
     this.held = entries;
     this.foreign = foreign;
@@ -256,7 +281,10 @@ export class TableGuard {
     // what could not be read is tried again soon, and what was known stays
     this.limitsAtMs = limits === undefined ? nowMs - LIMITS_FRESH_MS + LIMITS_AGAIN_MS : nowMs;
     if (limits !== undefined)
-      this.room = Math.floor(Math.max(0, limits.limit - limits.usedByOthers) * USABLE);
+      this.room = Math.min(
+        Math.floor(Math.max(0, limits.limit - limits.usedByOthers) * USABLE),
+        limits.listable ?? Number.POSITIVE_INFINITY,
+      );
     return limits;
   }
 
@@ -294,7 +322,7 @@ export function parseEngineRequest(value: unknown): ParsedMessage<EngineRequest>
   const { id, request, prefixes } = value as Record<string, unknown>;
   if (!Number.isSafeInteger(id)) return { ok: false, why: 'a request without a number' };
   if (typeof request !== 'string') return { ok: false, why: 'a request that is no text' };
-  const known = ['show', 'limits', 'inspect', 'reload'].includes(request);
+  const known = ['show', 'flush', 'count', 'limits', 'inspect', 'reload'].includes(request);
   if (known) return { ok: true, value: { id, request } as EngineRequest };
   if (request !== 'add' && request !== 'delete') {
     return { ok: false, why: `an unknown request "${escapeText(request, 60)}"` };

@@ -135,6 +135,7 @@ function pfctlTable({ pfctl, table, anchor }: Config, log: Log): PfctlTable {
     anchor,
     timeoutMs: PFCTL_TIMEOUT_MS,
     clock: systemClock,
+    ...(process.platform === 'freebsd' ? { sysctl: '/sbin/sysctl' } : {}),
     report: ({ kind, pid, afterMs, message }) => {
       const isStuck = kind === 'stuck';
       log.write(isStuck ? 'error' : 'warn', message, { event: `pfctl-${kind}`, pid, afterMs });

@@ -97,6 +97,7 @@ class EngineProcess {
         return;
       case 'lines':
       case 'reply':
+      case 'counted':
       case 'limits':
       case 'texts':
       case 'reloaded':

@@ -7,6 +7,7 @@ import { MOST_PREFIXES, type EngineRequest, type MonitorMessage } from '../../sr
 import { systemClock } from '../../src/clock.js';
 import { HandClock } from '../support/hand-clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
+import { loadRules } from '../support/pf-scene.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
 import { type Flavour, FLAVOURS } from '../support/pfctl-state.js';
 import { HANGS_MS } from '../support/writing.js';
@@ -222,6 +223,61 @@ function guardTests(flavour: Flavour): void {
     assert.deepEqual(lines, ['   192.0.2.9', '\tCleared:     Tue Nov 14 22:13:20 2023', '']);
   });
 
+  it('counts the entries, and lists nothing for that', async () => {
+    loadRules(pfctl);
+    pfctl.putEntries(['192.0.2.9', '198.18.0.0/15'], 1_700_000_000);
+    assert.deepEqual(await ask({ request: 'count' }), { kind: 'counted', id, count: 2 });
+    pfctl.destroyTable();
+    assert.deepEqual(await ask({ request: 'count' }), { kind: 'counted', id, count: 'missing' });
+    assert.equal(pfctl.calls().filter(({ argv }) => argv.includes('show')).length, 0);
+  });
+
+  it('empties no table that can be listed, whatever the engine says', async () => {
+    pfctl.putEntries(['192.0.2.9'], 1_700_000_000);
+    await ask({ request: 'flush' });
+    await ask({ request: 'show' });
+    await ask({ request: 'flush' });
+    assert.deepEqual(refused, Array(2).fill('flush of a table that can be listed'));
+    assert.deepEqual(await pfctl.addresses(), ['192.0.2.9']);
+  });
+
+  it('empties one that is too long to be listed, once, and counts from there', async () => {
+    if (flavour !== 'freebsd15') return;
+    pfctl.update((state) => void (state.requestMaxcount = 100));
+    const beside = Array.from({ length: 101 }, (_, n) => `10.0.0.${n}`);
+    pfctl.putEntries(beside, 1_700_000_000);
+    const shown = await ask({ request: 'show' });
+    assert.ok(shown?.kind === 'reply' && !shown.reply.ok && shown.reply.failure === 'too-long');
+    await ask({ request: 'add', prefixes: ['192.0.2.9'] });
+    assert.deepEqual(refused, ['the table cannot be read']);
+    const reply = { ok: true, changed: 101, created: false };
+    assert.deepEqual(await ask({ request: 'flush' }), { kind: 'reply', id, reply });
+    await ask({ request: 'add', prefixes: ['192.0.2.9'] });
+    assert.deepEqual(await pfctl.addresses(), ['192.0.2.9']);
+    await ask({ request: 'flush' });
+    assert.equal(refused.at(-1), 'flush of a table that can be listed');
+  });
+
+  it('counts again after an addition that failed, for part of it may have been done', async () => {
+    if (flavour === 'openbsd') return;
+    guard.configure(config(['maxEntries', '1']));
+    pfctl.update((state) => void (state.refusesBeyond = 19_995));
+    const many = (from: number): string[] =>
+      Array.from({ length: MOST_PREFIXES }, (_, n) => `10.${from + (n >> 8)}.${n & 255}.1`);
+    await ask({ request: 'add', prefixes: many(0) });
+    await ask({ request: 'add', prefixes: many(100).slice(0, 9990) });
+    const answer = await ask({ request: 'add', prefixes: many(200).slice(0, 8) });
+    assert.ok(answer?.kind === 'reply' && !answer.reply.ok && answer.reply.failure === 'no-room');
+    pfctl.clearCalls();
+    pfctl.update((state) => void (state.refusesBeyond = null));
+    await ask({ request: 'add', prefixes: ['192.0.2.9', '192.0.2.10'] });
+    assert.deepEqual(
+      pfctl.calls().map(({ argv }) => argv[argv.indexOf('-T') + 1]),
+      ['show', 'add'],
+    );
+    assert.deepEqual(refused, []);
+  });
+
   it('carries out one request at a time', async () => {
     const first: EngineRequest = { id: 901, request: 'show' };
     const both = [guard.handle(first), guard.handle({ id: 902, request: 'limits' })];
@@ -281,7 +337,7 @@ describe('a request of the engine', () => {
     assert.equal(why(7), 'a message that is no object');
     assert.equal(why({ request: 'show' }), 'a request without a number');
     assert.equal(why({ id: 1.5, request: 'show' }), 'a request without a number');
-    assert.equal(why({ id: 1, request: 'flush' }), 'an unknown request "flush"');
+    assert.equal(why({ id: 1, request: 'kill' }), 'an unknown request "kill"');
     assert.equal(why({ id: 1, request: ['show'] }), 'a request that is no text');
     assert.equal(why({ id: 1, request: { toString: 1, valueOf: 1 } }), 'a request that is no text');
     assert.equal(why({ id: 1, request: 'show', prefixes: 'x' }), undefined);

@@ -6,6 +6,7 @@ import { frames } from '../../bench/support.js';
 import { headerText, sealed, seedOf } from '../../src/state/format.js';
 import { linesOf, runCli } from '../support/cli.js';
 import { type Daemon, until, Workplace } from '../support/daemon.js';
+import { addresses } from '../support/writing.js';
 
 const LIFE_MS = 3_000_000;
 const NOBODY = 65_534;
@@ -81,6 +82,28 @@ describe('what an earlier run has left', () => {
     );
     await tableHas(...possible);
     assert.deepEqual((await listed()).sort(), possible.map((prefix) => `${prefix} attempt`).sort());
+  });
+
+  it('is put back into a table that FreeBSD cannot list, of 70,000 entries; what it does not know goes', async () => {
+    await place.dispose();
+    place = await Workplace.create(process.getuid?.() === 0 ? 'nobody' : 'root', 'freebsd15');
+    const all = addresses(70_000);
+    putIntoTable(...all, '203.0.113.9');
+    leave(...all.slice(10_000).map((one) => entryBody(one)));
+    const daemon = await place.ready();
+    assert.match(
+      daemon.stdout,
+      /has more entries than FreeBSD lists at once \(net\.pf\.request_maxcount: 65535\)[^\n]*sysctl[^\n]*\/etc\/sysctl\.conf[^]*70001 entries taken out of [^\n]*, 60000 of them put back[^]*is ready: [^\n]* with 60000 entries/,
+    );
+    await until('all are back', async () => (await place.pfctl.addresses()).length === 60_000);
+    assert.deepEqual(await place.pfctl.addresses(), all.slice(10_000));
+    await end(daemon);
+    // the next start finds nothing to say
+    place.pfctl.clearCalls();
+    const again = await place.ready();
+    assert.doesNotMatch(again.stdout, /lists at once/);
+    assert.match(again.stdout, /with 60000 entries/);
+    assert.equal(place.pfctl.calls().filter(({ argv }) => argv.includes('flush')).length, 0);
   });
 
   it('gives way by rank when there are more than max-entries now, and the table follows', async () => {

@@ -66,6 +66,7 @@ export const STATUS: StatusReport = {
     failingForMs: undefined,
     lastError: undefined,
     room: 200_000,
+    isMissing: false,
     pfEnabled: true,
     foreign: { count: 0, some: [] },
     pfAgoMs: 4 * SECOND,

@@ -76,6 +76,8 @@ export interface Settings {
   limit: number;
   /** Whether the limit is in force; FreeBSD 10's kernel does not enforce small ones. */
   enforceLimit: boolean;
+  /** The kernel has no memory for more entries than this, whatever the limit says; null: the limit is exact. */
+  refusesBeyond: number | null;
   enabled: boolean;
   device: DeviceMode;
   /** Seconds since the epoch at which the clock stands still, or null for the real one. */
@@ -139,6 +141,7 @@ export function newState(): PfState {
     flavour: 'freebsd',
     limit: DEFAULT_LIMIT,
     enforceLimit: false,
+    refusesBeyond: null,
     enabled: true,
     device: 'read-write',
     clock: null,

@@ -81,13 +81,12 @@ export function tableRows(table: TableReport): Row[] {
   ];
 }
 
-/** pf is asked again when it was not asked lately: what is older is what it has said last. */
-const OLD_MS = 20_000;
-
-function pfWords({ pfEnabled, pfAgoMs }: TableReport): string {
-  if (pfEnabled === undefined) return pfAgoMs === undefined ? ', pf has not answered yet' : '';
-  const age = pfAgoMs === undefined || pfAgoMs < OLD_MS ? '' : ` as of ${ago(pfAgoMs)}`;
-  return `, pf is ${pfEnabled ? 'enabled' : 'DISABLED'}${age}`;
+/** What pf has said last, and when that was. */
+function pfWords({ isMissing, pfEnabled, pfAgoMs }: TableReport): string {
+  if (pfAgoMs === undefined) return ', pf has not answered yet';
+  const there = isMissing === true ? ', it is NOT THERE' : '';
+  const enabled = pfEnabled === undefined ? '' : `, pf is ${pfEnabled ? 'enabled' : 'DISABLED'}`;
+  return `${there}${enabled} as of ${ago(pfAgoMs)}`;
 }
 
 /** What came through the queues. */
