@@ -168,7 +168,14 @@ function checkTests(flavour: Flavour): void {
     assert.equal(status, 0);
     assert.equal(state(), stateBefore);
     const asked = pfctl.calls().map(({ argv }) => argv.join(' '));
-    assert.deepEqual(asked, ['-s info', '-s rules', '-vv -s Tables', '-s memory']);
+    assert.deepEqual(asked, [
+      '-s info',
+      '-s rules',
+      '-v -s Interfaces',
+      '-s nat',
+      '-vv -s Tables',
+      '-s memory',
+    ]);
     assert.ok(pfctl.calls().every(({ stdinLines }) => stdinLines === 0));
     pfctl.emptyTable();
   });
@@ -301,8 +308,8 @@ function checkTests(flavour: Flavour): void {
   it('does not wait for a pfctl that hangs', async (t) => {
     pfctl.setFault({ mode: 'hang', times: 1 });
     t.after(() => pfctl.setFault(null));
-    assert.deepEqual(brief(await findings([]), 'pf-failed'), [
-      `error: pf: cannot be asked, so neither rules nor table are checked: ${pfctl.path} did not end within 10 s`,
+    assert.deepEqual(brief(await findings([]), 'pf-hangs'), [
+      `error: pf: pfctl hangs (-s info), so neither rules nor table are checked: ${pfctl.path} did not end within 10 s`,
     ]);
   });
 
