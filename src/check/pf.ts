@@ -6,6 +6,7 @@ import { PfctlCounts } from '../table/pfctl-counts.js';
 import { parseTables, type TableRow } from '../table/pfctl-tables.js';
 import { listRoom, roomFor } from '../table/room.js';
 import type { TableLimits } from '../table/table.js';
+import { askPfctl, type PfReading, readPf } from './pf-reading.js';
 import type { CheckContext, Probe } from './probe.js';
 import { findProgram, type ProgramResult, runProgram } from './program.js';
 import { listAdvice } from '../table/listable.js';
@@ -16,30 +17,38 @@ export const pfProbe: Probe = {
   name: 'pf',
   applies: ({ config }) => config.queueNum === undefined,
   run: async (context) => {
-    const info = await ask(context, ['-s', 'info']);
-    if (!info.ok) return [unreadable(context, info)];
-    // one after the other: OpenBSD's pf lets only one in, anyway
-    const rules = await checkRules(context);
-    return [judgeInfo(info.stdout), ...rules, ...(await checkTable(context))];
+    const reading = await readPf(context);
+    if (!reading.ok) return [unreadable(context, reading)];
+    const rules = judgeRules(reading.rules, reading.setup);
+    return [judgeInfo(reading.info), ...rules, ...(await checkTable(context))];
   },
 };
 
-function ask({ config, times }: CheckContext, args: readonly string[]): Promise<ProgramResult> {
-  return runProgram(config.pfctl, args, times.childMs);
-}
+type Unanswered = Pick<PfReading & { readonly ok: false }, 'args' | 'failure'>;
 
-function unreadable({ machine }: CheckContext, { kind, message }: ProgramResult & { ok: false }): Finding {
-  const text = `pf: cannot be asked, so neither rules nor table are checked: ${message}`;
-  switch (kind) {
+function unreadable({ machine }: CheckContext, { args, failure }: Unanswered): Finding {
+  const text = `pf: cannot be asked, so neither rules nor table are checked: ${failure.message}`;
+  switch (failure.kind) {
     case 'missing':
       return finding('error', 'pf-missing', text, 'it comes with pf, on OpenBSD and FreeBSD; or set pfctl');
     case 'permission':
       return finding('warning', 'pf-permission', text, 'run this as root');
+    case 'hangs': {
+      const message = `pf: pfctl hangs (${args}), so neither rules nor table are checked: ${failure.message}`;
+      return finding('error', 'pf-hangs', message, hangAdvice(machine.platform));
+    }
     case 'failed': {
       const advice = machine.platform === 'freebsd' ? 'kldload pf; sysrc pf_enable=YES' : '';
       return finding('error', 'pf-failed', text, advice);
     }
   }
+}
+
+/** At its limit of table entries OpenBSD 7.8's pfctl sleeps for good, and each one after it waits for that one. */
+function hangAdvice(platform: NodeJS.Platform): string {
+  return platform === 'openbsd'
+    ? 'ps -axo pid,stat,wchan,command: one at "pfrke_p" has met the limit table-entries, and holds up all others until a reboot'
+    : 'ps -axl shows whether another pfctl is under way, and what it waits for';
 }
 
 function judgeInfo(text: string): Finding {
@@ -55,30 +64,12 @@ function judgeInfo(text: string): Finding {
       );
 }
 
-async function checkRules(context: CheckContext): Promise<Finding[]> {
-  const { config, machine } = context;
-  const main = await ask(context, ['-s', 'rules']);
-  if (!main.ok) return [unreadable(context, main)];
-  const isAnchored = /^\s*anchor\b/m.test(main.stdout);
-  const whole = isAnchored ? await ask(context, ['-a', '*', '-s', 'rules']) : main;
-  const { platform, interfaces } = machine;
-  return judgeRules(whole.ok ? whole.stdout : main.stdout, {
-    fake: config.fakeMailserver,
-    real: config.realMailserver,
-    port: config.port,
-    table: config.table,
-    pflogInterface: config.pflogInterface,
-    os: platform === 'openbsd' || platform === 'freebsd' ? platform : undefined,
-    interfaces: platform === 'linux' ? undefined : interfaces,
-  });
-}
-
 async function checkTable(context: CheckContext): Promise<Finding[]> {
   const { table, anchor } = context.config;
   const where = anchor === '' ? [] : ['-a', anchor];
-  const askOnce = once((args) => ask(context, args));
+  const askOnce = once((args) => askPfctl(context, args));
   const shown = await askOnce([...where, '-vv', '-s', 'Tables']);
-  if (!shown.ok) return [unreadable(context, shown)];
+  if (!shown.ok) return [unreadable(context, { args: '-s Tables', failure: shown })];
   const row = parseTables(shown.stdout).find(({ name }) => name === table || name === `${table}@${anchor}`);
   const asked = counts(context, askOnce);
   const counted = await asked.ours(true);

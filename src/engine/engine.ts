@@ -8,7 +8,7 @@ import type { HashKey } from '../tracker/siphash.js';
 import type { Address, PrefixText } from '../packet/address.js';
 import type { TableEntry } from '../table/table.js';
 import type { Decision } from '../tracker/decision.js';
-import type { EntryListener, Tracker } from '../tracker/tracker.js';
+import type { EntryListener, Tracker, TrackerConfig } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
 import type { Core, Firewall, FirewallReport } from './firewall.js';
 import { History } from './history.js';
@@ -40,6 +40,8 @@ export interface EngineParts {
   readonly clock: Clock;
   readonly hashKey: HashKey;
   readonly makeFirewall: (core: Core) => Firewall;
+  /** the machine's addresses, as they are now; absent: none */
+  readonly ownAddresses?: () => readonly Address[];
   /** is told whenever something has changed that a restart must find again: an entry, or no more than what was counted */
   readonly changed?: (what: 'entries' | 'counters') => void;
 }
@@ -101,11 +103,7 @@ export class Engine implements Core {
       },
     };
     this.firewall = parts.makeFirewall(this);
-    this.judgeOfFrames = new Judge(
-      trackerConfig(this.config, this.firewall.authority),
-      listener,
-      parts.hashKey,
-    );
+    this.judgeOfFrames = new Judge(this.trackerConfig(this.config.maxEntries), listener, parts.hashKey);
     const { noRdnsWhitelist, noPool } = this.config;
     if (!noRdnsWhitelist || !noPool) {
       this.namer = new Namer({
@@ -305,7 +303,12 @@ export class Engine implements Core {
   /** The tracker gets no more room than the firewall has. */
   private configureTracker(): void {
     const maxEntries = Math.max(1, Math.min(this.config.maxEntries, this.roomForEntries));
-    this.tracker.configure(trackerConfig(this.config, this.firewall.authority, maxEntries));
+    this.tracker.configure(this.trackerConfig(maxEntries));
+  }
+
+  private trackerConfig(maxEntries: number): TrackerConfig {
+    const own = this.parts.ownAddresses?.() ?? [];
+    return trackerConfig(this.config, this.firewall.authority, maxEntries, own);
   }
 
   private armExpiry(): void {

@@ -1,6 +1,7 @@
 // From a frame to a decision.
 import type { HashKey } from '../tracker/siphash.js';
 import type { Config } from '../config/config.js';
+import type { Address } from '../packet/address.js';
 import type { Frame } from '../packet/frame.js';
 import { decode, type Observation, type Undecoded, type UndecodedReason } from '../packet/observation.js';
 import { Action } from '../packet/pflog.js';
@@ -90,15 +91,18 @@ function outcomeOf({ kind, reason }: Decision): Outcome | undefined {
 /**
  * What the tracker needs of the configuration.
  * @param maxEntries - entries at the most, when the firewall has less room than the configuration asks for
+ * @param own - the machine's addresses
  */
 export function trackerConfig(
   config: Config,
   authority: TrackerConfig['authority'],
   maxEntries = config.maxEntries,
+  own: readonly Address[] = [],
 ): TrackerConfig {
   return {
     fake: config.fakeMailserver,
     real: config.realMailserver,
+    own,
     allow: config.allow,
     port: config.port,
     whitelistTimeMs: config.whitelistTime * 1000,

@@ -26,7 +26,7 @@ export interface Line {
 
 /** The level of a decision's line: what 1.9 logged is info, the rest debug. */
 export function decisionLevel(decision: Decision): Level {
-  const isOrdinary = decision.reason === 'renewed' || decision.reason === 'always-allowed';
+  const isOrdinary = ['renewed', 'always-allowed', 'no-sender'].includes(decision.reason);
   return decision.kind === 'attempt' && isOrdinary ? 'debug' : 'info';
 }
 
@@ -74,6 +74,7 @@ const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>
     promoted: 'tried the fake MX: its entry is its own now',
     renewed: 'tried the fake MX again: its time begins anew',
     'always-allowed': 'tried the fake MX: it is allowed at all times',
+    'no-sender': 'tried the fake MX: its address is ours, or link-local, and is never let in',
   },
   refusal: {
     'not-whitelisted': 'has not tried the fake MX',
@@ -95,6 +96,7 @@ function decisionText(decision: Decision, source: string, isDry: boolean, isStra
         promoted: 'adding to whitelist (it came in with another sender before)',
         renewed: 'renewing its whitelist entry',
         'always-allowed': 'which is allowed at all times',
+        'no-sender': 'whose address is ours, or link-local, and is never let in',
       }[decision.reason];
       return `Successful connection from ${source} to a fake mailserver, ${then}`;
     }

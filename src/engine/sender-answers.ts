@@ -43,6 +43,9 @@ export class SenderAnswers {
         Exit.USAGE,
       );
     }
+    if (engine.tracker.roles.isOwn(asked)) {
+      throw new ControlError(`${formatAddress(asked)} is an address of this machine`, Exit.USAGE);
+    }
     const nowMs = engine.clock.monotonicMs();
     const lifeMs = (forSeconds ?? engine.config.whitelistTime) * 1000;
     const { entry, wasThere } = engine.tracker.allow(prefix, nowMs, nowMs + lifeMs);

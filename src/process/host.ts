@@ -21,6 +21,7 @@ import { findGroup } from './users.js';
 import { StateKeeper } from './state-keeper.js';
 import { stateOf } from './state-source.js';
 import { collectEarly } from './v8.js';
+import { ownAddresses } from './own-addresses.js';
 
 /** What a host works with. */
 export interface HostParts {
@@ -66,6 +67,7 @@ export class Host {
       clock,
       hashKey: randomHashKey(),
       makeFirewall: parts.makeFirewall,
+      ownAddresses,
       changed: (what) => this.state?.changed(what),
     });
     if (config.stateFile !== '') {

@@ -19,7 +19,7 @@ export type UnjudgedReason =
 export type Decision =
   | {
       readonly kind: 'attempt';
-      readonly reason: 'new-entry' | 'promoted' | 'renewed' | 'always-allowed';
+      readonly reason: 'new-entry' | 'promoted' | 'renewed' | 'always-allowed' | 'no-sender';
       readonly entry: Entry | undefined;
     }
   | {

@@ -4,7 +4,9 @@ import {
   ADDRESS_BITS,
   addressWords,
   familyOf,
+  isLasting,
   isPossibleSource,
+  isTranslated,
   type Prefix,
   prefixOf,
   WIDEST_ENTRY,
@@ -20,6 +22,8 @@ export type Role = 'fake' | 'real';
 export interface RolesConfig {
   readonly fake: readonly Address[];
   readonly real: readonly Address[];
+  /** other addresses of this machine: none of them is a sender's */
+  readonly own?: readonly Address[];
   /** admitted at all times */
   readonly allow: readonly Prefix[];
   /** length of the prefix that is stored for an IPv4 sender, 24 to 32 */
@@ -32,6 +36,7 @@ export interface RolesConfig {
 export class Roles {
   private readonly roles: PrefixMap<Role>;
   private readonly allowed: PrefixMap<Prefix>;
+  private readonly own: ReadonlySet<Address>;
 
   constructor(
     private readonly config: RolesConfig,
@@ -40,6 +45,7 @@ export class Roles {
     this.roles = new PrefixMap(hashKey);
     for (const address of config.fake) this.roles.set(single(address), 'fake');
     for (const address of config.real) this.roles.set(single(address), 'real');
+    this.own = new Set([...config.fake, ...config.real, ...(config.own ?? [])]);
     this.allowed = new PrefixMap(hashKey);
     for (const prefix of config.allow) this.allowed.set(prefix, prefix);
   }
@@ -64,19 +70,31 @@ export class Roles {
     return this.allowed.matchId(family, source0, source1, source2, source3) >= 0;
   }
 
+  /** Whether an address is a mail server's of ours, or another one of this machine. */
+  isOwn(address: Address): boolean {
+    return this.own.has(address);
+  }
+
+  /** Whether somebody who comes from an address can have an entry: nobody with one of ours, or a link-local one. */
+  canHaveEntry(address: Address): boolean {
+    return this.canBeEntry(single(address));
+  }
+
   /** What is stored of a sender. */
   entryPrefix(address: Address): Prefix {
     const family = familyOf(address);
+    if (isTranslated(address)) return { address, length: ADDRESS_BITS[family] };
     const configured = family === 4 ? this.config.ipv4Prefix : this.config.ipv6Prefix;
     return prefixOf(address, Math.min(configured, ADDRESS_BITS[family]));
   }
 
-  /** Whether a prefix can be an entry: of {@link isEntrySized}, of addresses that can send, and no mail server of ours. */
+  /** Whether a prefix can be an entry: of {@link isEntrySized}, of addresses that can send, and of none of ours. */
   canBeEntry(prefix: Prefix): boolean {
     const { address, length } = prefix;
     const family = familyOf(address);
-    if (!isEntrySized(prefix) || !isPossibleSource(family, ...addressWords(address))) return false;
-    return length < ADDRESS_BITS[family] || this.of(address) === undefined;
+    if (!isEntrySized(prefix) || !isLasting(address)) return false;
+    if (!isPossibleSource(family, ...addressWords(address))) return false;
+    return length < ADDRESS_BITS[family] ? !isTranslated(address) : !this.isOwn(address);
   }
 }
 

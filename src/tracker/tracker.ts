@@ -188,7 +188,7 @@ export class Tracker {
       this.whitelist.extend(known, deadlineMs);
       return 'not-needed';
     }
-    if (this.roles.allowing(address) !== undefined) return 'not-needed';
+    if (this.roles.allowing(address) !== undefined || !this.roles.canHaveEntry(address)) return 'not-needed';
     // who is of a pool has come to the real MX, and waits
     const hasRoom = origin === 'pool' ? this.makeRoom(this.whitelist.idleCompanion()) : !this.isFull;
     if (!hasRoom) return 'no-room';
@@ -321,6 +321,7 @@ export class Tracker {
     if (this.roles.allowsSource(observation))
       return { kind: 'attempt', reason: 'always-allowed', entry: undefined };
     const { source } = observation;
+    if (!this.roles.canHaveEntry(source)) return { kind: 'attempt', reason: 'no-sender', entry: undefined };
     const entry = this.add(this.roles.entryPrefix(source), 'attempt', nowMs, deadlineMs);
     return { kind: 'attempt', reason: 'new-entry', entry };
   }

@@ -40,6 +40,7 @@ describe('the probe of pf, on FreeBSD', () => {
       config: result.config,
       configPath: undefined,
       domains: [],
+      pfConf: '/nonexistent',
       machine: {
         platform: 'freebsd',
         architecture: 'x64',

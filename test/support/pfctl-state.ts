@@ -91,6 +91,8 @@ export interface Settings {
   statistics: Statistics;
   /** The rules as `-a '*' -s rules` prints them, one a line; a named anchor ends in ` {`, and its rules in `}`. */
   rules: readonly string[];
+  /** What `-s nat` prints, a rule a line. */
+  translations: readonly string[];
   /** How often the rules of the main ruleset have been evaluated, by their number; 0 unless told. */
   evaluations: readonly number[];
   /** The process that loaded the rules. */
@@ -153,6 +155,7 @@ export function newState(): PfState {
     references: {},
     statistics: { seconds: 0, states: 0, searches: 0, inserts: 0, removals: 0, matches: 0 },
     rules: [],
+    translations: [],
     evaluations: [],
     rulesPid: 0,
     kernelInterfaces: ['all', 'em0', 'lo', 'lo0', 'pflog', 'pflog0', 'pfsync', 'pfsync0', 'vtnet0'],

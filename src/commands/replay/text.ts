@@ -15,6 +15,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'new-entry': 'new entry',
   renewed: 'entry renewed',
   'always-allowed': 'allowed at all times',
+  'no-sender': 'an address of ours, or link-local: never let in',
   'not-whitelisted': 'did not try the fake MX before',
   whitelisted: 'tried the fake MX before',
   timeout: 'time over',
