@@ -63,7 +63,7 @@ export const COMMANDS: readonly Loadable[] = [
   },
   {
     name: 'replay',
-    help: 'judge recordings of pflog (FILE...), and say why',
+    help: 'judge recordings of pf or tcpdump (FILE...), and say why',
     load: async () => (await import('./replay/replay.js')).command,
   },
   {

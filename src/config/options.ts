@@ -132,16 +132,19 @@ export const OPTIONS = {
     name: 'no-rdns-whitelist',
     letters: ['b', 'd'],
     help: "do not admit the other addresses of a sender's name",
+    forReplay: true,
     group: 'Names',
   }),
   rdnsUnconfirmed: option({
     name: 'rdns-unconfirmed',
     help: 'believe PTR records that do not point back, as 1.9 did',
+    forReplay: true,
     group: 'Names',
   }),
   noPool: option({
     name: 'no-pool',
     help: "do not admit other members of a sender's pool",
+    forReplay: true,
     group: 'Names',
   }),
   poolWindow: option({
@@ -151,6 +154,7 @@ export const OPTIONS = {
     defaultText: 'whitelist-time',
     help: 'how long an attempt opens the door for its pool',
     reloads: true,
+    forReplay: true,
     group: 'Names',
   }),
   dnsServer: option({
@@ -159,6 +163,7 @@ export const OPTIONS = {
     check: check.dnsServer,
     many: true,
     help: "DNS server to ask (repeatable), instead of the system's",
+    forReplay: true,
     group: 'Names',
   }),
   dnsTimeout: option({
@@ -167,6 +172,7 @@ export const OPTIONS = {
     check: check.duration(1, 30),
     defaultText: '2',
     help: 'how long an answer may take, before the second try',
+    forReplay: true,
     group: 'Names',
   }),
   capture: option({

@@ -29,20 +29,27 @@ export class Judge {
     this.tracker = new Tracker(config, listener, hashKey);
   }
 
-  /** @param nowMs - the tracker's time: monotonic milliseconds, or a recording's own time */
+  /**
+   * Judges a frame. One SYN may be there more than once: pf writes a record for each rule that logs it, and a recording
+   * of all interfaces has it for each that it came through.
+   * @param nowMs - the tracker's time: monotonic milliseconds, or a recording's own time
+   */
   judge(frame: Frame, nowMs: number): Judgement {
-    return this.decide(decode(frame), nowMs);
+    return this.decide(decode(frame), nowMs, true);
   }
 
-  /** The same for what has been decoded already. */
-  decide(decoded: Observation | Undecoded, nowMs: number): Judgement {
+  /**
+   * The same for what has been decoded already.
+   * @param mayRepeat - whether the same packet may come again
+   */
+  decide(decoded: Observation | Undecoded, nowMs: number, mayRepeat = false): Judgement {
     this.frames++;
     if (!decoded.ok) {
       this.countUnjudged(decoded.reason);
       return { observation: undefined, decision: { kind: 'unjudged', reason: decoded.reason } };
     }
     const decision =
-      decoded.isSyn && decoded.action !== Action.NONE
+      decoded.isSyn && (mayRepeat || decoded.action !== Action.NONE)
         ? this.once(decoded, nowMs)
         : this.tracker.observe(decoded, nowMs);
     if (decision.kind === 'unjudged') this.countUnjudged(decision.reason);

@@ -28,6 +28,8 @@ export interface NamerParts {
   /** entries were added: their time must end, too */
   readonly admitted: () => void;
   readonly say: (line: Line) => void;
+  /** asks about both kinds of senders; absent: each has a resolver of its own, with the usual bounds */
+  readonly resolver?: BoundedResolver;
 }
 
 /** Look-ups about those who try the fake MX, and about refused senders, that may be begun in a second. */
@@ -51,6 +53,7 @@ export class Namer {
   /** senders that are being asked about, because of an attempt and because of a refusal */
   private readonly naming = new Set<Address>();
   private readonly pooling = new Set<Address>();
+  private readonly asking = new Set<Promise<void>>();
   private readonly attempts: RateLimit;
   private readonly poolChecks: RateLimit;
   private closed = false;
@@ -66,8 +69,8 @@ export class Namer {
       timeoutMs: dnsTimeout * 1000,
       nowMs: parts.clock.monotonicMs,
     };
-    this.resolver = new BoundedResolver(settings);
-    this.poolResolver = new BoundedResolver(settings);
+    this.resolver = parts.resolver ?? new BoundedResolver(settings);
+    this.poolResolver = parts.resolver ?? new BoundedResolver(settings);
     this.live = new LiveDomains(maxEntries);
     this.attempts = new RateLimit(ATTEMPTS_PER_SECOND, parts.clock);
     this.poolChecks = new RateLimit(POOL_CHECKS_PER_SECOND, parts.clock);
@@ -113,6 +116,11 @@ export class Namer {
     this.ask(this.poolResolver, this.pooling, source, (answer) => this.onRefused(source, answer));
   }
 
+  /** Done when nothing is being asked any more. */
+  async settled(): Promise<void> {
+    while (this.asking.size > 0) await Promise.all(this.asking);
+  }
+
   /** Reads the system's DNS servers again. */
   renew(): void {
     this.resolver.renew();
@@ -144,11 +152,15 @@ export class Namer {
     then: (answer: ReverseAnswer) => void | Promise<void>,
   ): void {
     underWay.add(source);
-    void reverse(resolver, source)
+    const asking = reverse(resolver, source)
       .then((answer) => (this.closed ? undefined : then(answer)))
       // a package that cannot be loaded (any more) must not end the daemon: names only add
       .catch((error: unknown) => this.parts.say(namesFailedLine(error)))
-      .finally(() => underWay.delete(source));
+      .finally(() => {
+        underWay.delete(source);
+        this.asking.delete(asking);
+      });
+    this.asking.add(asking);
   }
 
   private async onNames(source: Address, answer: ReverseAnswer): Promise<void> {

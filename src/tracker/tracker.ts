@@ -97,7 +97,8 @@ export class Tracker {
 
   /** Judges an observation and acts on the whitelist. */
   observe(observation: Observation, nowMs: number): Decision {
-    if (observation.direction !== Direction.IN) return leave('not-inbound');
+    const { direction } = observation;
+    if (direction !== Direction.IN && direction !== Direction.UNKNOWN) return leave('not-inbound');
     if (observation.destinationPort !== this.config.port) return leave('other-port');
     const role = this.roles.ofDestination(observation);
     if (role === undefined) return leave('other-destination');
