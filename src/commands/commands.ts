@@ -22,6 +22,11 @@ export const COMMANDS: readonly Loadable[] = [
     load: async () => (await import('./list/list.js')).command,
   },
   {
+    name: 'refused',
+    help: 'who was refused, and whether it got in since',
+    load: async () => (await import('./refused/refused.js')).command,
+  },
+  {
     name: 'stats',
     help: 'what was counted',
     load: async () => (await import('./stats/stats.js')).command,

@@ -1,8 +1,8 @@
 // What the daemon answers on the control socket, as schemas: the types of answers, and how who asks checks them.
-import * as v from 'valibot';
-import { printable } from '../packet/escape.js';
+import type * as v from 'valibot';
 import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
+import { bool, list, maybe, number, numbers, object, oneOf, type Schema, text } from './schema.js';
 
 /** All origins, with what they mean. */
 export const ORIGINS: Readonly<Record<Origin, string>> = {
@@ -12,38 +12,6 @@ export const ORIGINS: Readonly<Record<Origin, string>> = {
   adopted: 'found in the table at the start',
   manual: 'put in by an operator',
 };
-
-/** What is read from JSON, and comes out fit for a terminal. */
-export type Schema<T> = v.GenericSchema<unknown, T>;
-
-const number: Schema<number> = v.pipe(v.number('a number'), v.finite('a number'));
-const bool: Schema<boolean> = v.boolean('true or false');
-/** A text of one line; control characters and what lies beyond ASCII are escaped. */
-const text: Schema<string> = v.pipe(v.string('a text'), v.transform(printable));
-const numbers: Schema<Readonly<Record<string, number>>> = v.record(
-  v.pipe(v.string(), v.transform(printable)),
-  number,
-  'an object',
-);
-
-function oneOf<const K extends string>(...words: readonly K[]): Schema<K> {
-  return v.picklist(words, `one of ${words.join(', ')}`);
-}
-
-/** What may be missing: the daemon writes undefined, and JSON leaves it out. */
-function maybe<T>(schema: Schema<T>): Schema<T | undefined> {
-  return v.optional(schema);
-}
-
-function list<T>(schema: Schema<T>): Schema<readonly T[]> {
-  return v.array(schema, 'a list');
-}
-
-/** Fields that are not known are left out. */
-function object<F extends Readonly<Record<string, Schema<unknown>>>>(fields: F): Schema<Read<F>> {
-  return v.object(fields, 'an object') as Schema<unknown> as Schema<Read<F>>;
-}
-type Read<F> = { readonly [K in keyof F]: F[K] extends Schema<infer T> ? T : never };
 
 const counters: Schema<Counters> = object({
   attempts: number,
@@ -223,15 +191,75 @@ const event = object({
 /** Something that happened to an address. */
 export type HistoryEvent = v.InferOutput<typeof event>;
 
+const departure = object({
+  /** canonical text of the address or prefix that was an entry */
+  prefix: text,
+  origin: oneOf(...(Object.keys(ORIGINS) as Origin[])),
+  /** milliseconds since 1970, as the next two */
+  addedAtMs: number,
+  /** when it last tried the fake MX; undefined: it has not itself */
+  triedAtMs: maybe(number),
+  endedAtMs: number,
+  /** why it has ended */
+  reason: oneOf('timeout', 'forgotten', 'no-room'),
+  admissions: number,
+});
+/** An entry that is none any more. */
+export type EndedEntry = v.InferOutput<typeof departure>;
+
+const refusedSender = object({
+  /** what would be stored of it */
+  prefix: text,
+  /** the address that came last */
+  address: text,
+  /** SYNs that were refused, or would have been */
+  count: number,
+  /** how many of them got in all the same: in dry-run, or by rules that let everybody in */
+  passed: number,
+  /** how often it came again, ten minutes later or more */
+  returns: number,
+  firstAgoMs: number,
+  lastAgoMs: number,
+  /** since it was last refused: it was admitted; its next SYN would be; neither */
+  isIn: oneOf('yes', 'next', 'no'),
+  /** how long after it was last refused; undefined: not, or it is not known */
+  inAfterMs: maybe(number),
+  name: maybe(text),
+  /** whether the name points back */
+  isConfirmed: maybe(bool),
+  /** the registrable domain of a confirmed name that does not merely encode the address */
+  domain: maybe(text),
+  /** what the domain's SPF record says */
+  spf: maybe(text),
+});
+/** Somebody who was refused. */
+export type RefusedSender = v.InferOutput<typeof refusedSender>;
+
+const refusedDomain = object({
+  domain: text,
+  count: number,
+  addresses: number,
+  firstAgoMs: number,
+  lastAgoMs: number,
+  /** whether somebody of it has been let in since */
+  isIn: bool,
+});
+/** All of a domain who were refused. */
+export type RefusedDomain = v.InferOutput<typeof refusedDomain>;
+
 const why = object({
   address: text,
-  /** what applies now */
-  now: oneOf('fake-mx', 'real-mx', 'always-allowed', 'whitelisted', 'in-table', 'refused'),
+  /** what applies now; `let-in-anyway`: it would be refused, but for now nobody is */
+  now: oneOf('fake-mx', 'real-mx', 'always-allowed', 'whitelisted', 'in-table', 'refused', 'let-in-anyway'),
   /** a sentence for people about what applies now */
   text,
   entry: maybe(entry),
-  /** refused SYNs, as far as remembered */
-  refusals: maybe(object({ count: number, firstAgoMs: number, lastAgoMs: number })),
+  /** refused SYNs, as far as remembered, and how many of them got in all the same */
+  refusals: maybe(object({ count: number, passed: maybe(number), firstAgoMs: number, lastAgoMs: number })),
+  /** the entry that it had last, and has no more */
+  before: maybe(departure),
+  /** when it was last refused, milliseconds since 1970 */
+  lastRefusedAtMs: maybe(number),
   /** what its pool decision was, if one was made lately */
   pool: maybe(text),
   /** the latest last */
@@ -277,13 +305,21 @@ export const RESULTS = {
     still: maybe(text),
   }),
   why,
+  /** items are {@link RefusedSender} */
+  refused: object({
+    count: number,
+    /** those that were refused last, the latest last */
+    domains: list(refusedDomain),
+    /** nothing is dropped, only told */
+    dryRun: bool,
+  }),
   reload: object({ messages: list(text) }),
   /** items are {@link WatchTick} */
   watch: object({}),
 } as const;
 
 /** The items before the answer to a question; one that is not named has none. */
-export const ITEMS = { list: entry, watch: tick } as const;
+export const ITEMS = { list: entry, watch: tick, refused: refusedSender } as const;
 
 /** What the answer to each question is. */
 export type ControlResults = { readonly [C in keyof typeof RESULTS]: v.InferOutput<(typeof RESULTS)[C]> };
@@ -292,23 +328,3 @@ export type ControlResults = { readonly [C in keyof typeof RESULTS]: v.InferOutp
 export type ItemOf<C extends keyof typeof RESULTS> = C extends keyof typeof ITEMS
   ? v.InferOutput<(typeof ITEMS)[C]>
   : never;
-
-/** What an answer says, or where and why it makes no sense: `table.room is not a number`. */
-export type Checked<T> =
-  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
-
-/**
- * Checks a part of an answer.
- * @param name - of the part, for the problem
- */
-export function check<T>(schema: Schema<T>, value: unknown, name: string): Checked<T> {
-  const read = v.safeParse(schema, value, { abortEarly: true });
-  if (read.success) return { ok: true, value: read.output };
-  const [issue] = read.issues;
-  const place = [name, ...(issue.path ?? []).map(({ key }) => String(key))].join('.');
-  const isMissing = issue.path?.at(-1)?.origin === 'key' && issue.input === undefined;
-  return {
-    ok: false,
-    problem: printable(isMissing ? `${place} is missing` : `${place} is not ${issue.message}`),
-  };
-}

@@ -15,6 +15,7 @@ import type { Origin } from '../tracker/whitelist.js';
 import type { Engine } from './engine.js';
 import { judgeHealth } from './health.js';
 import { type PfState, PfView } from './pf-view.js';
+import { RefusedAnswers } from './refused-answers.js';
 import { SenderAnswers } from './sender-answers.js';
 import { Exit } from '../sysexits.js';
 
@@ -51,12 +52,14 @@ const TICK_MS = 1000;
 export class Answers {
   private readonly pf: PfView;
   private readonly senders: SenderAnswers;
+  private readonly refused: RefusedAnswers;
 
   constructor(
     private readonly engine: Engine,
     private readonly surroundings: Surroundings,
   ) {
     this.senders = new SenderAnswers(engine);
+    this.refused = new RefusedAnswers(engine);
     this.pf = new PfView(
       () => engine.inspect(),
       () => engine.config,
@@ -83,6 +86,10 @@ export class Answers {
         return this.senders.forget('all' in request ? undefined : request.address);
       case 'why':
         return this.senders.why(request.address);
+      case 'refused': {
+        const { sinceSeconds } = request;
+        return this.refused.list(sinceSeconds === undefined ? undefined : sinceSeconds * 1000, answering);
+      }
       case 'reload':
         return this.reload();
       case 'watch':

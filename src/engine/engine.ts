@@ -13,6 +13,7 @@ import type { Clock } from '../clock.js';
 import type { Core, Firewall, FirewallReport } from './firewall.js';
 import { History } from './history.js';
 import { Judge, type Judgement, trackerConfig } from './judge.js';
+import { Memory } from './memory.js';
 import {
   countersLine,
   decisionLevel,
@@ -62,6 +63,8 @@ export class Engine implements Core {
   readonly clock: Clock;
   readonly startedMs: number;
   readonly history = new History();
+  /** who was refused, and entries that have ended */
+  readonly memory: Memory;
   readonly lastSeen: LastSeen = {
     frame: undefined,
     attempt: undefined,
@@ -89,10 +92,20 @@ export class Engine implements Core {
     this.clock = parts.clock;
     this.startedMs = parts.clock.monotonicMs();
     this.changed = parts.changed ?? (() => undefined);
+    this.memory = new Memory({
+      tracker: () => this.tracker,
+      clock: parts.clock,
+      isDry: () => this.config.dryRun,
+      isForeign: (address) => this.foreignEntry(address) !== undefined,
+    });
     const listener: EntryListener = {
-      added: (entry) => this.firewall.added(entry),
+      added: (entry) => {
+        this.firewall.added(entry);
+        this.memory.added(entry);
+      },
       removed: (entry, reason) => {
         this.firewall.removed(entry);
+        this.memory.removed(entry, reason);
         if (this.isRestoring) this.expired.add(entry.text);
         this.changed('entries');
         const level = reason === 'no-room' ? 'warn' : 'info';
@@ -116,6 +129,7 @@ export class Engine implements Core {
           this.changed('entries');
         },
         say: (line) => this.sayOften({ level: line.level, kind: line.fields.event }, () => line),
+        memory: this.memory,
       });
     }
     this.telling = new Telling(parts.log, parts.clock, parts.hashKey);
@@ -227,6 +241,11 @@ export class Engine implements Core {
     return { asked, fromCache, failed, notMade: dropped + this.namer.skipped };
   }
 
+  /** Asks DNS who somebody is, if it may be asked. */
+  identify(address: Address): Promise<void> {
+    return this.namer?.identify(address) ?? Promise.resolve();
+  }
+
   /** How the log is doing. */
   logReport(): LogReport {
     const { description, lost } = this.parts.log;
@@ -283,7 +302,8 @@ export class Engine implements Core {
     if (decision.kind === 'attempt' && decision.entry !== undefined) {
       this.namer?.attempt(observation, decision.entry);
     }
-    if (decision.reason === 'not-whitelisted') this.namer?.refusal(observation);
+    const { isStranger, isWanted } = this.memory.follow({ observation, decision });
+    if (isStranger) this.namer?.refusal(observation, isWanted);
   }
 
   limitEntries(maxEntries: number): void {
@@ -323,6 +343,7 @@ export class Engine implements Core {
     this.isRestoring = true;
     const { strange, unallowed } = takeIn(restored, this.tracker, this.config.allow, this.expired);
     this.isRestoring = false;
+    this.memory.restore(restored.notes);
     this.unallowed = unallowed;
     // netfilter has no table that they could be in
     if (this.firewall.authority !== 'pf') this.expired.clear();

@@ -1,5 +1,6 @@
 // What an earlier run has left, and how it is taken in.
 import { formatPrefix, parseCanonical, type Prefix, type PrefixText } from '../packet/address.js';
+import type { Note } from '../state/notes.js';
 import type { Counters } from '../tracker/counters.js';
 import type { RestoredEntry, Tracker } from '../tracker/tracker.js';
 
@@ -11,6 +12,8 @@ export interface Restored {
   /** what `allow` had put into the table */
   readonly allowed: readonly PrefixText[];
   readonly counters: Counters | undefined;
+  /** who was refused, and entries that have ended */
+  readonly notes: Iterable<Note>;
 }
 
 /**

@@ -33,9 +33,12 @@ export async function identify(resolver: BoundedResolver, address: Address): Pro
   return isPublic(address) ? identifyBy(resolver, address, await reverse(resolver, address)) : NOBODY;
 }
 
-/** The same when its names are known already. */
+/**
+ * The same when its names are known already.
+ * @param resolver - undefined: what the SPF record says is not asked
+ */
 export async function identifyBy(
-  resolver: BoundedResolver,
+  resolver: BoundedResolver | undefined,
   address: Address,
   answer: ReverseAnswer,
 ): Promise<Identity> {
@@ -45,6 +48,7 @@ export async function identifyBy(
   const name = telling ?? confirmed[0] ?? answer.names[0]?.name;
   const isConfirmed = confirmed.length > 0;
   const domain = telling === undefined ? undefined : await registrableDomain(telling);
-  const spf = domain === undefined ? undefined : await checkSpf(resolver, domain, address);
+  const isAsked = domain !== undefined && resolver !== undefined;
+  const spf = isAsked ? await checkSpf(resolver, domain, address) : undefined;
   return { name, isConfirmed, domain, spf, isFailure };
 }

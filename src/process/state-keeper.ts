@@ -61,8 +61,8 @@ export class StateKeeper {
     if (loaded.kind === 'loaded' || loaded.size > 0)
       this.say(loadedLine(this.path, loaded.size, loaded.expired.length));
     const entries = restored(loaded.entries, nowMs);
-    const { expired, removed, allowed, counters } = loaded;
-    return { entries, expired: [...expired, ...removed], allowed, counters };
+    const { expired, removed, allowed, counters, notes } = loaded;
+    return { entries, expired: [...expired, ...removed], allowed, counters, notes };
   }
 
   /** Begins to write; what {@link load} has found must have been taken in. */

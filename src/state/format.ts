@@ -16,6 +16,7 @@ import type { SavedEntry } from './source.js';
  *   CHECKSUM + 192.0.2.7 attempt 1000 3601000 1000 1 0 mail.example.org
  *            an entry: prefix, origin, added, deadline, last attempt, attempts, admissions, name if it has one
  *   CHECKSUM - 192.0.2.7                        no entry any more
+ *   CHECKSUM R ..., D ..., X ...                what is told to those who ask (notes.ts)
  *
  * A snapshot has one T line before its entries and one behind them, each write to the journal begins with one. The last
  * line about a prefix counts. Times of entries are monotonic milliseconds of the one process that has written

@@ -6,6 +6,7 @@ import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
 import type { Contents, RecordedTime } from './contents.js';
 import { FORMAT } from './format.js';
+import type { Note } from './notes.js';
 import { type ParsedState, StateParser } from './parser.js';
 import { errorCode, errorWords, type StateProblem } from './problem.js';
 import type { RecordedEntries } from './recorded-entries.js';
@@ -43,6 +44,8 @@ export interface LoadedState {
   /** what `allow` had put into the table */
   readonly allowed: readonly PrefixText[];
   readonly counters: Counters | undefined;
+  /** who was refused, and entries that have ended */
+  readonly notes: Iterable<Note>;
   /** when the file was last written, milliseconds since 1970 */
   readonly writtenAtMs: number | undefined;
   readonly problems: readonly StateProblem[];
@@ -81,6 +84,7 @@ const NOTHING = {
   removed: [],
   allowed: [],
   counters: undefined,
+  notes: [],
   writtenAtMs: undefined,
 } as const;
 
@@ -191,6 +195,7 @@ function translate(path: string, file: string, { parsed, bytes }: Parsed, wallNo
     removed: [...contents.removed],
     allowed: [...contents.allowed],
     counters,
+    notes: contents.notes.since(wallNowMs),
     writtenAtMs: time?.wallMs,
     problems,
   };

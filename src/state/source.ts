@@ -2,6 +2,7 @@
 import type { PrefixText } from '../packet/address.js';
 import type { Counters } from '../tracker/counters.js';
 import type { EntryFacts } from '../tracker/tracker.js';
+import type { NoteSource } from './notes.js';
 
 /** An entry as it is kept. Times are monotonic milliseconds of the process that keeps it. */
 export interface SavedEntry extends EntryFacts {
@@ -30,6 +31,8 @@ export interface StateSource {
   entries(): Iterable<SavedEntry>;
   readonly size: number;
   counters(): Counters;
+  /** What is told to those who ask. */
+  readonly notes: NoteSource;
   /** What `allow` has put into the table, as far as it may still be there: the same array until that changes. */
   allowed(): readonly PrefixText[];
 }

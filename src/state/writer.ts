@@ -15,6 +15,7 @@ import {
   timeBody,
 } from './format.js';
 import type { PrefixText } from '../packet/address.js';
+import { noteBody } from './notes.js';
 import { errorCode } from './problem.js';
 import type { SavedEntry, StateChange, StateSource } from './source.js';
 
@@ -26,6 +27,9 @@ export const SLICE = 500;
 
 /** A journal shorter than this is never worth another snapshot. */
 const SHORT_JOURNAL = 1024 * 1024;
+
+/** Notes that go out with a write of the journal; the others wait. */
+const NOTES_OF_A_WRITE = 100;
 
 const FILE_MODE = 0o600;
 const NOTHING: readonly PrefixText[] = [];
@@ -80,6 +84,7 @@ export class StateWriter {
       await this.drain();
       await write(file, this.head(file));
       await this.writeEntries(file);
+      await this.writeNotes(file);
       file.snapshotSize = file.size;
       // a second time line: one that is damaged must not cost everything
       await this.writeChanges(file, this.head(file));
@@ -108,7 +113,8 @@ export class StateWriter {
     const counters = countersBody(this.source.counters());
     const isSame = counters === file.counters && this.source.allowed() === file.allowed;
     if (!always && isSame && this.source.changes === 0) return;
-    await this.writeChanges(file, this.head(file));
+    const notes = this.source.notes.takeChanges(always ? Infinity : NOTES_OF_A_WRITE, always);
+    await this.writeChanges(file, [...this.head(file), ...notes.map(noteBody)]);
     await file.handle.datasync();
   }
 
@@ -136,8 +142,16 @@ export class StateWriter {
     await file?.handle.close().catch(() => undefined);
   }
 
+  private async writeNotes(file: OpenFile): Promise<void> {
+    const notes = this.source.notes.all();
+    for (let at = 0; at < notes.length; at += SLICE) {
+      await write(file, notes.slice(at, at + SLICE).map(noteBody));
+    }
+  }
+
   /** Takes what has changed so far, to no use. */
   private async drain(): Promise<void> {
+    this.source.notes.takeChanges(Infinity, true);
     for (let left = this.source.changes; left > 0; left -= SLICE) {
       if (this.source.takeChanges(SLICE).length < SLICE) return;
       await nextTurn();

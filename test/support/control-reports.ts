@@ -191,7 +191,9 @@ export const WHY: WhyReport = {
   now: 'whitelisted',
   text: 'whitelisted: reaches the real MX for another 56m40s',
   entry: ENTRIES[3],
-  refusals: { count: 2, firstAgoMs: 200 * SECOND, lastAgoMs: 199 * SECOND },
+  refusals: { passed: 0, count: 2, firstAgoMs: 200 * SECOND, lastAgoMs: 199 * SECOND },
+  before: undefined,
+  lastRefusedAtMs: undefined,
   pool: 'belongs to example.net, which has tried the fake MX',
   events: EVENTS.slice(2, 5),
 };

@@ -130,9 +130,13 @@ async function* judge(
   }
 }
 
-/** A step for people. */
-export function findingRows(finding: Finding): Row[] {
+/**
+ * A step for people.
+ * @param isDry - nobody is refused for now
+ */
+export function findingRows(finding: Finding, isDry: boolean): Row[] {
   const straight = 'straight to the real MX';
+  const refused = isDry ? 'let in only because of dry-run' : 'refused';
   switch (finding.step) {
     case 'role':
       return [['is', finding.role]];
@@ -162,11 +166,11 @@ export function findingRows(finding: Finding): Row[] {
         [
           straight,
           `admitted if somebody of ${finding.domain} has tried the fake MX ` +
-            `within ${finding.windowSeconds} s before, otherwise refused`,
+            `within ${finding.windowSeconds} s before, otherwise ${refused}`,
         ],
       ];
     case 'no-pool':
-      return [[straight, `refused: ${finding.text}`]];
+      return [[straight, `${refused}: ${finding.text}`]];
   }
 }
 
