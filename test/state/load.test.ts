@@ -152,7 +152,7 @@ describe('a state file', () => {
   });
 
   it('passes over kinds of lines and counters that a later version has added', () => {
-    const loaded = load(fileOf('T 1 0', 'X whatever', 'C attempts=4 dreams=5', 'Y'), 1);
+    const loaded = load(fileOf('T 1 0', 'Z whatever', 'C attempts=4 dreams=5', 'Y'), 1);
     assert.equal(loaded.kind, 'loaded');
     assert.deepEqual(loaded.counters, { ...NO_COUNTERS, attempts: 4 });
     assert.deepEqual(messages(loaded), [
@@ -483,6 +483,7 @@ describe('in the place of a state file', () => {
       removed: [],
       allowed: [],
       counters: undefined,
+      notes: [],
       writtenAtMs: undefined,
       problems: [],
     });

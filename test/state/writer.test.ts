@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { PrefixText } from '../../src/packet/address.js';
 import { loadState } from '../../src/state/load.js';
+import type { Note } from '../../src/state/notes.js';
 import { StateParser } from '../../src/state/parser.js';
 import type { SavedEntry } from '../../src/state/source.js';
 import { SLICE, StateWriter } from '../../src/state/writer.js';
@@ -267,4 +268,44 @@ describe('at any moment', () => {
       check(readFileSync(path), history.now, history.now);
     });
   }
+});
+
+describe('notes', () => {
+  const note = (number: number): Note => ({
+    kind: 'domain',
+    domain: { domain: `d${number}.example`, count: 1, addresses: 1, firstMs: 1, lastMs: 1, letInMs: 0 },
+  });
+  const written = (): string[] => {
+    const parser = new StateParser(100_000);
+    parser.push(readFileSync(path));
+    const { damagedLines, contents } = parser.end();
+    assert.equal(damagedLines, 0);
+    return [...contents.notes.since(1)].map((one) => (one.kind === 'domain' ? one.domain.domain : ''));
+  };
+  const numbers = (from: number, to: number): number[] =>
+    Array.from({ length: to - from }, (_, i) => from + i);
+  const names = (from: number, to: number): string[] => numbers(from, to).map((n) => `d${n}.example`);
+
+  it('are all in a snapshot, and what had changed before is not written again', async () => {
+    source.noted = numbers(0, 700).map(note);
+    source.urgent = numbers(0, 5).map(note);
+    await writer.snapshot(allIsWell);
+    assert.deepEqual(written(), names(0, 700));
+    const { size } = statSync(path);
+    await writer.append(true);
+    assert.ok(statSync(path).size - size < 100, 'a time line only');
+  });
+
+  it('go out a hundred with a write that something else has caused, and all that are left with the last one', async () => {
+    await writer.snapshot(allIsWell);
+    source.urgent = numbers(0, 250).map(note);
+    source.leisurely = numbers(250, 900).map(note);
+    await writer.append(false);
+    assert.deepEqual(written(), [], 'nobody writes for them alone');
+    source.counted.refusals++;
+    await writer.append(false);
+    assert.deepEqual(written(), names(0, 100));
+    await writer.append(true);
+    assert.deepEqual(written(), names(0, 900));
+  });
 });

@@ -17,11 +17,14 @@ export interface SuggestSettings {
 
 const WIDTH = 78;
 const MOST_SUGGESTED = 100;
+/** Addresses of one domain that are suggested at the most: who has many more is not let in one by one. */
+const MOST_OF_DOMAIN = 4;
 const HOUR_MS = 3_600_000;
 const RETURN_MS = 600_000;
 
 /** Someone to let in. */
 interface Suggestion {
+  readonly domain: string | undefined;
   readonly line: string;
   readonly remark: string;
   /** the less the better */
@@ -51,7 +54,8 @@ export function suggestions(
     else others++;
   }
   single.sort((a, b) => a.suspicion - b.suspicion || b.returns - a.returns);
-  const all = [...[...large].map(([name, of]) => suggestDomain(name, of)), ...single];
+  const few = atMost(MOST_OF_DOMAIN, single);
+  const all = [...[...large].map(([name, of]) => suggestDomain(name, of)), ...few];
   const shown = all.slice(0, MOST_SUGGESTED);
   const head = [
     `${isDry ? 'Would have been refused' : 'Refused'}, and not let in since, as of ${now}: the least suspicious first.`,
@@ -62,8 +66,18 @@ export function suggestions(
     ...head.flatMap(comment),
     ...(all.length === 0 ? ['', ...comment('Nobody.')] : []),
     ...shown.flatMap(({ remark, line }) => ['', ...comment(remark), `#${line}`]),
-    ...rest(all.length - shown.length, others),
+    ...rest(all.length - shown.length + single.length - few.length, others),
   ];
+}
+
+/** So many of each domain, the first ones. */
+function atMost(most: number, all: readonly Suggestion[]): Suggestion[] {
+  const counts = new Map<string, number>();
+  return all.filter(({ domain = '' }) => {
+    const count = (counts.get(domain) ?? 0) + 1;
+    counts.set(domain, count);
+    return count <= most;
+  });
 }
 
 function comment(text: string): string[] {
@@ -91,7 +105,7 @@ function isPlausible(sender: RefusedSender, domain: RefusedDomain | undefined): 
   return isBack && sender.spf === 'pass';
 }
 
-const SPF_SUSPICION: Readonly<Record<string, number>> = { pass: 0, none: 2, neutral: 2, softfail: 4 };
+const SPF_SUSPICION: Readonly<Record<string, number>> = { pass: 0, none: 3, neutral: 3, softfail: 5 };
 
 /** So many addresses of one domain are that suspicious: who sends spam has many, each used a little. */
 const ADDRESSES_SUSPICION: readonly (readonly [most: number, suspicion: number])[] = [
@@ -113,9 +127,10 @@ function suggestAddress(sender: RefusedSender, domain: RefusedDomain | undefined
       ? `${duration(lastAgoMs)} ago`
       : `from ${duration(firstAgoMs)} to ${duration(lastAgoMs)} ago`;
   return {
+    domain: sender.domain,
     line: `allow ${prefix}`,
     remark: `${name ?? 'no name'}: ${counted(count, 'time')}, ${period}; SPF ${spf ?? 'not known'}${siblings}`,
-    suspicion: (SPF_SUSPICION[spf ?? ''] ?? 3) + ofAddresses + time,
+    suspicion: (SPF_SUSPICION[spf ?? ''] ?? 4) + ofAddresses + time,
     returns,
   };
 }
@@ -125,5 +140,5 @@ function suggestDomain(name: string, of: readonly RefusedSender[]): Suggestion {
   const last = Math.min(...of.map(({ lastAgoMs }) => lastAgoMs));
   const from = counted(of.length, 'address', 'addresses');
   const remark = `${name}, a large sender: ${counted(times, 'time')} from ${from}, the last ${duration(last)} ago; SPF pass`;
-  return { line: `allow-domain ${name}`, remark, suspicion: -1, returns: 0 };
+  return { domain: name, line: `allow-domain ${name}`, remark, suspicion: -1, returns: 0 };
 }
