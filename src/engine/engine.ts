@@ -11,7 +11,7 @@ import type { Decision } from '../tracker/decision.js';
 import type { EntryListener, Tracker } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
 import type { Core, Firewall, FirewallReport } from './firewall.js';
-import { History } from './history.js';
+import type { History } from './history.js';
 import { Judge, type Judgement, trackerConfig } from './judge.js';
 import { Memory } from './memory.js';
 import {
@@ -28,9 +28,9 @@ import {
   unjudgedLine,
 } from './messages.js';
 import { Namer } from './namer.js';
-import { RateLimit } from './rate-limit.js';
 import { type Restored, takeIn } from './restored.js';
-import { type Happening, Telling } from './telling.js';
+import type { Happening } from './telling.js';
+import { Voice } from './voice.js';
 import { amount } from '../words.js';
 
 /** What the engine works with. */
@@ -54,15 +54,12 @@ export interface LastSeen {
 
 /** Deadlines within this time are handled together. */
 const EXPIRY_SLACK_MS = 1000;
-/** Events that are remembered in a second, at the most. */
-const EVENTS_PER_SECOND = 500;
 
 /** Packets in, decisions and log out: wires tracker, firewall and log together. */
 export class Engine implements Core {
   config: Config;
   readonly clock: Clock;
   readonly startedMs: number;
-  readonly history = new History();
   /** who was refused, and entries that have ended */
   readonly memory: Memory;
   readonly lastSeen: LastSeen = {
@@ -84,14 +81,14 @@ export class Engine implements Core {
   private stopping = false;
   /** undefined: DNS is not asked at all */
   private readonly namer: Namer | undefined;
-  private readonly telling: Telling;
-  private readonly remembered: RateLimit;
+  private readonly voice: Voice;
 
   constructor(private readonly parts: EngineParts) {
     this.config = parts.config;
     this.clock = parts.clock;
     this.startedMs = parts.clock.monotonicMs();
     this.changed = parts.changed ?? (() => undefined);
+    this.voice = new Voice(parts.log, parts.clock, parts.hashKey);
     this.memory = new Memory({
       tracker: () => this.tracker,
       clock: parts.clock,
@@ -109,7 +106,7 @@ export class Engine implements Core {
         if (this.isRestoring) this.expired.add(entry.text);
         this.changed('entries');
         const level = reason === 'no-room' ? 'warn' : 'info';
-        this.sayOften({ level, kind: removalEvent(reason) }, () => removalLine(entry, reason));
+        this.voice.sayOften({ level, kind: removalEvent(reason) }, () => removalLine(entry, reason));
       },
     };
     this.firewall = parts.makeFirewall(this);
@@ -128,12 +125,15 @@ export class Engine implements Core {
           this.armExpiry();
           this.changed('entries');
         },
-        say: (line) => this.sayOften({ level: line.level, kind: line.fields.event }, () => line),
+        say: (line) => this.voice.sayOften({ level: line.level, kind: line.fields.event }, () => line),
         memory: this.memory,
       });
     }
-    this.telling = new Telling(parts.log, parts.clock, parts.hashKey);
-    this.remembered = new RateLimit(EVENTS_PER_SECOND, parts.clock);
+  }
+
+  /** the newest events */
+  get history(): History {
+    return this.voice.history;
   }
 
   get tracker(): Tracker {
@@ -160,7 +160,7 @@ export class Engine implements Core {
     } catch (error) {
       this.stopping = true;
       this.cancelExpiry?.();
-      this.closeLimits();
+      this.voice.close();
       throw error;
     }
     this.armExpiry();
@@ -185,7 +185,7 @@ export class Engine implements Core {
     const before = this.config;
     this.config = takeOver(this.config, config);
     // what was told with "Would drop" must not go on as its repeats
-    if (before.dryRun !== this.config.dryRun) this.telling.tellRepeats();
+    if (before.dryRun !== this.config.dryRun) this.voice.tellRepeats();
     this.parts.log.setLevel(levelOf(config));
     this.namer?.renew();
     this.configureTracker();
@@ -214,7 +214,7 @@ export class Engine implements Core {
     this.cancelExpiry?.();
     this.namer?.close();
     await this.firewall.stop(withinMs);
-    this.closeLimits();
+    this.voice.close();
   }
 
   /** number of frames so far */
@@ -281,8 +281,7 @@ export class Engine implements Core {
   entriesChanged(line: Line): void {
     this.armExpiry();
     this.changed('entries');
-    this.say(line);
-    this.remember(line);
+    this.voice.sayAndRemember(line);
   }
 
   decide(decoded: Observation | Undecoded): Judgement {
@@ -296,7 +295,7 @@ export class Engine implements Core {
     this.lastSeen[decision.kind] = nowMs;
     this.changed(decision.kind === 'refusal' ? 'counters' : 'entries');
     if (decision.kind === 'attempt') this.armExpiry();
-    this.sayOften(happening(decision, observation, nowMs), () =>
+    this.voice.sayOften(happening(decision, observation, nowMs), () =>
       decisionLine(decision, observation, { isDry: this.config.dryRun, nowMs }),
     );
     if (decision.kind === 'attempt' && decision.entry !== undefined) {
@@ -318,7 +317,7 @@ export class Engine implements Core {
   }
 
   say(line: Line): void {
-    this.parts.log.write(line.level, line.message, line.fields);
+    this.voice.say(line);
   }
 
   /** The tracker gets no more room than the firewall has. */
@@ -348,24 +347,6 @@ export class Engine implements Core {
     // netfilter has no table that they could be in
     if (this.firewall.authority !== 'pf') this.expired.clear();
     if (strange.length > 0) this.say(strangeEntriesLine(strange));
-  }
-
-  /** For lines that a sender can cause at will: made only when they are wanted, and not too many. */
-  private sayOften(what: Happening, makeLine: () => Line): void {
-    const said = this.telling.tell(what, makeLine);
-    if (this.remembered.allows()) this.remember(said ?? makeLine());
-  }
-
-  private remember({ fields, brief }: Line): void {
-    const { event, source } = fields;
-    if (typeof source !== 'string' || brief === undefined) return;
-    if (event === 'no-pool' || event === 'pooled') this.history.notePool(source, brief);
-    this.history.note({ atMs: this.clock.wallMs(), kind: event, address: source, text: brief });
-  }
-
-  private closeLimits(): void {
-    this.telling.close();
-    this.remembered.close();
   }
 }
 

@@ -9,7 +9,7 @@ import {
   formatPrefix,
   type PrefixText,
 } from '../packet/address.js';
-import type { Note, NoteSource } from '../state/notes.js';
+import type { Note, NoteSource } from '../state/source.js';
 import { Departed, DEPARTURE_REASONS, type Departure } from '../tracker/departed.js';
 import type { RemovalReason, Tracker } from '../tracker/tracker.js';
 import { isKeptOut, type Stranger, type StrangerDomain, Strangers } from '../tracker/strangers.js';

@@ -1,6 +1,6 @@
 // What an earlier run has left, and how it is taken in.
 import { formatPrefix, parseCanonical, type Prefix, type PrefixText } from '../packet/address.js';
-import type { Note } from '../state/notes.js';
+import type { Note } from '../state/source.js';
 import type { Counters } from '../tracker/counters.js';
 import type { RestoredEntry, Tracker } from '../tracker/tracker.js';
 

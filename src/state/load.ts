@@ -6,7 +6,7 @@ import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
 import type { Contents, RecordedTime } from './contents.js';
 import { FORMAT } from './format.js';
-import type { Note } from './notes.js';
+import type { Note } from './source.js';
 import { type ParsedState, StateParser } from './parser.js';
 import { errorCode, errorWords, type StateProblem } from './problem.js';
 import type { RecordedEntries } from './recorded-entries.js';

@@ -18,6 +18,7 @@ import {
   type StrangerName,
 } from '../tracker/strangers.js';
 import { ORIGINS } from './recorded-entries.js';
+import type { Note } from './source.js';
 import type { Words } from './words.js';
 
 /*
@@ -33,24 +34,6 @@ import type { Words } from './words.js';
  *
  * Version 2.0.0 passes such lines over.
  */
-
-/** Something that is kept. */
-export type Note =
-  | { readonly kind: 'stranger'; readonly stranger: Stranger }
-  | { readonly kind: 'domain'; readonly domain: StrangerDomain }
-  | { readonly kind: 'departure'; readonly departure: Departure };
-
-/** Where notes come from. */
-export interface NoteSource {
-  /** All of them. */
-  all(): readonly Note[];
-  /**
-   * Takes those that have changed since.
-   * @param most - how many at the most
-   * @param isAll - also those that a crash may take away
-   */
-  takeChanges(most: number, isAll: boolean): Note[];
-}
 
 /** What nobody asks for any more: 60 days. */
 export const FORGET_MS = 60 * 86_400_000;

@@ -2,7 +2,8 @@
 import type { PrefixText } from '../packet/address.js';
 import type { Counters } from '../tracker/counters.js';
 import type { EntryFacts } from '../tracker/tracker.js';
-import type { NoteSource } from './notes.js';
+import type { Departure } from '../tracker/departed.js';
+import type { Stranger, StrangerDomain } from '../tracker/strangers.js';
 
 /** An entry as it is kept. Times are monotonic milliseconds of the process that keeps it. */
 export interface SavedEntry extends EntryFacts {
@@ -13,6 +14,24 @@ export interface SavedEntry extends EntryFacts {
 export type StateChange =
   | { readonly kind: 'entry'; readonly entry: SavedEntry }
   | { readonly kind: 'removed'; readonly prefix: PrefixText };
+
+/** Something that is kept. */
+export type Note =
+  | { readonly kind: 'stranger'; readonly stranger: Stranger }
+  | { readonly kind: 'domain'; readonly domain: StrangerDomain }
+  | { readonly kind: 'departure'; readonly departure: Departure };
+
+/** Where notes come from. */
+export interface NoteSource {
+  /** All of them. */
+  all(): readonly Note[];
+  /**
+   * Takes those that have changed since.
+   * @param most - how many at the most
+   * @param isAll - also those that a crash may take away
+   */
+  takeChanges(most: number, isAll: boolean): Note[];
+}
 
 /** Whose state is kept. */
 export interface StateSource {

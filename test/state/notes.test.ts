@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { PrefixText } from '../../src/packet/address.js';
-import { FORGET_MS, type Note, noteBody, RecordedNotes } from '../../src/state/notes.js';
+import { FORGET_MS, noteBody, RecordedNotes } from '../../src/state/notes.js';
+import type { Note } from '../../src/state/source.js';
 import { Words } from '../../src/state/words.js';
 import { MOST_NEW, MOST_RETURNED, type Stranger } from '../../src/tracker/strangers.js';
 

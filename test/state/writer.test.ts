@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { PrefixText } from '../../src/packet/address.js';
 import { loadState } from '../../src/state/load.js';
-import type { Note } from '../../src/state/notes.js';
+import type { Note } from '../../src/state/source.js';
 import { StateParser } from '../../src/state/parser.js';
 import type { SavedEntry } from '../../src/state/source.js';
 import { SLICE, StateWriter } from '../../src/state/writer.js';

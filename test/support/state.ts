@@ -1,7 +1,7 @@
 import { chownSync, statSync } from 'node:fs';
 import type { PrefixText } from '../../src/packet/address.js';
 import { type LoadedEntry, type LoadedState, loadState } from '../../src/state/load.js';
-import type { Note, NoteSource } from '../../src/state/notes.js';
+import type { Note, NoteSource } from '../../src/state/source.js';
 import type { SavedEntry, StateChange, StateSource } from '../../src/state/source.js';
 import { StateWriter } from '../../src/state/writer.js';
 import { type Counters, newCounters } from '../../src/tracker/counters.js';
