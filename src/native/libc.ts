@@ -20,10 +20,8 @@ export async function loadLibc(): Promise<LibcResult> {
   let koffi: typeof Koffi;
   try {
     koffi = await import('koffi');
-  } catch {
-    const message =
-      'needs the npm package koffi (npm install koffi; it comes compiled for Linux, FreeBSD and OpenBSD)';
-    return { ok: false, message };
+  } catch (error) {
+    return { ok: false, message: whyNotLoaded(error as NodeJS.ErrnoException) };
   }
   const library = koffi.load(null);
   const find = (prototype: string): NativeFunction | undefined => {
@@ -34,4 +32,11 @@ export async function loadLibc(): Promise<LibcResult> {
     }
   };
   return { ok: true, libc: { koffi, find } };
+}
+
+/** What is wrong with koffi, in words: that there are no descriptors left does not mean that it is not there. */
+function whyNotLoaded({ code }: NodeJS.ErrnoException): string {
+  return code === 'EMFILE' || code === 'ENFILE'
+    ? `cannot load the npm package koffi: too many open files (${code})`
+    : 'needs the npm package koffi (npm install koffi; it comes compiled for Linux, FreeBSD and OpenBSD)';
 }

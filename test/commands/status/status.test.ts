@@ -70,7 +70,7 @@ describe('the text of mxallowd status', () => {
         writtenAgoMs: undefined,
         error: 'ENOSPC: no space left on device',
       },
-      entries: { total: 0, most: 100_000, byOrigin: {} },
+      entries: { total: 0, most: 100_000, byOrigin: {}, known: 0, regulars: 0 },
     });
     assert.deepEqual(lines.slice(2), [
       'processes:    monitor 812, engine 815 as _mxallowd; the engine was started again',
