@@ -50,6 +50,9 @@ function run(argv: ParsedArguments): number {
     ['port', String(config.port)],
     ['whitelist time', `${durationText(config.whitelistTime)} after the last attempt`],
     ['known time', knownRow(config)],
+    ...(config.outbound
+      ? [['outbound', 'those to whom this network opens connections are let in'] as const]
+      : []),
     ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
     ...(config.queueNum === undefined ? pfRows(config) : queueRows(config, config.queueNum)),
     ['names', namesRow(config)],

@@ -34,6 +34,7 @@ export interface Config {
   readonly maxEntries: number;
   readonly ipv4Prefix: number;
   readonly ipv6Prefix: number;
+  readonly outbound: boolean;
   readonly noRdnsWhitelist: boolean;
   readonly rdnsUnconfirmed: boolean;
   readonly noPool: boolean;
@@ -107,6 +108,7 @@ export function resolveConfig(
     maxEntries: resolver.scalar('maxEntries') ?? 0,
     ipv4Prefix: resolver.scalar('ipv4Prefix') ?? 0,
     ipv6Prefix: resolver.scalar('ipv6Prefix') ?? 0,
+    outbound: resolver.isGiven('outbound'),
     noRdnsWhitelist: resolver.isGiven('noRdnsWhitelist'),
     rdnsUnconfirmed: resolver.isGiven('rdnsUnconfirmed'),
     noPool: resolver.isGiven('noPool'),

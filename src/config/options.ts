@@ -110,6 +110,13 @@ export const OPTIONS = {
     forReplay: true,
     group: 'Whitelist',
   }),
+  outbound: option({
+    name: 'outbound',
+    help: 'let in those to whom this network opens connections',
+    reloads: true,
+    forReplay: true,
+    group: 'Whitelist',
+  }),
   maxEntries: option({
     name: 'max-entries',
     value: 'N',

@@ -11,6 +11,7 @@ export const ORIGINS: Readonly<Record<Origin, string>> = {
   pool: "of the same sender's pool as one that tried",
   adopted: 'found in the table at the start',
   manual: 'put in by an operator',
+  outbound: 'this network has opened a connection to it',
 };
 
 const counters: Schema<Counters> = object({
@@ -26,6 +27,7 @@ const counters: Schema<Counters> = object({
   adopted: number,
   named: number,
   pooled: number,
+  outbound: number,
 });
 
 const severity = oneOf('note', 'warning', 'error');

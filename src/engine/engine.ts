@@ -51,6 +51,7 @@ export interface LastSeen {
   attempt: number | undefined;
   refusal: number | undefined;
   admission: number | undefined;
+  outbound: number | undefined;
 }
 
 /** Deadlines within this time are handled together. */
@@ -68,6 +69,7 @@ export class Engine implements Core {
     attempt: undefined,
     refusal: undefined,
     admission: undefined,
+    outbound: undefined,
   };
   /** of an earlier run: those whose time is over, those that are not taken in, and what is not allowed any more */
   readonly expired = new Set<PrefixText>();
@@ -295,7 +297,7 @@ export class Engine implements Core {
     if (observation === undefined || decision.kind === 'unjudged') return;
     this.lastSeen[decision.kind] = nowMs;
     this.changed(decision.kind === 'refusal' ? 'counters' : 'entries');
-    if (decision.kind === 'attempt') this.armExpiry();
+    if (decision.kind === 'attempt' || decision.kind === 'outbound') this.armExpiry();
     this.voice.sayOften(happening(decision, observation, nowMs), () =>
       decisionLine(decision, observation, { isDry: this.config.dryRun, nowMs }),
     );
@@ -357,6 +359,8 @@ export class Engine implements Core {
 function happening(decision: Decision, seen: Observation, nowMs: number): Happening {
   const { kind } = decision;
   const level = decisionLevel(decision);
+  // who is seen there is our own mail server
+  if (kind === 'outbound') return { level, kind };
   if (kind !== 'refusal') return { level, kind, seen };
   return { level, kind, seen, reason: isStrangeRefusal(decision, nowMs) ? 'strange' : decision.reason };
 }

@@ -42,7 +42,12 @@ export class Memory implements NoteSource {
    * @returns whom the whitelist does not know, if it is that; whether DNS should be asked who that is
    */
   follow({ observation, decision }: Judgement): { readonly isStranger: boolean; readonly isWanted: boolean } {
-    if (observation === undefined || decision.kind === 'unjudged' || decision.kind === 'attempt')
+    if (
+      observation === undefined ||
+      decision.kind === 'unjudged' ||
+      decision.kind === 'attempt' ||
+      decision.kind === 'outbound'
+    )
       return NOBODY;
     const { reason, entry } = decision;
     const nowMs = this.parts.clock.wallMs();

@@ -26,7 +26,7 @@ export type Reception = 'taken' | 'unknown' | 'invalid';
 const ORIGIN_WORDS = ORIGINS.map((origin) => Buffer.from(origin));
 
 /** Kinds of lines, by their first word. */
-const KINDS = ['+', '-', 'T', 'C', 'A', 'K', 'S', 'R', 'D', 'X'] as const;
+const KINDS = ['+', '-', 'T', 'C', 'A', 'K', 'O', 'S', 'R', 'D', 'X'] as const;
 const KIND_WORDS = KINDS.map((kind) => Buffer.from(kind));
 const REGULAR_WORD = [Buffer.from(REGULAR)];
 
@@ -74,6 +74,8 @@ export class Contents {
         return this.takeAllowed();
       case 'K':
         return this.takeUse();
+      case 'O':
+        return this.takeOrigin();
       case 'S':
         return this.takeSaid();
       case 'R':
@@ -120,6 +122,16 @@ export class Contents {
     if (isRegular && words.oneOf(REGULAR_WORD) !== 0) return 'invalid';
     if (!words.done) return 'invalid';
     this.entries.setUse(prefix, firstMs, lastMs, isRegular);
+    return 'taken';
+  }
+
+  /** Where the entry of the line before comes from, in a word that 2.0.0 does not know. */
+  private takeOrigin(): Reception {
+    const { words } = this;
+    const prefix = words.text();
+    const origin = ORIGINS[words.oneOf(ORIGIN_WORDS)];
+    if (!this.isPrefix(prefix) || origin === undefined || !words.done) return 'invalid';
+    this.entries.setOrigin(prefix, origin);
     return 'taken';
   }
 

@@ -189,6 +189,7 @@ describe('what is given is taken over', () => {
       maxEntries: 5000,
       ipv4Prefix: 24,
       ipv6Prefix: 128,
+      outbound: false,
       noRdnsWhitelist: true,
       rdnsUnconfirmed: true,
       noPool: true,

@@ -94,7 +94,7 @@ describe('a state file', () => {
     );
     assert.deepEqual(loaded.counters, {
       ...{ attempts: 17, renewals: 3, refusals: 40, admissions: 9, added: 14, expired: 2 },
-      ...{ expiredUsed: 1, expiredUnused: 1, evicted: 0, adopted: 5, named: 6, pooled: 7 },
+      ...{ expiredUsed: 1, expiredUnused: 1, evicted: 0, adopted: 5, named: 6, pooled: 7, outbound: 0 },
     });
     assert.equal(loaded.writtenAtMs, WALL);
   });
@@ -128,11 +128,31 @@ describe('a state file', () => {
     );
   });
 
+  it('tells origins that an earlier version does not know', () => {
+    const loaded = load(
+      fileOf(
+        ...['T 1 0', '+ 192.0.2.7 name 0 5000 0 0 0', 'O 192.0.2.7 outbound'],
+        ...['+ 192.0.2.8 name 0 5000 0 0 0', 'O 192.0.2.8 outbound', '+ 192.0.2.8 attempt 0 5000 0 1 0'],
+        // its line was damaged, say
+        'O 192.0.2.9 outbound',
+      ),
+      1,
+    );
+    assert.deepEqual(messages(loaded), []);
+    assert.deepEqual(
+      loaded.entries.map(({ prefix, origin }) => `${prefix} ${origin}`),
+      ['192.0.2.7 outbound', '192.0.2.8 attempt'],
+    );
+  });
+
   it('of an earlier version says nothing of known-time', () => {
     assert.equal(load(BY_HAND).hasKnownTime, false);
   });
 
-  for (const body of ['K', 'K 192.0.2.7 1', 'K 192.0.2.7 5 4', 'K 192.0.2.7 4 5 often', 'K 0/0 1 2']) {
+  for (const body of [
+    ...['K', 'K 192.0.2.7 1', 'K 192.0.2.7 5 4', 'K 192.0.2.7 4 5 often', 'K 0/0 1 2'],
+    ...['O', 'O 192.0.2.7', 'O 192.0.2.7 mars', 'O 192.0.2.7 outbound x', 'O 0/0 outbound'],
+  ]) {
     it(`is damaged by "${body}", and loses no entry by it`, () => {
       const loaded = load(fileOf('T 1 0', '+ 192.0.2.7 attempt 0 5000 0 1 1', body), 1);
       assert.equal(loaded.kind, 'damaged');

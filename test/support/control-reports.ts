@@ -35,6 +35,7 @@ export const COUNTERS: Counters = {
   adopted: 12,
   named: 143,
   pooled: 44,
+  outbound: 0,
 };
 
 export const STATUS: StatusReport = {

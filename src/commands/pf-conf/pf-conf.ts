@@ -28,7 +28,10 @@ export const command: Command = {
   text: "Prints pf's rules for the configuration, or installs them, or takes them out.",
   words: '',
   optionSet: 'all',
-  shown: ['config', 'fakeMailserver', 'realMailserver', 'table', 'anchor', 'pflogInterface', 'pfctl'],
+  shown: [
+    ...(['config', 'fakeMailserver', 'realMailserver', 'outbound'] as const),
+    ...(['table', 'anchor', 'pflogInterface', 'pfctl'] as const),
+  ],
   options: PF_CONF_OPTIONS,
   run,
 };

@@ -28,6 +28,8 @@ export interface ReplaySummary {
   /** by the name of one that has tried the fake MX, and by its pool; 0 without --dns */
   readonly named: number;
   readonly pooled: number;
+  /** connections that this network has opened to mail servers; 0 without `outbound` */
+  readonly outbound: number;
   readonly expired: number;
   /** given up because max-entries was reached */
   readonly evicted: number;
@@ -95,7 +97,7 @@ export class ReplayStatistics {
   judged({ observation, decision }: Judgement, nowMs: number): void {
     this.firstMs ??= nowMs;
     this.lastMs = nowMs;
-    if (observation === undefined || decision.kind === 'unjudged') return;
+    if (observation === undefined || decision.kind === 'unjudged' || decision.kind === 'outbound') return;
     const { source } = observation;
     this.seen.add(source);
     if (decision.kind === 'refusal') {
@@ -147,6 +149,7 @@ export class ReplayStatistics {
       entriesAdded: counters.added,
       named: counters.named,
       pooled: counters.pooled,
+      outbound: counters.outbound,
       expired: counters.expired,
       evicted: counters.evicted,
       senders: {

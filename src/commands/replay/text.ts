@@ -76,6 +76,9 @@ export class TextReport implements Report {
       ['attempts', `${count(summary.attempts)} to a fake MX`],
       ['refusals', `${count(summary.refusals)} to a real MX`],
       ['admissions', `${count(summary.admissions)} to a real MX`],
+      ...(summary.outbound === 0
+        ? []
+        : [['connections to others', `${count(summary.outbound)} (outbound)`] as [string, string]]),
       ['senders seen', count(senders.seen)],
       ['  admitted', count(senders.admitted)],
       ['  refused', count(senders.refused)],

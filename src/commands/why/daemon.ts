@@ -49,6 +49,7 @@ const CAME: Readonly<Record<EndedEntry['origin'], string>> = {
   pool: 'came in by its pool',
   adopted: 'was found in the table',
   manual: 'was let in by hand',
+  outbound: 'was connected to by this network',
 };
 
 const ENDED: Readonly<Record<EndedEntry['reason'], string>> = {

@@ -256,6 +256,7 @@ describe('mxallowd replay --json', { concurrency: true }, () => {
       'entriesAdded',
       'named',
       'pooled',
+      'outbound',
       'expired',
       'evicted',
       'senders',
@@ -553,6 +554,48 @@ describe('options of mxallowd replay', { concurrency: true }, () => {
       '17:55:17.382823 refusal 198.51.100.23 > 192.168.1.4 not-whitelisted',
     ]);
     assert.equal(summaryOf(address?.stdout ?? '').entries, 0);
+  });
+
+  it('--outbound lets in those to whom the mail servers connect', async () => {
+    const out = (afterUs: number, source: string, destination: string, action = 0): SavefileRecord => ({
+      ...syn(afterUs, source, destination),
+      bytes: concat(
+        pflogHeader({ action, direction: 2 }),
+        ipv4({ source, destination, payload: tcp({ sequence: ++sequence }) }),
+      ),
+    });
+    const file = scratch.file(
+      'out.pcap',
+      pcapFile([
+        out(0, REAL, '203.0.113.25'),
+        out(1, REAL, '203.0.113.26', 1),
+        syn(2, '203.0.113.25', REAL),
+        syn(3, '203.0.113.26', REAL),
+      ]),
+    );
+    const { stdout } = await replay(['--json', '--outbound', file]);
+    assert.deepEqual(eventsOf(stdout), [
+      '22:13:20.000000 outbound 192.168.1.4 > 203.0.113.25 new-entry',
+      '22:13:20.000001 unjudged 192.168.1.4 > 203.0.113.26 not-inbound',
+      '22:13:20.000002 admission 203.0.113.25 > 192.168.1.4 whitelisted',
+      '22:13:20.000003 refusal 203.0.113.26 > 192.168.1.4 not-whitelisted',
+    ]);
+    const { outbound, senders } = summaryOf(stdout) as unknown as Record<string, unknown>;
+    assert.equal(outbound, 1);
+    assert.deepEqual(senders, { seen: 2, admitted: 1, refused: 1, nextTime: 0, directToFake: 0 });
+    const people = await replay(['--outbound', file]);
+    assert.match(people.stdout, /outbound {2}192\.168\.1\.4 > 203\.0\.113\.25: new entry/);
+    assert.match(people.stdout, /^connections to others {5}1 \(outbound\)$/m);
+  });
+
+  it('--outbound is not misled by answers that go out, nor by what pf has blocked', async () => {
+    const recorded = [
+      'pflog/20-out.pcap',
+      'openbsd/pflog/13-log-all.pcap',
+      'freebsd15/pflog/66-log-all-connection.pcap',
+    ];
+    const { stdout } = await replay(['--json', '--outbound', '--summary', ...recorded.map(fixturePath)]);
+    assert.equal((summaryOf(stdout) as unknown as { outbound: number }).outbound, 0);
   });
 
   it('--port judges another port', async () => {
