@@ -60,7 +60,7 @@ describe('a command that asks the daemon', () => {
 
   it('prints for people: status', async () => {
     const { status, stdout, stderr } = await run('status');
-    assert.deepEqual([status, stderr, linesOf(stdout).length], [0, '', 12]);
+    assert.deepEqual([status, stderr, linesOf(stdout).length], [0, '', 13]);
     assert.match(stdout, /^health: {7}ok\nversion: {6}mxallowd 2\.0\.0, /);
   });
 
