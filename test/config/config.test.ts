@@ -41,6 +41,7 @@ describe('what is not given', () => {
       maxEntries: 100_000,
       ipv4Prefix: 32,
       ipv6Prefix: 64,
+      outbound: false,
       noRdnsWhitelist: false,
       rdnsUnconfirmed: false,
       noPool: false,
