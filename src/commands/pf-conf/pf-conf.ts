@@ -28,10 +28,7 @@ export const command: Command = {
   text: "Prints pf's rules for the configuration, or installs them, or takes them out.",
   words: '',
   optionSet: 'all',
-  shown: [
-    ...(['config', 'fakeMailserver', 'realMailserver', 'outbound'] as const),
-    ...(['table', 'anchor', 'pflogInterface', 'pfctl'] as const),
-  ],
+  shown: ['config', 'fakeMailserver', 'realMailserver', 'table', 'anchor', 'pflogInterface', 'pfctl'],
   options: PF_CONF_OPTIONS,
   run,
 };
