@@ -1,6 +1,6 @@
 // Which entries are listed, and in which order. Pure.
 import type { ListedEntry } from '../../control/protocol.js';
-import { addressWords, familyOf, parsePrefix, type Prefix, prefixOf } from '../../packet/address.js';
+import { addressWords, familyOf, overlaps, parsePrefix, type Prefix } from '../../packet/address.js';
 import type { Origin } from '../../tracker/whitelist.js';
 
 /** Which entries are wanted. */
@@ -27,12 +27,6 @@ export function isSelected(entry: ListedEntry, { networks, origins, used, namePa
 
 function nameHas({ name }: ListedEntry, part: string): boolean {
   return name?.toLowerCase().includes(part.toLowerCase()) === true;
-}
-
-function overlaps(a: Prefix, b: Prefix): boolean {
-  if (familyOf(a.address) !== familyOf(b.address)) return false;
-  const length = Math.min(a.length, b.length);
-  return prefixOf(a.address, length).address === prefixOf(b.address, length).address;
 }
 
 type Order = (a: ListedEntry, b: ListedEntry) => number;
