@@ -80,6 +80,15 @@ export const OPTIONS = {
     forReplay: true,
     group: 'Addresses',
   }),
+  allowDomain: option({
+    name: 'allow-domain',
+    value: 'NAME',
+    check: check.domainName,
+    many: true,
+    help: "admit the networks of a domain's SPF record (repeatable)",
+    reloads: true,
+    group: 'Addresses',
+  }),
   port: option({
     name: 'port',
     value: 'PORT',

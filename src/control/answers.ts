@@ -13,6 +13,18 @@ export const ORIGINS: Readonly<Record<Origin, string>> = {
   manual: 'put in by an operator',
 };
 
+/** What stands for an origin in a list: a network that is admitted at all times because a domain's SPF record names it. */
+export const DOMAIN_ORIGIN = 'domain';
+
+/** What a listed item may be there for. */
+export type ListedOrigin = Origin | typeof DOMAIN_ORIGIN;
+
+/** All of them, with what they mean. */
+export const LISTED_ORIGINS: Readonly<Record<ListedOrigin, string>> = {
+  ...ORIGINS,
+  domain: "a network that a domain's SPF record names (allow-domain)",
+};
+
 /** What is read from JSON, and comes out fit for a terminal. */
 export type Schema<T> = v.GenericSchema<unknown, T>;
 
@@ -161,6 +173,8 @@ const status = object({
     /** by {@link Origin}; another version may know others */
     byOrigin: numbers,
   }),
+  /** those whose networks are admitted at all times, and how many networks that are; undefined: none */
+  domains: maybe(object({ count: number, networks: number })),
   /** how long ago; undefined: none since the start */
   lastFrameAgoMs: maybe(number),
   lastAttemptAgoMs: maybe(number),
@@ -180,19 +194,21 @@ export type StatusReport = v.InferOutput<typeof status>;
 const entry = object({
   /** canonical text of an address or prefix */
   prefix: text,
-  origin: oneOf(...(Object.keys(ORIGINS) as Origin[])),
+  origin: oneOf(...(Object.keys(LISTED_ORIGINS) as ListedOrigin[])),
+  /** of a domain's network: how long ago DNS has named it last */
   ageMs: number,
+  /** of a domain's network: if DNS does not answer from now on */
   expiresInMs: number,
   attempts: number,
   /** undefined: it has not tried the fake MX itself */
   lastAttemptAgoMs: maybe(number),
   admissions: number,
-  /** escaped */
+  /** escaped; of a domain's network the domain */
   name: maybe(text),
   /** the entry that it came in with */
   parent: maybe(text),
 });
-/** An entry, for people. */
+/** An entry, or a network of a domain, for people. */
 export type ListedEntry = v.InferOutput<typeof entry>;
 
 const statistics = object({

@@ -109,6 +109,7 @@ export class Answers {
       startedAtMs: engine.clock.wallMs() - this.upMs(),
       upMs: this.upMs(),
       findings: this.findings(pf),
+      domains: engine.domains.size === 0 ? undefined : this.domains(),
       entries: { total: engine.tracker.size, most: engine.config.maxEntries, byOrigin },
       lastFrameAgoMs: this.ago(frame),
       lastAttemptAgoMs: this.ago(attempt),
@@ -120,6 +121,11 @@ export class Answers {
       state: surroundings.state(),
       log: engine.logReport(),
     };
+  }
+
+  private domains(): StatusReport['domains'] {
+    const { size, networks } = this.engine.domains;
+    return { count: size, networks: networks.length };
   }
 
   private table({ enabled, agoMs }: PfState): TableReport | undefined {
@@ -138,7 +144,7 @@ export class Answers {
       lastRefusalAgoMs: this.ago(refusal),
       firewall: engine.firewallReport(),
       pf,
-      configuration: surroundings.configuration(),
+      configuration: [...surroundings.configuration(), ...engine.domains.findings()],
       stateError: surroundings.state()?.error,
       isRoot: surroundings.isRoot,
     });
@@ -169,6 +175,11 @@ export class Answers {
       if (answering.signal.aborted) break;
       count++;
       await answering.item(this.senders.listed(entry));
+    }
+    for (const network of this.engine.domains.networks) {
+      if (answering.signal.aborted) break;
+      count++;
+      await answering.item(this.senders.listedNetwork(network));
     }
     return { count };
   }

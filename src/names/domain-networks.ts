@@ -40,6 +40,12 @@ export interface KeptNetwork {
   readonly seenMs: number;
 }
 
+/** A domain's networks as they are kept over a restart. */
+export interface KeptDomain {
+  readonly domain: string;
+  readonly networks: readonly KeptNetwork[];
+}
+
 /** How the look-ups of a domain go; times are monotonic milliseconds. */
 export interface DomainState {
   /** undefined: not yet looked up */

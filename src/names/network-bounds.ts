@@ -1,8 +1,10 @@
 // Which networks may be let in because DNS names them: the bounds of allow-domain. Pure.
 import {
+  type Address,
   ADDRESS_BITS,
   type Family,
   familyOf,
+  formatAddress,
   formatPrefix,
   overlaps,
   parsePrefix,
@@ -42,8 +44,31 @@ const NEVER: readonly (readonly [Prefix, string])[] = (
   return parsed.ok ? [[parsed.prefix, what] as const] : [];
 });
 
+/** A network that is not let in, and why. */
+export interface RefusedNetwork {
+  readonly network: PrefixText;
+  /** for people: "it is private, ..." */
+  readonly why: string;
+}
+
 /** What is ours, with what it is: `our MX 192.0.2.3`, `the network of em0`. */
 export type Own = readonly (readonly [Prefix, string])[];
+
+/**
+ * What is ours.
+ * @param interfaces - the networks of this machine's interfaces
+ */
+export function ownNetworks(
+  servers: { readonly fakeMailserver: readonly Address[]; readonly realMailserver: readonly Address[] },
+  interfaces: Own,
+): Own {
+  const all = [...servers.fakeMailserver, ...servers.realMailserver];
+  const mx = all.map((address) => {
+    const single = { address, length: ADDRESS_BITS[familyOf(address)] };
+    return [single, `our MX ${formatAddress(address)}`] as const;
+  });
+  return [...mx, ...interfaces];
+}
 
 /**
  * Why a network is never let in, however many there are: it is too wide, not one of the Internet's, or ours.

@@ -4,7 +4,7 @@ import type { Engine } from '../engine/engine.js';
 import type { Entry } from '../tracker/whitelist.js';
 
 /** What of an engine is kept over a restart. */
-export function stateOf(engine: Pick<Engine, 'tracker' | 'allowedInTable'>): StateSource {
+export function stateOf(engine: Pick<Engine, 'tracker' | 'allowedInTable' | 'domains'>): StateSource {
   const { tracker } = engine;
   tracker.keepChanges();
   return {
@@ -24,6 +24,7 @@ export function stateOf(engine: Pick<Engine, 'tracker' | 'allowedInTable'>): Sta
     },
     counters: () => tracker.counters,
     allowed: () => engine.allowedInTable(),
+    domains: () => engine.domains.kept,
   };
 }
 

@@ -8,6 +8,7 @@ import {
   WIDEST_NETWORK,
 } from '../packet/address.js';
 import { type Counters, newCounters } from '../tracker/counters.js';
+import { RecordedDomains } from './domains.js';
 import { ORIGINS, RecordedEntries } from './recorded-entries.js';
 import { Words } from './words.js';
 
@@ -24,7 +25,7 @@ export type Reception = 'taken' | 'unknown' | 'invalid';
 const ORIGIN_WORDS = ORIGINS.map((origin) => Buffer.from(origin));
 
 /** Kinds of lines, by their first word. */
-const KINDS = ['+', '-', 'T', 'C', 'A'] as const;
+const KINDS = ['+', '-', 'T', 'C', 'A', 'N'] as const;
 const KIND_WORDS = KINDS.map((kind) => Buffer.from(kind));
 
 /** More networks than a configuration file can name. */
@@ -37,6 +38,7 @@ export class Contents {
   readonly removed = new Set<PrefixText>();
   /** what `allow` had put into the table */
   readonly allowed = new Set<PrefixText>();
+  readonly domains = new RecordedDomains();
   time: RecordedTime | undefined;
   counters: Counters | undefined;
   /** lines about entries for which there was no room */
@@ -62,6 +64,8 @@ export class Contents {
         return this.takeCounters();
       case 'A':
         return this.takeAllowed();
+      case 'N':
+        return this.domains.take(this.words) ? 'taken' : 'invalid';
     }
   }
 

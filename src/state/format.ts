@@ -16,6 +16,7 @@ import type { SavedEntry } from './source.js';
  *   CHECKSUM + 192.0.2.7 attempt 1000 3601000 1000 1 0 mail.example.org
  *            an entry: prefix, origin, added, deadline, last attempt, attempts, admissions, name if it has one
  *   CHECKSUM - 192.0.2.7                        no entry any more
+ *   CHECKSUM N ...                              the networks of domains (domains.ts)
  *
  * A snapshot has one T line before its entries and one behind them, each write to the journal begins with one. The last
  * line about a prefix counts. Times of entries are monotonic milliseconds of the one process that has written
@@ -98,6 +99,6 @@ export function removedBody(prefix: PrefixText): string {
 const MOST_NUMBER = 10 ** MOST_DIGITS - 1;
 
 /** No fractions, which cost space and tell nothing; no `Infinity`, which cannot be read. */
-function whole(ms: number): number {
+export function whole(ms: number): number {
   return Math.round(Math.max(-MOST_NUMBER, Math.min(ms, MOST_NUMBER)));
 }

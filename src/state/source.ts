@@ -1,5 +1,6 @@
 // What a state file is written from.
 import type { PrefixText } from '../packet/address.js';
+import type { KeptDomain } from '../names/domain-networks.js';
 import type { Counters } from '../tracker/counters.js';
 import type { EntryFacts } from '../tracker/tracker.js';
 
@@ -32,4 +33,6 @@ export interface StateSource {
   counters(): Counters;
   /** What `allow` has put into the table, as far as it may still be there: the same array until that changes. */
   allowed(): readonly PrefixText[];
+  /** The networks of domains, likewise. */
+  domains(): readonly KeptDomain[];
 }

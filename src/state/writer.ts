@@ -14,7 +14,9 @@ import {
   seedOf,
   timeBody,
 } from './format.js';
+import type { KeptDomain } from '../names/domain-networks.js';
 import type { PrefixText } from '../packet/address.js';
+import { domainBodies } from './domains.js';
 import { errorCode } from './problem.js';
 import type { SavedEntry, StateChange, StateSource } from './source.js';
 
@@ -28,7 +30,7 @@ export const SLICE = 500;
 const SHORT_JOURNAL = 1024 * 1024;
 
 const FILE_MODE = 0o600;
-const NOTHING: readonly PrefixText[] = [];
+const NOTHING: readonly never[] = [];
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 
 /** A file that is open for its journal. */
@@ -45,6 +47,8 @@ interface OpenFile {
   counters: string;
   /** what `allow` has put into the table, as it was last written */
   allowed: readonly PrefixText[];
+  /** the networks of domains, likewise */
+  domains: readonly KeptDomain[];
 }
 
 /**
@@ -106,7 +110,10 @@ export class StateWriter {
     const { file } = this;
     if (file === undefined) throw new Error('no snapshot has been written');
     const counters = countersBody(this.source.counters());
-    const isSame = counters === file.counters && this.source.allowed() === file.allowed;
+    const isSame =
+      counters === file.counters &&
+      this.source.allowed() === file.allowed &&
+      this.source.domains() === file.domains;
     if (!always && isSame && this.source.changes === 0) return;
     await this.writeChanges(file, this.head(file));
     await file.handle.datasync();
@@ -144,7 +151,7 @@ export class StateWriter {
     }
   }
 
-  /** What time it is, and the counters and what `allow` has put in, if they are others than were last written. */
+  /** What time it is, and what is not an entry's, if it is another than was last written. */
   private head(file: OpenFile): string[] {
     const counters = countersBody(this.source.counters());
     const lines = [timeBody(this.clock.wallMs(), this.clock.monotonicMs())];
@@ -154,6 +161,10 @@ export class StateWriter {
     const isNone = allowed.length === 0 && file.allowed.length === 0;
     if (allowed !== file.allowed && !isNone) lines.push(...allowedBodies(allowed));
     file.allowed = allowed;
+    const domains = this.source.domains();
+    const hasNone = domains.length === 0 && file.domains.length === 0;
+    if (domains !== file.domains && !hasNone) lines.push(...domainBodies(domains));
+    file.domains = domains;
     return lines;
   }
 
@@ -205,6 +216,7 @@ async function create(path: string): Promise<OpenFile> {
       snapshotSize: size,
       counters: '',
       allowed: NOTHING,
+      domains: NOTHING,
     };
   } catch (error) {
     await discard(handle, path);

@@ -5,27 +5,14 @@ import { spfNetworks, type SpfNetworks } from '../../src/names/spf-networks.js';
 import { timedLookup, WireClient } from '../../src/names/wire.js';
 import { formatPrefix } from '../../src/packet/address.js';
 import { dnsUnavailable, NameServer, SlowServer } from '../support/dns.js';
+import { GOOGLE, GOOGLE_ZONE } from '../support/spf-zones.js';
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
-/** As google.com has it: a redirect to three records of thirty networks each, IPv4 and IPv6. */
-const GOOGLE = {
-  ipv4: numbers(60).map((i) => `64.${i}.0.0/${16 + (i % 9)}`),
-  ipv6: numbers(30).map((i) => `2a00:${(i + 0x1000).toString(16)}::/36`),
-};
 const quoted = (text: string): string => (text.match(/.{1,200}/g) ?? []).map((part) => `"${part}"`).join(' ');
-const spf = (terms: readonly string[]): string => quoted(`v=spf1 ${terms.join(' ')}`);
-const ip = (networks: readonly string[]): string[] =>
-  networks.map((one) => `${one.includes(':') ? 'ip6' : 'ip4'}:${one}`);
 
 const ZONES = {
-  'google.test': `
-@ TXT ${spf(['include:_spf.google.test', '~all'])}
-@ TXT "google-site-verification=1"
-_spf 300 TXT ${spf(['include:_netblocks.google.test', 'include:_netblocks2.google.test', 'include:_netblocks3.google.test', '~all'])}
-_netblocks 400 TXT ${spf([...ip(GOOGLE.ipv4.slice(0, 30)), '~all'])}
-_netblocks2 500 TXT ${spf([...ip(GOOGLE.ipv6), '~all'])}
-_netblocks3 600 TXT ${spf([...ip(GOOGLE.ipv4.slice(30)), '~all'])}`,
+  'google.test': GOOGLE_ZONE,
   'example.com': `
 @ 3600 TXT "v=spf1 a mx/30 a:other.example.com//64 ip4:198.51.100.7 ?all"
 @ 1800 A 192.0.2.1

@@ -46,6 +46,7 @@ export const STATUS: StatusReport = {
   startedAtMs: NOW_MS - UP_MS,
   upMs: UP_MS,
   findings: [],
+  domains: undefined,
   entries: { total: 139, most: 100_000, byOrigin: { attempt: 118, name: 15, pool: 6 } },
   lastFrameAgoMs: 400,
   lastAttemptAgoMs: 12 * SECOND,

@@ -1,3 +1,4 @@
+import type { KeptDomain } from '../../src/names/domain-networks.js';
 import { chownSync, statSync } from 'node:fs';
 import type { PrefixText } from '../../src/packet/address.js';
 import { type LoadedEntry, type LoadedState, loadState } from '../../src/state/load.js';
@@ -28,6 +29,7 @@ export class Entries implements StateSource {
   readonly current = new Map<PrefixText, SavedEntry>();
   readonly pending = new Set<PrefixText>();
   networks: readonly PrefixText[] = [];
+  domainNetworks: readonly KeptDomain[] = [];
   counted: Counters = { ...NO_COUNTERS };
   /** the most changes that were taken at a time */
   mostTaken = 0;
@@ -66,6 +68,10 @@ export class Entries implements StateSource {
 
   get size(): number {
     return this.current.size;
+  }
+
+  domains(): readonly KeptDomain[] {
+    return this.domainNetworks;
   }
 
   allowed(): readonly PrefixText[] {
