@@ -50,6 +50,7 @@ function run(argv: ParsedArguments): number {
     ...(config.allowDomain.length === 0 ? [] : [domainsRow(config)]),
     ['port', String(config.port)],
     ['whitelist time', `${durationText(config.whitelistTime)} after the last attempt`],
+    ['known time', knownRow(config)],
     ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
     ...(config.queueNum === undefined ? pfRows(config) : queueRows(config, config.queueNum)),
     ['names', namesRow(config)],
@@ -66,6 +67,12 @@ function run(argv: ParsedArguments): number {
 
 function domainsRow({ allowDomain }: Config): Row {
   return ['networks by SPF of', allowDomain.join(' ')];
+}
+
+function knownRow({ knownTime }: Config): string {
+  return knownTime === 0
+    ? 'none: reaching the real MX prolongs nothing'
+    : `${durationText(knownTime)} after the real MX was reached last`;
 }
 
 function pfRows(config: Config): Row[] {

@@ -14,6 +14,8 @@ export interface Restored {
   readonly counters: Counters | undefined;
   /** the networks of domains, in the times of this run */
   readonly domains: readonly KeptDomain[];
+  /** whether it was written by a version that has a time for those who have reached the real MX */
+  readonly hasKnownTime: boolean;
 }
 
 /**

@@ -33,7 +33,7 @@ function* saved(entries: Iterable<Entry>): Generator<SavedEntry> {
 }
 
 function save(entry: Entry): SavedEntry {
-  const { text, origin, addedMs, deadlineMs, lastAttemptMs, attempts, admissions, name } = entry;
+  const { text, origin, addedMs, deadlineMs, lastAttemptMs, attempts, name } = entry;
   return {
     prefix: text,
     origin,
@@ -41,7 +41,7 @@ function save(entry: Entry): SavedEntry {
     deadlineMs,
     lastAttemptMs,
     attempts,
-    admissions,
+    ...entry.use,
     name,
   };
 }

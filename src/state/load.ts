@@ -25,6 +25,10 @@ export interface LoadedEntry {
   readonly lastAttemptAgoMs: number;
   readonly attempts: number;
   readonly admissions: number;
+  /** undefined: it was not admitted, or nobody has written down when */
+  readonly firstAdmissionAgoMs: number | undefined;
+  readonly lastAdmissionAgoMs: number | undefined;
+  readonly isRegular: boolean;
   /** its name in DNS; a host name in lower case */
   readonly name: string | undefined;
 }
@@ -46,6 +50,8 @@ export interface LoadedState {
   readonly counters: Counters | undefined;
   /** the networks of domains; none when it is not known what time the file means */
   readonly domains: readonly LoadedDomain[];
+  /** whether it was written by a version that has a time for those who have reached the real MX */
+  readonly hasKnownTime: boolean;
   /** when the file was last written, milliseconds since 1970 */
   readonly writtenAtMs: number | undefined;
   readonly problems: readonly StateProblem[];
@@ -85,6 +91,7 @@ const NOTHING = {
   allowed: [],
   counters: undefined,
   domains: [],
+  hasKnownTime: false,
   writtenAtMs: undefined,
 } as const;
 
@@ -196,6 +203,7 @@ function translate(path: string, file: string, { parsed, bytes }: Parsed, wallNo
     allowed: [...contents.allowed],
     counters,
     domains: time === undefined ? [] : contents.domains.list(fileNowMs(time, wallNowMs)),
+    hasKnownTime: contents.hasKnownTime,
     writtenAtMs: time?.wallMs,
     problems,
   };
@@ -239,6 +247,9 @@ function living(
 }
 
 function* alive(entries: RecordedEntries, nowMs: number): Generator<LoadedEntry> {
+  const ago = (atMs: number | undefined): number | undefined => {
+    return atMs === undefined ? undefined : Math.max(0, nowMs - atMs);
+  };
   for (const [prefix, entry] of entries) {
     if (entry.deadlineMs <= nowMs) continue;
     yield {
@@ -250,6 +261,9 @@ function* alive(entries: RecordedEntries, nowMs: number): Generator<LoadedEntry>
       lastAttemptAgoMs: Math.max(0, nowMs - entry.lastAttemptMs),
       attempts: entry.attempts,
       admissions: entry.admissions,
+      firstAdmissionAgoMs: ago(entry.firstAdmissionMs),
+      lastAdmissionAgoMs: ago(entry.lastAdmissionMs),
+      isRegular: entry.isRegular,
       name: entry.name,
     };
   }
