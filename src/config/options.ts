@@ -32,6 +32,8 @@ interface OptionShape<T> {
   readonly forReplay?: true;
   /** commands that ask a running daemon need it, too */
   readonly forClient?: true;
+  /** commands that ask nobody but DNS need it, too */
+  readonly forDns?: true;
 }
 
 /** An option of unknown value type. */
@@ -178,6 +180,7 @@ export const OPTIONS = {
     check: check.dnsServer,
     many: true,
     help: "DNS server to ask (repeatable), instead of the system's",
+    forDns: true,
     group: 'Names',
   }),
   dnsTimeout: option({
@@ -186,6 +189,7 @@ export const OPTIONS = {
     check: check.duration(1, 30),
     defaultText: '2',
     help: 'how long an answer may take at most, before the second try',
+    forDns: true,
     group: 'Names',
   }),
   capture: option({
@@ -307,6 +311,7 @@ export const OPTIONS = {
     commandLineOnly: true,
     forReplay: true,
     forClient: true,
+    forDns: true,
     group: 'Service',
   }),
   pidFile: option({
