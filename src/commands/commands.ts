@@ -72,6 +72,11 @@ export const COMMANDS: readonly Loadable[] = [
     load: async () => (await import('./replay/replay.js')).command,
   },
   {
+    name: 'spf',
+    help: "the networks of a domain's SPF record (NAME...)",
+    load: async () => (await import('./spf.js')).command,
+  },
+  {
     name: 'pf-conf',
     help: "print or install pf's rules (OpenBSD, FreeBSD)",
     load: async () => (await import('./pf-conf/pf-conf.js')).command,

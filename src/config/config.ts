@@ -24,6 +24,8 @@ export interface Config {
   readonly fakeMailserver: readonly Address[];
   readonly realMailserver: readonly Address[];
   readonly allow: readonly Prefix[];
+  /** each once */
+  readonly allowDomain: readonly string[];
   readonly port: number;
   /** seconds */
   readonly whitelistTime: number;
@@ -97,6 +99,7 @@ export function resolveConfig(
     fakeMailserver: resolver.many('fakeMailserver'),
     realMailserver: resolver.many('realMailserver'),
     allow: resolver.many('allow'),
+    allowDomain: [...new Set(resolver.many('allowDomain'))],
   };
   const whitelistTime = resolver.scalar('whitelistTime') ?? 0;
   const config: Config = {

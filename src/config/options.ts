@@ -32,6 +32,8 @@ interface OptionShape<T> {
   readonly forReplay?: true;
   /** commands that ask a running daemon need it, too */
   readonly forClient?: true;
+  /** commands that ask nobody but DNS need it, too */
+  readonly forDns?: true;
 }
 
 /** An option of unknown value type. */
@@ -78,6 +80,15 @@ export const OPTIONS = {
     help: 'address or network to admit at all times (repeatable)',
     reloads: true,
     forReplay: true,
+    group: 'Addresses',
+  }),
+  allowDomain: option({
+    name: 'allow-domain',
+    value: 'NAME',
+    check: check.domainName,
+    many: true,
+    help: "admit the networks of a domain's SPF record (repeatable)",
+    reloads: true,
     group: 'Addresses',
   }),
   port: option({
@@ -181,6 +192,7 @@ export const OPTIONS = {
     many: true,
     help: "DNS server to ask (repeatable), instead of the system's",
     forReplay: true,
+    forDns: true,
     group: 'Names',
   }),
   dnsTimeout: option({
@@ -190,6 +202,7 @@ export const OPTIONS = {
     defaultText: '2',
     help: 'how long an answer may take at most, before the second try',
     forReplay: true,
+    forDns: true,
     group: 'Names',
   }),
   capture: option({
@@ -311,6 +324,7 @@ export const OPTIONS = {
     commandLineOnly: true,
     forReplay: true,
     forClient: true,
+    forDns: true,
     group: 'Service',
   }),
   pidFile: option({

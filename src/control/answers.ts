@@ -14,6 +14,18 @@ export const ORIGINS: Readonly<Record<Origin, string>> = {
   outbound: 'this network has opened a connection to it',
 };
 
+/** What stands for an origin in a list: a network that is admitted at all times because a domain's SPF record names it. */
+export const DOMAIN_ORIGIN = 'domain';
+
+/** What a listed item may be there for. */
+export type ListedOrigin = Origin | typeof DOMAIN_ORIGIN;
+
+/** All of them, with what they mean. */
+export const LISTED_ORIGINS: Readonly<Record<ListedOrigin, string>> = {
+  ...ORIGINS,
+  domain: "a network that a domain's SPF record names (allow-domain)",
+};
+
 const counters: Schema<Counters> = object({
   attempts: number,
   renewals: number,
@@ -134,6 +146,8 @@ const status = object({
     known: maybe(number),
     regulars: maybe(number),
   }),
+  /** those whose networks are admitted at all times, and how many networks that are; undefined: none */
+  domains: maybe(object({ count: number, networks: number })),
   /** how long ago; undefined: none since the start */
   lastFrameAgoMs: maybe(number),
   lastAttemptAgoMs: maybe(number),
@@ -153,8 +167,10 @@ export type StatusReport = v.InferOutput<typeof status>;
 const entry = object({
   /** canonical text of an address or prefix */
   prefix: text,
-  origin: oneOf(...(Object.keys(ORIGINS) as Origin[])),
+  origin: oneOf(...(Object.keys(LISTED_ORIGINS) as ListedOrigin[])),
+  /** of a domain's network: how long ago DNS has named it last */
   ageMs: number,
+  /** of a domain's network: if DNS does not answer from now on */
   expiresInMs: number,
   attempts: number,
   /** undefined: it has not tried the fake MX itself */
@@ -164,12 +180,12 @@ const entry = object({
   lastAdmissionAgoMs: maybe(number),
   /** whether it has reached it at least twice, with ten minutes in between: the last of the known to go */
   isRegular: maybe(bool),
-  /** escaped */
+  /** escaped; of a domain's network the domain */
   name: maybe(text),
   /** the entry that it came in with */
   parent: maybe(text),
 });
-/** An entry, for people. */
+/** An entry, or a network of a domain, for people. */
 export type ListedEntry = v.InferOutput<typeof entry>;
 
 const statistics = object({

@@ -116,6 +116,7 @@ export class Answers {
       startedAtMs: engine.clock.wallMs() - this.upMs(),
       upMs: this.upMs(),
       findings: this.findings(pf),
+      domains: engine.domains.size === 0 ? undefined : this.domains(),
       entries: {
         total: engine.tracker.size,
         most: engine.config.maxEntries,
@@ -135,6 +136,11 @@ export class Answers {
     };
   }
 
+  private domains(): StatusReport['domains'] {
+    const { size, networks } = this.engine.domains;
+    return { count: size, networks: networks.length };
+  }
+
   private table({ enabled, agoMs }: PfState): TableReport | undefined {
     const { table } = this.engine.firewallReport();
     return table && { ...table, pfEnabled: enabled, pfAgoMs: agoMs };
@@ -151,7 +157,7 @@ export class Answers {
       lastRefusalAgoMs: this.ago(refusal),
       firewall: engine.firewallReport(),
       pf,
-      configuration: surroundings.configuration(),
+      configuration: [...surroundings.configuration(), ...engine.domains.findings()],
       stateError: surroundings.state()?.error,
       isRoot: surroundings.isRoot,
     });
@@ -182,6 +188,11 @@ export class Answers {
       if (answering.signal.aborted) break;
       count++;
       await answering.item(this.senders.listed(entry));
+    }
+    for (const network of this.engine.domains.networks) {
+      if (answering.signal.aborted) break;
+      count++;
+      await answering.item(this.senders.listedNetwork(network));
     }
     return { count };
   }

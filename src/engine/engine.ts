@@ -5,11 +5,12 @@ import type { Log } from '../log/log.js';
 import { levelOf } from '../log/settings.js';
 import type { Observation, Undecoded } from '../packet/observation.js';
 import type { HashKey } from '../tracker/siphash.js';
-import type { Address, PrefixText } from '../packet/address.js';
+import type { Address, Prefix, PrefixText } from '../packet/address.js';
 import type { TableEntry } from '../table/table.js';
 import type { Decision } from '../tracker/decision.js';
 import type { EntryListener, Tracker } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
+import { Domains, type DomainsParts } from './domains.js';
 import type { Core, Firewall, FirewallReport } from './firewall.js';
 import type { History } from './history.js';
 import { Judge, type Judgement, trackerConfig } from './judge.js';
@@ -43,6 +44,8 @@ export interface EngineParts {
   readonly makeFirewall: (core: Core) => Firewall;
   /** is told whenever something has changed that a restart must find again: an entry, or no more than what was counted */
   readonly changed?: (what: 'entries' | 'counters') => void;
+  /** how the networks of domains are found, and who has the last word on them; absent: in DNS, and nobody but us */
+  readonly domains?: Partial<Pick<DomainsParts, 'grant' | 'interfaces' | 'lookUp'>>;
 }
 
 /** When what was last seen; monotonic milliseconds. */
@@ -74,6 +77,10 @@ export class Engine implements Core {
   /** of an earlier run: those whose time is over, those that are not taken in, and what is not allowed any more */
   readonly expired = new Set<PrefixText>();
   unallowed: readonly PrefixText[] = [];
+  always: readonly Prefix[];
+  /** the domains whose networks are admitted at all times */
+  readonly domains: Domains;
+  private isServing = false;
   private isRestoring = false;
   private readonly judgeOfFrames: Judge;
   private readonly firewall: Firewall;
@@ -97,6 +104,15 @@ export class Engine implements Core {
       clock: parts.clock,
       isDry: () => this.config.dryRun,
       isForeign: (address) => this.foreignEntry(address) !== undefined,
+    });
+    this.always = this.config.allow;
+    this.domains = new Domains({
+      interfaces: () => [],
+      ...parts.domains,
+      config: () => this.config,
+      clock: this.clock,
+      changed: (what) => this.onDomains(what),
+      say: (line) => this.say(line),
     });
     const listener: EntryListener = {
       added: (entry) => {
@@ -157,15 +173,19 @@ export class Engine implements Core {
    * @throws StartError when that cannot be done
    */
   async start(restored?: Restored): Promise<void> {
+    await this.domains.restore(restored?.domains ?? []);
     if (restored !== undefined) this.restore(restored);
     try {
       await this.firewall.start();
     } catch (error) {
       this.stopping = true;
+      this.domains.close();
       this.cancelExpiry?.();
       this.voice.close();
       throw error;
     }
+    this.isServing = true;
+    this.domains.begin();
     this.armExpiry();
   }
 
@@ -191,11 +211,12 @@ export class Engine implements Core {
     if (before.dryRun !== this.config.dryRun) this.voice.tellRepeats();
     this.parts.log.setLevel(levelOf(config));
     this.namer?.renew();
-    this.configureTracker();
-    const { fakeMailserver, realMailserver, allow } = config;
+    this.domains.reload();
+    this.followAlways();
+    const { fakeMailserver, realMailserver, allow, allowDomain } = config;
     const message =
       `configuration read again: ${fakeMailserver.length} fake and ${realMailserver.length} real addresses, ` +
-      `${allow.length} allowed at all times`;
+      `${allow.length} allowed at all times${allowDomain.length === 0 ? '' : `, and ${amount(allowDomain.length, 'domain')}`}`;
     this.say({ level: 'info', message, fields: { event: 'reloaded' } });
     this.firewall.reconfigured(before);
     this.changed('entries');
@@ -216,6 +237,7 @@ export class Engine implements Core {
     this.stopping = true;
     this.cancelExpiry?.();
     this.namer?.close();
+    this.domains.close();
     await this.firewall.stop(withinMs);
     this.voice.close();
   }
@@ -323,10 +345,25 @@ export class Engine implements Core {
     this.voice.say(line);
   }
 
+  /** The networks of domains are others now, or are known for another time. */
+  private onDomains(what: 'networks' | 'kept'): void {
+    if (what === 'networks') {
+      this.followAlways();
+      if (this.isServing) this.firewall.alwaysChanged();
+    }
+    this.changed('entries');
+  }
+
+  private followAlways(): void {
+    this.always = [...this.config.allow, ...this.domains.networks.map(({ network }) => network)];
+    this.configureTracker();
+  }
+
   /** The tracker gets no more room than the firewall has. */
   private configureTracker(): void {
     const maxEntries = Math.max(1, Math.min(this.config.maxEntries, this.roomForEntries));
-    this.tracker.configure(trackerConfig(this.config, this.firewall.authority, maxEntries));
+    const { networks } = this.domains;
+    this.tracker.configure(trackerConfig(this.config, this.firewall.authority, maxEntries, networks));
   }
 
   private armExpiry(): void {
@@ -343,7 +380,7 @@ export class Engine implements Core {
 
   private restore(restored: Restored): void {
     this.isRestoring = true;
-    const { strange, unallowed } = takeIn(restored, this.tracker, this.config.allow, this.expired);
+    const { strange, unallowed } = takeIn(restored, this.tracker, this.always, this.expired);
     this.isRestoring = false;
     this.memory.restore(restored.notes);
     this.unallowed = unallowed;

@@ -5,6 +5,7 @@ import type { Frame } from '../packet/frame.js';
 import { decode, type Observation, type Undecoded, type UndecodedReason } from '../packet/observation.js';
 import { Action } from '../packet/pflog.js';
 import { type Decision, leave, type UnjudgedReason } from '../tracker/decision.js';
+import type { DomainNetwork } from '../tracker/roles.js';
 import { type EntryListener, Tracker, type TrackerConfig } from '../tracker/tracker.js';
 import { Outcome, RecentPackets } from './recent-packets.js';
 
@@ -97,16 +98,19 @@ function outcomeOf({ kind, reason }: Decision): Outcome | undefined {
 /**
  * What the tracker needs of the configuration.
  * @param maxEntries - entries at the most, when the firewall has less room than the configuration asks for
+ * @param domains - networks of the domains that the configuration allows
  */
 export function trackerConfig(
   config: Config,
   authority: TrackerConfig['authority'],
   maxEntries = config.maxEntries,
+  domains: readonly DomainNetwork[] = [],
 ): TrackerConfig {
   return {
     fake: config.fakeMailserver,
     real: config.realMailserver,
     allow: config.allow,
+    domains,
     port: config.port,
     whitelistTimeMs: config.whitelistTime * 1000,
     knownTimeMs: config.knownTime * 1000,

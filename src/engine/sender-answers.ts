@@ -18,6 +18,8 @@ import { Exit } from '../sysexits.js';
 import { entryText } from '../table/foreign.js';
 import type { Departure } from '../tracker/departed.js';
 import type { Stranger } from '../tracker/strangers.js';
+import { KEPT_MS } from '../names/domain-networks.js';
+import type { DomainNetwork } from '../tracker/roles.js';
 import type { Entry } from '../tracker/whitelist.js';
 import type { Engine } from './engine.js';
 import type { Remembered } from './history.js';
@@ -112,7 +114,7 @@ export class SenderAnswers {
       around !== undefined && contains(around.prefix, prefix)
         ? `no entry lies in ${text}, but it lies in ${around.text}, which is one`
         : allowed !== undefined && contains(allowed, prefix)
-          ? `${text} is allowed by the configuration (allow): take it out there, and reload`
+          ? `${text} is allowed by the configuration (${this.allowedBy(prefix.address)}): take it out there, and reload`
           : foreign !== undefined && contains(foreign.prefix, prefix)
             ? `${text} is not in the whitelist; the table has ${entryText(foreign)}, which is not mxallowd's (pfctl)`
             : `${text} is not in the whitelist`;
@@ -136,13 +138,19 @@ export class SenderAnswers {
     return {
       address: name,
       ...this.verdict(address, entry),
-      entry: entry && this.listed(entry),
+      entry: entry === undefined ? this.networkOf(address) : this.listed(entry),
       refusals: refusalsOf(stranger, remembered, wallMs),
       before: departure && beforeOf(departure),
       lastRefusedAtMs: stranger?.lastMs,
       pool: remembered?.pool,
       events: events.sort((a, b) => a.atMs - b.atMs),
     };
+  }
+
+  /** The domain's network that lets an address in. */
+  private networkOf(address: Address): ListedEntry | undefined {
+    const one = this.engine.tracker.roles.allowingDomain(address);
+    return one && this.listedNetwork(one);
   }
 
   private verdict(address: Address, entry: Entry | undefined): Pick<WhyReport, 'now' | 'text'> {
@@ -153,7 +161,8 @@ export class SenderAnswers {
     const foreign = this.foreignVerdict(address, Math.max(entry?.prefix.length ?? -1, allowed?.length ?? -1));
     if (foreign !== undefined) return foreign;
     if (allowed !== undefined) {
-      return { now: 'always-allowed', text: 'it is let in at all times, by the configuration (allow)' };
+      const text = `it is let in at all times, by the configuration (${this.allowedBy(address)})`;
+      return { now: 'always-allowed', text };
     }
     if (entry === undefined) return this.unknown(address);
     const seconds = Math.max(0, Math.round((entry.deadlineMs - engine.clock.monotonicMs()) / 1000));
@@ -187,6 +196,31 @@ export class SenderAnswers {
     const whose = `${entryText(foreign)}, which is in the table and not mxallowd's`;
     if (foreign.negated) return { now: 'refused', text: `it is refused at the real MX, by ${whose}` };
     return own < 0 ? { now: 'in-table', text: `it is let in for good, by ${whose}` } : undefined;
+  }
+
+  /** By which line of the configuration an address is let in at all times. */
+  private allowedBy(address: Address): string {
+    const one = this.engine.tracker.roles.allowingDomain(address);
+    return one === undefined ? 'allow' : `allow-domain ${one.domain}: ${formatPrefix(one.network)}`;
+  }
+
+  /** A network of a domain, for people. */
+  listedNetwork(one: DomainNetwork): ListedEntry {
+    const nowMs = this.engine.clock.monotonicMs();
+    const ageMs = Math.round(nowMs - (this.engine.domains.seenMs(one) ?? nowMs));
+    return {
+      prefix: formatPrefix(one.network),
+      origin: 'domain',
+      ageMs,
+      expiresInMs: Math.max(0, KEPT_MS - ageMs),
+      attempts: 0,
+      lastAttemptAgoMs: undefined,
+      admissions: one.admissions,
+      lastAdmissionAgoMs: undefined,
+      isRegular: undefined,
+      name: one.domain,
+      parent: undefined,
+    };
   }
 
   /** An entry for people. */

@@ -78,7 +78,7 @@ export class PfFirewall implements Firewall {
       nowMs: clock.monotonicMs,
       after: clock.after,
       soon: clock.soon,
-      most: () => core.config.maxEntries + core.config.allow.length + this.foreign + ON_THE_WAY,
+      most: () => core.config.maxEntries + core.always.length + this.foreign + ON_THE_WAY,
     });
     this.capture = new Keeper({
       open: async (lost, made) => {
@@ -113,6 +113,7 @@ export class PfFirewall implements Firewall {
   }
 
   async start(): Promise<void> {
+    this.allowed.configure(this.core.always);
     for (const prefix of this.allowed.current) this.writer.want(prefix);
     this.allowed.withdraw(this.core.unallowed);
     const reply = await this.writer.start();
@@ -143,14 +144,23 @@ export class PfFirewall implements Firewall {
   }
 
   reconfigured(): void {
-    const unallowed = this.allowed.configure(this.core.config.allow);
+    this.sayWithdrawn(this.followAlways());
+    this.writer.compare();
+  }
+
+  alwaysChanged(): void {
+    this.followAlways();
+  }
+
+  /** @returns what is not admitted at all times any more, and taken out */
+  private followAlways(): PrefixText[] {
+    const unallowed = this.allowed.configure(this.core.always);
     for (const prefix of this.allowed.current) this.writer.want(prefix);
     const entries = new Set([...this.core.tracker.entries()].map(({ text }) => text));
     const gone = unallowed.filter((prefix) => !entries.has(prefix));
     for (const prefix of gone) this.writer.unwant(prefix);
     this.allowed.withdraw(gone);
-    this.sayWithdrawn(gone);
-    this.writer.compare();
+    return gone;
   }
 
   allowedInTable(): readonly PrefixText[] {
@@ -295,7 +305,7 @@ export class PfFirewall implements Firewall {
 
   private limitEntries(): void {
     const { config } = this.core;
-    const room = Math.max(1, this.writer.room - this.foreign - config.allow.length);
+    const room = Math.max(1, this.writer.room - this.foreign - this.core.always.length);
     if (room < config.maxEntries) {
       const message =
         `pf's limit on table entries leaves room for ${amount(room, 'entry', 'entries')}, less than max-entries ` +

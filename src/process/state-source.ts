@@ -4,7 +4,9 @@ import type { Engine } from '../engine/engine.js';
 import type { Entry } from '../tracker/whitelist.js';
 
 /** What of an engine is kept over a restart. */
-export function stateOf(engine: Pick<Engine, 'tracker' | 'allowedInTable' | 'memory'>): StateSource {
+export function stateOf(
+  engine: Pick<Engine, 'tracker' | 'allowedInTable' | 'domains' | 'memory'>,
+): StateSource {
   const { tracker } = engine;
   tracker.keepChanges();
   return {
@@ -25,6 +27,7 @@ export function stateOf(engine: Pick<Engine, 'tracker' | 'allowedInTable' | 'mem
     counters: () => tracker.counters,
     allowed: () => engine.allowedInTable(),
     notes: engine.memory,
+    domains: () => engine.domains.kept,
   };
 }
 

@@ -8,6 +8,7 @@ import {
   WIDEST_NETWORK,
 } from '../packet/address.js';
 import { type Counters, newCounters } from '../tracker/counters.js';
+import { RecordedDomains } from './domains.js';
 import { KNOWN_TIME, REGULAR } from './format.js';
 import { RecordedNotes } from './notes.js';
 import { ORIGINS, RecordedEntries } from './recorded-entries.js';
@@ -26,7 +27,7 @@ export type Reception = 'taken' | 'unknown' | 'invalid';
 const ORIGIN_WORDS = ORIGINS.map((origin) => Buffer.from(origin));
 
 /** Kinds of lines, by their first word. */
-const KINDS = ['+', '-', 'T', 'C', 'A', 'K', 'O', 'S', 'R', 'D', 'X'] as const;
+const KINDS = ['+', '-', 'T', 'C', 'A', 'K', 'O', 'S', 'R', 'D', 'X', 'N'] as const;
 const KIND_WORDS = KINDS.map((kind) => Buffer.from(kind));
 const REGULAR_WORD = [Buffer.from(REGULAR)];
 
@@ -45,6 +46,7 @@ export class Contents {
   readonly allowed = new Set<PrefixText>();
   /** who was refused, and entries that have ended */
   readonly notes = new RecordedNotes();
+  readonly domains = new RecordedDomains();
   time: RecordedTime | undefined;
   counters: Counters | undefined;
   /** whether it was written by a version that has a time for those who have reached the real MX */
@@ -72,6 +74,8 @@ export class Contents {
         return this.takeCounters();
       case 'A':
         return this.takeAllowed();
+      case 'N':
+        return this.domains.take(this.words) ? 'taken' : 'invalid';
       case 'K':
         return this.takeUse();
       case 'O':

@@ -23,6 +23,7 @@ import type { SavedEntry } from './source.js';
  *   CHECKSUM S known-time                       what has been said to the administrator; 2.0.0 passes it over
  *   CHECKSUM - 192.0.2.7                        no entry any more
  *   CHECKSUM R ..., D ..., X ...                what is told to those who ask (notes.ts)
+ *   CHECKSUM N ...                              the networks of domains (domains.ts)
  *
  * A snapshot has one T line before its entries and one behind them, each write to the journal begins with one. The last
  * line about a prefix counts. Times of entries are monotonic milliseconds of the one process that has written
@@ -130,6 +131,6 @@ export function removedBody(prefix: PrefixText): string {
 const MOST_NUMBER = 10 ** MOST_DIGITS - 1;
 
 /** No fractions, which cost space and tell nothing; no `Infinity`, which cannot be read. */
-function whole(ms: number): number {
+export function whole(ms: number): number {
   return Math.round(Math.max(-MOST_NUMBER, Math.min(ms, MOST_NUMBER)));
 }

@@ -1,5 +1,6 @@
 // What a state file is written from.
 import type { PrefixText } from '../packet/address.js';
+import type { KeptDomain } from '../names/domain-networks.js';
 import type { Counters } from '../tracker/counters.js';
 import type { EntryFacts } from '../tracker/tracker.js';
 import type { Departure } from '../tracker/departed.js';
@@ -54,4 +55,6 @@ export interface StateSource {
   readonly notes: NoteSource;
   /** What `allow` has put into the table, as far as it may still be there: the same array until that changes. */
   allowed(): readonly PrefixText[];
+  /** The networks of domains, likewise. */
+  domains(): readonly KeptDomain[];
 }

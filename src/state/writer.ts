@@ -15,8 +15,10 @@ import {
   seedOf,
   timeBody,
 } from './format.js';
+import type { KeptDomain } from '../names/domain-networks.js';
 import type { PrefixText } from '../packet/address.js';
 import { noteBody } from './notes.js';
+import { domainBodies } from './domains.js';
 import { errorCode } from './problem.js';
 import type { SavedEntry, StateChange, StateSource } from './source.js';
 
@@ -33,7 +35,7 @@ const SHORT_JOURNAL = 1024 * 1024;
 const NOTES_OF_A_WRITE = 100;
 
 const FILE_MODE = 0o600;
-const NOTHING: readonly PrefixText[] = [];
+const NOTHING: readonly never[] = [];
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 
 /** A file that is open for its journal. */
@@ -50,6 +52,8 @@ interface OpenFile {
   counters: string;
   /** what `allow` has put into the table, as it was last written */
   allowed: readonly PrefixText[];
+  /** the networks of domains, likewise */
+  domains: readonly KeptDomain[];
 }
 
 /**
@@ -112,7 +116,10 @@ export class StateWriter {
     const { file } = this;
     if (file === undefined) throw new Error('no snapshot has been written');
     const counters = countersBody(this.source.counters());
-    const isSame = counters === file.counters && this.source.allowed() === file.allowed;
+    const isSame =
+      counters === file.counters &&
+      this.source.allowed() === file.allowed &&
+      this.source.domains() === file.domains;
     if (!always && isSame && this.source.changes === 0) return;
     const notes = this.source.notes.takeChanges(always ? Infinity : NOTES_OF_A_WRITE, always);
     await this.writeChanges(file, [...this.head(file), ...notes.map(noteBody)]);
@@ -159,7 +166,7 @@ export class StateWriter {
     }
   }
 
-  /** What time it is, and the counters and what `allow` has put in, if they are others than were last written. */
+  /** What time it is, and what is not an entry's, if it is another than was last written. */
   private head(file: OpenFile): string[] {
     const counters = countersBody(this.source.counters());
     const lines = [timeBody(this.clock.wallMs(), this.clock.monotonicMs())];
@@ -169,6 +176,10 @@ export class StateWriter {
     const isNone = allowed.length === 0 && file.allowed.length === 0;
     if (allowed !== file.allowed && !isNone) lines.push(...allowedBodies(allowed));
     file.allowed = allowed;
+    const domains = this.source.domains();
+    const hasNone = domains.length === 0 && file.domains.length === 0;
+    if (domains !== file.domains && !hasNone) lines.push(...domainBodies(domains));
+    file.domains = domains;
     return lines;
   }
 
@@ -220,6 +231,7 @@ async function create(path: string): Promise<OpenFile> {
       snapshotSize: size,
       counters: '',
       allowed: NOTHING,
+      domains: NOTHING,
     };
   } catch (error) {
     await discard(handle, path);

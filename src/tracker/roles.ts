@@ -16,12 +16,22 @@ import type { HashKey } from './siphash.js';
 /** The two kinds of mail server address. */
 export type Role = 'fake' | 'real';
 
+/** A network that is admitted at all times because a domain's SPF record names it. */
+export interface DomainNetwork {
+  readonly network: Prefix;
+  readonly domain: string;
+  /** how often somebody was admitted by it */
+  admissions: number;
+}
+
 /** What the configuration says of addresses. */
 export interface RolesConfig {
   readonly fake: readonly Address[];
   readonly real: readonly Address[];
   /** admitted at all times */
   readonly allow: readonly Prefix[];
+  /** likewise, by domains; absent: none */
+  readonly domains?: readonly DomainNetwork[];
   /** length of the prefix that is stored for an IPv4 sender, 24 to 32 */
   readonly ipv4Prefix: number;
   /** length of the prefix that is stored for an IPv6 sender, 48 to 128 */
@@ -31,7 +41,7 @@ export interface RolesConfig {
 /** What addresses are. Made anew for each configuration. */
 export class Roles {
   private readonly roles: PrefixMap<Role>;
-  private readonly allowed: PrefixMap<Prefix>;
+  private readonly allowed: PrefixMap<DomainNetwork | Prefix>;
 
   constructor(
     private readonly config: RolesConfig,
@@ -41,6 +51,7 @@ export class Roles {
     for (const address of config.fake) this.roles.set(single(address), 'fake');
     for (const address of config.real) this.roles.set(single(address), 'real');
     this.allowed = new PrefixMap(hashKey);
+    for (const one of config.domains ?? []) this.allowed.set(one.network, one);
     for (const prefix of config.allow) this.allowed.set(prefix, prefix);
   }
 
@@ -54,14 +65,27 @@ export class Roles {
     return this.roles.matchWords(family, destination0, destination1, destination2, destination3);
   }
 
-  /** The configured network that admits an address at all times. */
+  /** The network that admits an address at all times. */
   allowing(address: Address): Prefix | undefined {
-    return this.allowed.match(address);
+    const one = this.allowed.match(address);
+    return one !== undefined && 'domain' in one ? one.network : one;
+  }
+
+  /** The same if a domain's record names it; undefined: the configuration names it, or nothing does. */
+  allowingDomain(address: Address): DomainNetwork | undefined {
+    const one = this.allowed.match(address);
+    return one !== undefined && 'domain' in one ? one : undefined;
   }
 
   allowsSource(observation: Observation): boolean {
     const { family, source0, source1, source2, source3 } = observation;
     return this.allowed.matchId(family, source0, source1, source2, source3) >= 0;
+  }
+
+  /** Somebody was admitted at all times. */
+  countAdmission({ family, source0, source1, source2, source3 }: Observation): void {
+    const one = this.allowed.matchWords(family, source0, source1, source2, source3);
+    if (one !== undefined && 'domain' in one) one.admissions++;
   }
 
   /** What is stored of a sender. */

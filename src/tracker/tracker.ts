@@ -395,6 +395,7 @@ export class Tracker {
     }
     this.counters.admissions++;
     if (id >= 0) this.whitelist.use(id, nowMs, this.config.knownTimeMs);
+    else if (allowed) this.roles.countAdmission(observation);
     const reason = id >= 0 ? 'whitelisted' : allowed ? 'always-allowed' : 'passed-by-pf';
     return { kind: 'admission', reason, entry };
   }

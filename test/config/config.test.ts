@@ -34,6 +34,7 @@ describe('what is not given', () => {
     assert.deepEqual(realMailserver.map(formatAddress), ['192.0.2.4']);
     assert.deepEqual(rest, {
       allow: [],
+      allowDomain: [],
       port: 25,
       whitelistTime: 3600,
       knownTime: 691_200,
@@ -154,6 +155,9 @@ describe('what is given is taken over', () => {
       fromFile('maxEntries', '5000'),
       fromFile('ipv4Prefix', '24'),
       fromFile('ipv6Prefix', '128'),
+      fromFile('allowDomain', 'Example.COM.'),
+      fromFile('allowDomain', '_spf.example.net'),
+      fromFile('allowDomain', 'example.com'),
       fromFile('noRdnsWhitelist'),
       fromFile('rdnsUnconfirmed'),
       fromFile('noPool'),
@@ -180,8 +184,10 @@ describe('what is given is taken over', () => {
       fromFile('logFormat', 'json'),
       fromFile('logLevel', 'debug'),
     );
-    const { fakeMailserver, realMailserver, allow, port, pcapFilter, table, quiet, ...rest } = config;
+    const { fakeMailserver, realMailserver, allow, allowDomain, port, pcapFilter, table, quiet, ...rest } =
+      config;
     assert.deepEqual([fakeMailserver.length, realMailserver.length, allow.length], [1, 1, 0]);
+    assert.deepEqual(allowDomain, ['example.com', '_spf.example.net']);
     assert.deepEqual([port, pcapFilter, table, quiet], [25, 'port 25', 'mx-white', false]);
     assert.deepEqual(rest, {
       whitelistTime: 7200,

@@ -63,7 +63,9 @@ describe('rules for Linux', { skip: stageUnavailable() }, () => {
     });
 
     it('is right with what is commented out, too, which refuses at the fake MX', async () => {
-      const all = nftables.replace(/^\t#(?! )/gm, '\t').replaceAll(/^.* queue (?:flags bypass )?to 2[34]$/gm, '');
+      const all = nftables
+        .replace(/^\t#(?! )/gm, '\t')
+        .replaceAll(/^.* queue (?:flags bypass )?to 2[34]$/gm, '');
       const path = scratch.file('all.conf', all);
       await stage.world.script(`nft -f '${path}'`, 'mx');
       const loaded = await stage.world.script('nft list table inet mxallowd', 'mx');

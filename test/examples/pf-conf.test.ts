@@ -197,6 +197,7 @@ describe('examples/mxallowd.conf', () => {
       'known-time 8d',
       'outbound',
       'allow 198.51.100.0/24',
+      'allow-domain example.org',
       'port 25',
       'table mx-white',
       'anchor mxallowd',

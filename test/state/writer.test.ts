@@ -3,19 +3,22 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type { PrefixText } from '../../src/packet/address.js';
+import type { KeptDomain } from '../../src/names/domain-networks.js';
+import { formatPrefix, type PrefixText } from '../../src/packet/address.js';
 import { loadState } from '../../src/state/load.js';
 import type { Note } from '../../src/state/source.js';
 import { StateParser } from '../../src/state/parser.js';
 import type { SavedEntry } from '../../src/state/source.js';
 import { SLICE, StateWriter } from '../../src/state/writer.js';
 import { HandClock } from '../support/hand-clock.js';
+import { prefix as prefixOfText } from '../support/observations.js';
 import { Entries, entry } from '../support/state.js';
 
 let folder: string;
 let path: string;
 let source: Entries;
 let writer: StateWriter;
+let clock: HandClock;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'mxallowd-state-'));
@@ -29,7 +32,8 @@ afterEach(async () => {
 
 function use<T extends Entries>(entries: T): T {
   source = entries;
-  writer = new StateWriter(path, entries, new HandClock());
+  clock = new HandClock();
+  writer = new StateWriter(path, entries, clock);
   return entries;
 }
 
@@ -103,6 +107,54 @@ describe('what "allow" has put into the table', () => {
       source.networks = changed;
       await writer.append(false);
       assert.deepEqual(loaded(), changed);
+    }
+  });
+});
+
+describe('the networks of domains', () => {
+  const loaded = (wallMs = 0): string[] =>
+    loadState(path, wallMs, 100).domains.map(({ domain, networks }) =>
+      [domain, ...networks.map(({ network, seenAgoMs }) => `${formatPrefix(network)}@${seenAgoMs}`)].join(
+        ' ',
+      ),
+    );
+  const domains = (count: number, seenMs = 0): KeptDomain[] => [
+    { domain: 'example.com', networks: [{ network: prefixOfText('192.0.2.0/24'), seenMs: -5000 }] },
+    {
+      domain: `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(61)}`,
+      networks: Array.from({ length: count }, (_, n) => ({
+        network: prefixOfText(`2001:db8:1234:5678:9abc:def0:${(n + 0x1000).toString(16)}:8100/120`),
+        seenMs,
+      })),
+    },
+  ];
+  const texts = (kept: readonly KeptDomain[], nowMs: number): string[] =>
+    kept.map(({ domain, networks }) =>
+      [domain, ...networks.map(({ network, seenMs }) => `${formatPrefix(network)}@${nowMs - seenMs}`)].join(
+        ' ',
+      ),
+    );
+
+  it('are in each snapshot, however many they are, with when they were named', async () => {
+    source.domainNetworks = domains(101);
+    await writer.snapshot(allIsWell);
+    const nowMs = clock.monotonicMs();
+    assert.deepEqual(loaded(clock.wallMs()), texts(source.domainNetworks, nowMs));
+    source.domainNetworks = [];
+    await writer.snapshot(allIsWell);
+    assert.deepEqual(loaded(), []);
+  });
+
+  it('are written to the journal as a whole when they have changed, though nothing else has', async () => {
+    source.domainNetworks = domains(3);
+    await writer.snapshot(allIsWell);
+    const { size } = statSync(path);
+    await writer.append(false);
+    assert.equal(statSync(path).size, size);
+    for (const changed of [domains(50), domains(1, 700), []]) {
+      source.domainNetworks = changed;
+      await writer.append(false);
+      assert.deepEqual(loaded(clock.wallMs()), texts(changed, clock.monotonicMs()));
     }
   });
 });

@@ -49,6 +49,7 @@ export const STATUS: StatusReport = {
   startedAtMs: NOW_MS - UP_MS,
   upMs: UP_MS,
   findings: [],
+  domains: undefined,
   entries: {
     total: 139,
     most: 100_000,

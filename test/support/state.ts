@@ -1,3 +1,4 @@
+import type { KeptDomain } from '../../src/names/domain-networks.js';
 import { chownSync, statSync } from 'node:fs';
 import type { PrefixText } from '../../src/packet/address.js';
 import { type LoadedEntry, type LoadedState, loadState } from '../../src/state/load.js';
@@ -43,6 +44,7 @@ export class Entries implements StateSource {
       ...(isAll ? this.leisurely.splice(0, most) : []),
     ],
   };
+  domainNetworks: readonly KeptDomain[] = [];
   counted: Counters = { ...NO_COUNTERS };
   /** the most changes that were taken at a time */
   mostTaken = 0;
@@ -81,6 +83,10 @@ export class Entries implements StateSource {
 
   get size(): number {
     return this.current.size;
+  }
+
+  domains(): readonly KeptDomain[] {
+    return this.domainNetworks;
   }
 
   allowed(): readonly PrefixText[] {

@@ -1,4 +1,4 @@
-// The domains of large senders that the package knows: those of an example file.
+// The domains of large senders that the package knows: those of examples/large-senders.conf.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostName } from '../../names/name.js';

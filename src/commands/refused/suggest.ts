@@ -48,8 +48,9 @@ export function suggestions(
   let others = 0;
   for (const sender of lost) {
     const domain = sender.domain === undefined ? undefined : byName.get(sender.domain);
-    if (sender.domain !== undefined && sender.spf === 'pass' && largeSenders.has(sender.domain)) {
-      large.set(sender.domain, [...(large.get(sender.domain) ?? []), sender]);
+    const known = sender.spf === 'pass' ? nameOfLarge(sender.domain, largeSenders) : undefined;
+    if (known !== undefined) {
+      large.set(known, [...(large.get(known) ?? []), sender]);
     } else if (isPlausible(sender, domain)) single.push(suggestAddress(sender, domain));
     else others++;
   }
@@ -68,6 +69,12 @@ export function suggestions(
     ...shown.flatMap(({ remark, line }) => ['', ...comment(remark), `#${line}`]),
     ...rest(all.length - shown.length + single.length - few.length, others),
   ];
+}
+
+/** The name of a large sender's record: its domain, or one in it, as `spf.protection.outlook.com`. */
+function nameOfLarge(domain: string | undefined, largeSenders: ReadonlySet<string>): string | undefined {
+  if (domain === undefined || largeSenders.has(domain)) return domain;
+  return [...largeSenders].find((name) => name.endsWith(`.${domain}`));
 }
 
 /** So many of each domain, the first ones. */

@@ -15,7 +15,18 @@ export function whyRows(report: WhyReport): Row[] {
   ];
 }
 
+/** A network has not come itself. */
+function networkRows({ prefix, name = '', ageMs, expiresInMs, admissions }: ListedEntry): Row[] {
+  const used =
+    admissions === 0 ? 'not used since the start' : `used ${counted(admissions, 'time')} since the start`;
+  return [
+    ['network', `${prefix}, by the SPF record of ${name}: named ${ago(ageMs)}`],
+    ['', `${duration(expiresInMs)} left if DNS does not answer; ${used}`],
+  ];
+}
+
 function entryRows(entry: ListedEntry): Row[] {
+  if (entry.origin === 'domain') return networkRows(entry);
   const { prefix, origin, ageMs, expiresInMs, attempts, lastAttemptAgoMs, name, parent } = entry;
   const age = `${duration(ageMs)} old, ${duration(expiresInMs)} left`;
   const tries = attempts === 0 ? 'never tried the fake MX' : `${counted(attempts, 'try', 'tries')}`;

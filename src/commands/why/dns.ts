@@ -7,10 +7,11 @@ import { BoundedResolver, RESOLVER_DEFAULTS } from '../../names/resolver.js';
 import { type Address, formatAddress, formatPrefix, prefixOf } from '../../packet/address.js';
 import { noPoolReason } from '../../engine/messages.js';
 import type { Row } from '../../terminal/table.js';
+import { allowedByDomain } from './domains.js';
 
 /** A step on the way to what an address may do: of the configuration, then of DNS. Addresses are canonical text. */
 export type Finding =
-  /** what the configuration says of it; then nothing else counts */
+  /** what the configuration says of it, or a domain that it allows; then nothing else counts */
   | { readonly step: 'role'; readonly role: string }
   | { readonly step: 'attempt'; readonly prefix: string; readonly seconds: number }
   | { readonly step: 'no-look-up'; readonly reason: string }
@@ -40,6 +41,11 @@ export async function* findOut(config: Config, address: Address): AsyncGenerator
   const role = roleOf(config, address);
   if (role !== undefined) {
     yield { step: 'role', role };
+    return;
+  }
+  const domain = isPublic(address) ? await allowedByDomain(config, address) : undefined;
+  if (domain !== undefined) {
+    yield { step: 'role', role: `admitted at all times (${domain})` };
     return;
   }
   const prefix = formatPrefix(prefixOf(address, typeof address === 'number' ? ipv4Prefix : ipv6Prefix));

@@ -96,6 +96,13 @@ describe('suggestions for the configuration', () => {
     assert.deepEqual(lines(softfail), []);
   });
 
+  it('name the record of a large sender where that is not its domain', () => {
+    const of = named('192.0.2.1', 'f1.other-example.com', 'pass', { returns: 0, count: 1 });
+    const largeSenders = new Set(['spf.another-example.com', 'spf.other-example.com']);
+    const all = suggestions([of], [], { ...SETTINGS, largeSenders });
+    assert.deepEqual(lines(all), ['allow-domain spf.other-example.com']);
+  });
+
   it('have nobody who has got in since, has no name of its own, came once, or whose record says no', () => {
     const others = [
       sender('192.0.2.1'),
