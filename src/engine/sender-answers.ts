@@ -1,4 +1,5 @@
 // Answers what administrators ask about single senders, and carries out what they want of them.
+import { durationText } from '../config/values.js';
 import type { ControlResults, EndedEntry, ListedEntry, WhyReport } from '../control/protocol.js';
 import { ControlError } from '../control/server.js';
 import {
@@ -166,7 +167,7 @@ export class SenderAnswers {
     }
     if (entry === undefined) return this.unknown(address);
     const seconds = Math.max(0, Math.round((entry.deadlineMs - engine.clock.monotonicMs()) / 1000));
-    const text = `it is let in for another ${seconds} s, as ${entry.text} (${entry.origin})`;
+    const text = `it is let in for another ${durationText(seconds)}, as ${entry.text} (${entry.origin})`;
     return { now: 'whitelisted', text };
   }
 
