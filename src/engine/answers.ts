@@ -16,6 +16,7 @@ import type { Engine } from './engine.js';
 import type { OwnTableReport } from './firewall.js';
 import { judgeHealth } from './health.js';
 import { type PfState, PfView, WATCHED_MS } from './pf-view.js';
+import { RefusedAnswers } from './refused-answers.js';
 import { SenderAnswers } from './sender-answers.js';
 import { Exit } from '../sysexits.js';
 
@@ -52,12 +53,14 @@ const TICK_MS = 1000;
 export class Answers {
   private readonly pf: PfView;
   private readonly senders: SenderAnswers;
+  private readonly refused: RefusedAnswers;
 
   constructor(
     private readonly engine: Engine,
     private readonly surroundings: Surroundings,
   ) {
     this.senders = new SenderAnswers(engine);
+    this.refused = new RefusedAnswers(engine);
     this.pf = new PfView(
       () => engine.inspect(),
       () => engine.config,
@@ -84,6 +87,10 @@ export class Answers {
         return this.senders.forget('all' in request ? undefined : request.address);
       case 'why':
         return this.senders.why(request.address);
+      case 'refused': {
+        const { sinceSeconds } = request;
+        return this.refused.list(sinceSeconds === undefined ? undefined : sinceSeconds * 1000, answering);
+      }
       case 'reload':
         return this.reload();
       case 'watch':
@@ -110,6 +117,7 @@ export class Answers {
       startedAtMs: engine.clock.wallMs() - this.upMs(),
       upMs: this.upMs(),
       findings: this.findings(pf),
+      domains: engine.domains.size === 0 ? undefined : this.domains(),
       entries: {
         total: engine.tracker.size,
         most: engine.config.maxEntries,
@@ -129,6 +137,11 @@ export class Answers {
     };
   }
 
+  private domains(): StatusReport['domains'] {
+    const { size, networks } = this.engine.domains;
+    return { count: size, networks: networks.length };
+  }
+
   private table(pf: PfState): TableReport | undefined {
     const { table } = this.engine.firewallReport();
     return table && { ...asCounted(table, pf), pfEnabled: pf.enabled, pfAgoMs: pf.agoMs };
@@ -145,7 +158,7 @@ export class Answers {
       lastRefusalAgoMs: this.ago(refusal),
       firewall: engine.firewallReport(),
       pf,
-      configuration: surroundings.configuration(),
+      configuration: [...surroundings.configuration(), ...engine.domains.findings()],
       stateError: surroundings.state()?.error,
       isRoot: surroundings.isRoot,
     });
@@ -176,6 +189,11 @@ export class Answers {
       if (answering.signal.aborted) break;
       count++;
       await answering.item(this.senders.listed(entry));
+    }
+    for (const network of this.engine.domains.networks) {
+      if (answering.signal.aborted) break;
+      count++;
+      await answering.item(this.senders.listedNetwork(network));
     }
     return { count };
   }

@@ -53,7 +53,7 @@ export class PfTable {
       nowMs: clock.monotonicMs,
       after: clock.after,
       soon: clock.soon,
-      most: () => core.config.maxEntries + core.config.allow.length + this.foreign + ON_THE_WAY,
+      most: () => core.config.maxEntries + core.always.length + this.foreign + ON_THE_WAY,
     });
     this.watch = new TableWatch(clock, {
       count: () => this.writer.count(),
@@ -63,6 +63,7 @@ export class PfTable {
 
   /** Reads the table for the first time; see {@link TableWriter.start}. */
   async start(): Promise<TableReply> {
+    this.allowed.configure(this.core.always);
     for (const prefix of this.allowed.current) this.writer.want(prefix);
     this.allowed.withdraw(this.core.unallowed);
     return this.writer.start();
@@ -89,15 +90,25 @@ export class PfTable {
   /** The configuration is another one. */
   reconfigured(): void {
     this.configuredMs = this.core.clock.monotonicMs();
-    const unallowed = this.allowed.configure(this.core.config.allow);
+    this.sayWithdrawn(this.followAlways());
+    this.writer.retryRoom();
+    this.writer.compare();
+  }
+
+  /** Who is admitted at all times has changed. */
+  alwaysChanged(): void {
+    this.followAlways();
+  }
+
+  /** @returns what is not admitted at all times any more, and taken out */
+  private followAlways(): PrefixText[] {
+    const unallowed = this.allowed.configure(this.core.always);
     for (const prefix of this.allowed.current) this.writer.want(prefix);
     const entries = new Set([...this.core.tracker.entries()].map(({ text }) => text));
     const gone = unallowed.filter((prefix) => !entries.has(prefix));
     for (const prefix of gone) this.writer.unwant(prefix);
     this.allowed.withdraw(gone);
-    this.sayWithdrawn(gone);
-    this.writer.retryRoom();
-    this.writer.compare();
+    return gone;
   }
 
   /** What pf did says something of the table. */
@@ -218,9 +229,9 @@ export class PfTable {
   private limitEntries(): void {
     const { config } = this.core;
     const { ceiling, bound } = this.writer.room;
-    const room = Math.max(1, ceiling - this.foreign - config.allow.length);
+    const room = Math.max(1, ceiling - this.foreign - this.core.always.length);
     if (room < config.maxEntries && bound !== undefined) {
-      const besides = config.allow.length + this.foreign;
+      const besides = this.core.always.length + this.foreign;
       const { listable } = this.writer;
       const line = lessRoomLine({ room, bound, besides, listable }, config.maxEntries);
       // once, until it is another one

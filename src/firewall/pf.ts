@@ -108,6 +108,10 @@ export class PfFirewall implements Firewall {
     this.table.reconfigured();
   }
 
+  alwaysChanged(): void {
+    this.table.alwaysChanged();
+  }
+
   allowedInTable(): readonly PrefixText[] {
     return this.table.allowedInTable();
   }

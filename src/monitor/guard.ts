@@ -13,7 +13,9 @@ import {
 } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { FirewallTexts, TableCount, TableFailure, TableLimits, TableReply } from '../table/table.js';
+import type { Own } from '../names/network-bounds.js';
 import { Bucket } from './bucket.js';
+import { Grants } from './grants.js';
 import { type EngineRequest, MOST_PREFIXES, type MonitorMessage } from './messages.js';
 import { amount } from '../words.js';
 
@@ -55,6 +57,7 @@ const COST: Readonly<Record<EngineRequest['request'], number>> = {
   inspect: 5,
   show: 10,
   reload: 0,
+  grant: 0,
 };
 /** A line of the list that is an entry, not a detail of one. */
 const ENTRY_LINE = /^ {2}[ !]\S.*$/gm;
@@ -73,6 +76,7 @@ const IDLE_LINE = /^\t(?!Cleared:).*\n/gm;
 export class TableGuard {
   private readonly turns = new Bucket(BURST, PER_SECOND);
   private allowed: ReadonlySet<string> = new Set();
+  private readonly grants: Grants;
   private config: Config | undefined;
   private held = 0;
   private foreign = 0;
@@ -89,18 +93,23 @@ export class TableGuard {
   /**
    * @param send - to the engine
    * @param refused - is told of every request that was not carried out, in words, escaped
+   * @param interfaces - the networks of this machine's interfaces
    */
   constructor(
     private readonly table: GuardedTable,
     private readonly send: (message: MonitorMessage) => void,
     private readonly refused: (why: string) => void,
     private readonly clock: Pick<Clock, 'monotonicMs' | 'after'>,
-  ) {}
+    interfaces: () => Own = () => [],
+  ) {
+    this.grants = new Grants(interfaces);
+  }
 
   /** Takes over the configuration, which says what may be in the table. */
   configure(config: Config): void {
     this.config = config;
     this.allowed = new Set(config.allow.map(formatPrefix));
+    this.grants.configure(config);
   }
 
   /** Ends the table's command that is running; not our own look at pf's limits, without which nobody knows the room. */
@@ -112,6 +121,11 @@ export class TableGuard {
   async handle(request: EngineRequest): Promise<void> {
     const { id } = request;
     if (request.request === 'inspect') return this.inspect(request);
+    if (request.request === 'grant') {
+      // pfctl has no part in it
+      this.send({ kind: 'granted', id, refused: this.grants.request(request.prefixes) });
+      return;
+    }
     const why = this.running === undefined ? this.problem(request) : 'two requests at a time';
     if (why !== undefined) {
       this.refuse(id, why);
@@ -144,8 +158,9 @@ export class TableGuard {
     const { id } = request;
     try {
       await this.turn(request);
-      if ('prefixes' in request) await this.change(id, request.request, request.prefixes);
-      else if (request.request === 'show') await this.show(id);
+      if (request.request === 'add' || request.request === 'delete') {
+        await this.change(id, request.request, request.prefixes);
+      } else if (request.request === 'show') await this.show(id);
       else if (request.request === 'flush') await this.flush(id);
       else if (request.request === 'count') {
         this.send({ kind: 'counted', id, count: await this.table.count() });
@@ -168,13 +183,14 @@ export class TableGuard {
       return;
     }
     const reply = await this.table[verb](prefixes);
+    this.noteGrants(verb, prefixes, reply);
     this.count(verb, prefixes.length, reply);
     this.send({ kind: 'reply', id, reply });
   }
 
   /** Why a change is not made; undefined when it may be. */
   private problem(request: EngineRequest): string | undefined {
-    if (!('prefixes' in request)) return undefined;
+    if (request.request !== 'add' && request.request !== 'delete') return undefined;
     const { request: verb, prefixes } = request;
     for (const prefix of prefixes) {
       const why = this.prefixProblem(verb, prefix);
@@ -193,7 +209,7 @@ export class TableGuard {
     }
     if (this.clock.monotonicMs() - this.limitsAtMs > LIMITS_FRESH_MS) await this.readLimits();
     const most = Math.min(
-      (this.config?.maxEntries ?? 0) + this.allowed.size + this.foreign + ON_THE_WAY,
+      (this.config?.maxEntries ?? 0) + this.allowed.size + this.grants.size + this.foreign + ON_THE_WAY,
       this.room,
     );
     if (this.held + count <= most) return undefined;
@@ -204,6 +220,7 @@ export class TableGuard {
     const prefix = parseCanonical(text);
     if (prefix === undefined) return `"${escapeText(text, 60)}" is no prefix`;
     if (this.allowed.has(text) || prefix.length >= this.widest(verb, prefix)) return undefined;
+    if (this.grants.allows(text)) return undefined;
     return `${verb} ${text}: wider than a sender's prefix, and not allowed by the configuration`;
   }
 
@@ -225,8 +242,16 @@ export class TableGuard {
       this.held = this.foreign = 0;
       this.isCounted = true;
       this.isTooLong = false;
+      this.grants.lost();
     }
     this.send({ kind: 'reply', id, reply });
+  }
+
+  /** What is in the table by a grant counts, whatever is granted later. */
+  private noteGrants(verb: 'add' | 'delete', prefixes: readonly PrefixText[], reply: TableReply): void {
+    if (reply.ok ? reply.created : reply.failure === 'missing-table') this.grants.lost();
+    if (verb === 'add' && (reply.ok || !NOTHING_DONE.has(reply.failure))) this.grants.added(prefixes);
+    if (verb === 'delete' && reply.ok) this.grants.deleted(prefixes);
   }
 
   private count(verb: 'add' | 'delete', asked: number, reply: TableReply): void {
@@ -249,7 +274,8 @@ export class TableGuard {
   private isOurs(text: string): boolean {
     const prefix = parseCanonical(text);
     if (prefix === undefined) return false;
-    return this.allowed.has(text) || prefix.length >= WIDEST_ENTRY[familyOf(prefix.address)];
+    if (this.allowed.has(text) || this.grants.holds(text as PrefixText)) return true;
+    return prefix.length >= WIDEST_ENTRY[familyOf(prefix.address)];
   }
 
   /** Lists the table, and counts it. */
@@ -324,12 +350,12 @@ export function parseEngineRequest(value: unknown): ParsedMessage<EngineRequest>
   if (typeof request !== 'string') return { ok: false, why: 'a request that is no text' };
   const known = ['show', 'flush', 'count', 'limits', 'inspect', 'reload'].includes(request);
   if (known) return { ok: true, value: { id, request } as EngineRequest };
-  if (request !== 'add' && request !== 'delete') {
+  if (request !== 'add' && request !== 'delete' && request !== 'grant') {
     return { ok: false, why: `an unknown request "${escapeText(request, 60)}"` };
   }
   const isList = Array.isArray(prefixes) && prefixes.every((prefix) => typeof prefix === 'string');
   if (!isList) return { ok: false, why: `${request} without a list of prefixes` };
-  if (prefixes.length < 1 || prefixes.length > MOST_PREFIXES) {
+  if ((prefixes.length < 1 && request !== 'grant') || prefixes.length > MOST_PREFIXES) {
     return {
       ok: false,
       why: `${request} of ${prefixes.length} prefixes, at most ${MOST_PREFIXES} are taken`,

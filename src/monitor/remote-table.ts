@@ -9,6 +9,7 @@ import type {
   TableLimits,
   TableReply,
 } from '../table/table.js';
+import type { RefusedNetwork } from '../names/network-bounds.js';
 import type { EngineEvent, EngineRequest, MonitorMessage, Reconfiguration } from './messages.js';
 
 type Answer = Extract<MonitorMessage, { id: number }>;
@@ -83,6 +84,12 @@ export class RemoteTable implements Table {
     for (const text of fetched.lines) parser.push(text);
     fetched.take = (text) => parser.push(text);
     return fetched.reply;
+  }
+
+  /** Says which networks may be added although they are wider than a sender's prefix. @returns those that may not */
+  async grant(prefixes: readonly PrefixText[]): Promise<readonly RefusedNetwork[]> {
+    const answer = await this.ask({ request: 'grant', prefixes });
+    return answer?.kind === 'granted' ? answer.refused : [];
   }
 
   async limits(): Promise<TableLimits | undefined> {

@@ -131,6 +131,11 @@ export function contains(network: Prefix, prefix: Prefix): boolean {
   return prefixOf(prefix.address, network.length).address === network.address;
 }
 
+/** Whether some address lies in both. */
+export function overlaps(a: Prefix, b: Prefix): boolean {
+  return contains(a, b) || contains(b, a);
+}
+
 /** Whether a bit is set behind the first `length` ones. */
 function hasHostBits(address: Address, length: number): boolean {
   const [w0, w1, w2, w3] = addressWords(address);

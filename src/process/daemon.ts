@@ -17,6 +17,7 @@ import { systemClock } from '../clock.js';
 import { type EarlyHangup, takeHangup } from './hangup.js';
 import { NO_DEBUGGER } from './debugger.js';
 import { nodeChild } from './node-child.js';
+import { interfaceNetworks } from './own-networks.js';
 import { type PidFile, takePidFile } from './pid-file.js';
 import { Exit, StartError } from '../sysexits.js';
 import { type UserPlan } from '../monitor/user-plan.js';
@@ -114,6 +115,7 @@ function makeMonitor(
     table: pfctlTable(config, log),
     engine: nodeChild([NO_DEBUGGER, engine]),
     readAgain,
+    interfaces: interfaceNetworks,
   });
 }
 

@@ -32,6 +32,12 @@ export type Decision =
       readonly reason: 'whitelisted' | 'always-allowed' | 'passed-by-pf';
       readonly entry: Entry | undefined;
     }
+  /** this network has opened a connection to somebody's mail server; the entry is for that one */
+  | {
+      readonly kind: 'outbound';
+      readonly reason: 'new-entry' | 'renewed' | 'always-allowed' | 'no-room';
+      readonly entry: Entry | undefined;
+    }
   | { readonly kind: 'unjudged'; readonly reason: UnjudgedReason };
 
 const unjudged = new Map<UnjudgedReason, Decision>();

@@ -18,6 +18,14 @@ import type { HashKey } from './siphash.js';
 /** The two kinds of mail server address. */
 export type Role = 'fake' | 'real';
 
+/** A network that is admitted at all times because a domain's SPF record names it. */
+export interface DomainNetwork {
+  readonly network: Prefix;
+  readonly domain: string;
+  /** how often somebody was admitted by it */
+  admissions: number;
+}
+
 /** What the configuration says of addresses. */
 export interface RolesConfig {
   readonly fake: readonly Address[];
@@ -26,6 +34,8 @@ export interface RolesConfig {
   readonly own?: readonly Address[];
   /** admitted at all times */
   readonly allow: readonly Prefix[];
+  /** likewise, by domains; absent: none */
+  readonly domains?: readonly DomainNetwork[];
   /** length of the prefix that is stored for an IPv4 sender, 24 to 32 */
   readonly ipv4Prefix: number;
   /** length of the prefix that is stored for an IPv6 sender, 48 to 128 */
@@ -35,7 +45,7 @@ export interface RolesConfig {
 /** What addresses are. Made anew for each configuration. */
 export class Roles {
   private readonly roles: PrefixMap<Role>;
-  private readonly allowed: PrefixMap<Prefix>;
+  private readonly allowed: PrefixMap<DomainNetwork | Prefix>;
   private readonly own: ReadonlySet<Address>;
 
   constructor(
@@ -47,6 +57,7 @@ export class Roles {
     for (const address of config.real) this.roles.set(single(address), 'real');
     this.own = new Set([...config.fake, ...config.real, ...(config.own ?? [])]);
     this.allowed = new PrefixMap(hashKey);
+    for (const one of config.domains ?? []) this.allowed.set(one.network, one);
     for (const prefix of config.allow) this.allowed.set(prefix, prefix);
   }
 
@@ -60,9 +71,16 @@ export class Roles {
     return this.roles.matchWords(family, destination0, destination1, destination2, destination3);
   }
 
-  /** The configured network that admits an address at all times. */
+  /** The network that admits an address at all times. */
   allowing(address: Address): Prefix | undefined {
-    return this.allowed.match(address);
+    const one = this.allowed.match(address);
+    return one !== undefined && 'domain' in one ? one.network : one;
+  }
+
+  /** The same if a domain's record names it; undefined: the configuration names it, or nothing does. */
+  allowingDomain(address: Address): DomainNetwork | undefined {
+    const one = this.allowed.match(address);
+    return one !== undefined && 'domain' in one ? one : undefined;
   }
 
   allowsSource(observation: Observation): boolean {
@@ -78,6 +96,12 @@ export class Roles {
   /** Whether somebody who comes from an address can have an entry: nobody with one of ours, or a link-local one. */
   canHaveEntry(address: Address): boolean {
     return this.canBeEntry(single(address));
+  }
+
+  /** Somebody was admitted at all times. */
+  countAdmission({ family, source0, source1, source2, source3 }: Observation): void {
+    const one = this.allowed.matchWords(family, source0, source1, source2, source3);
+    if (one !== undefined && 'domain' in one) one.admissions++;
   }
 
   /** What is stored of a sender. */

@@ -224,5 +224,13 @@ export function left(
       ...facts,
     };
   });
-  return { entries, expired: [], allowed: [], counters: undefined, hasKnownTime: true };
+  return {
+    entries,
+    expired: [],
+    allowed: [],
+    counters: undefined,
+    hasKnownTime: true,
+    domains: [],
+    notes: [],
+  };
 }

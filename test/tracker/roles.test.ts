@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isEntrySized, Roles } from '../../src/tracker/roles.js';
 import { address, prefix } from '../support/observations.js';
-import { CONFIG, FAKE, REAL6 } from '../support/tracker-scene.js';
+import { CONFIG, FAKE, REAL, REAL6, scene } from '../support/tracker-scene.js';
 
 describe('what can be an entry', () => {
   const roles = new Roles(CONFIG, [1, 2]);
@@ -78,5 +78,42 @@ describe('what is stored of a sender', () => {
     for (const text of ['64:ff9b::203.0.113.7', '64:ff9b:1:2:3::7'])
       assert.deepEqual(roles.entryPrefix(address(text)), { address: address(text), length: 128 });
     assert.deepEqual(roles.entryPrefix(address('64:ff9b:2::7')), prefix('64:ff9b:2::/64'));
+  });
+});
+
+describe('who is let in at all times', () => {
+  const network = (text: string, domain: string) => ({ network: prefix(text), domain, admissions: 0 });
+
+  it('is who the configuration names, or a domain; the narrowest decides', () => {
+    const roles = new Roles(
+      {
+        ...CONFIG,
+        allow: [prefix('198.51.100.0/28'), prefix('203.0.113.0/24')],
+        domains: [network('198.51.100.0/24', 'example.com'), network('203.0.113.0/24', 'example.net')],
+      },
+      [1, 2],
+    );
+    const by = (text: string): string => {
+      const domain = roles.allowingDomain(address(text))?.domain;
+      const found = roles.allowing(address(text));
+      return `${domain ?? '-'} ${found === undefined ? '-' : found.length}`;
+    };
+    assert.equal(by('198.51.100.7'), '- 28');
+    assert.equal(by('198.51.100.77'), 'example.com 24');
+    assert.equal(by('203.0.113.7'), '- 24');
+    assert.equal(by('203.0.112.7'), '- -');
+  });
+
+  it('is counted with the network that lets him in', () => {
+    const google = network('64.0.0.0/14', 'google.test');
+    const at = scene({ domains: [google, network('2a00::/32', 'google.test')], allow: [prefix('64.0.0.1')] });
+    assert.equal(at.see('64.1.2.3', REAL), 'admission always-allowed');
+    assert.equal(at.see('64.1.2.4', REAL), 'admission always-allowed');
+    assert.equal(at.see('64.0.0.1', REAL), 'admission always-allowed');
+    assert.equal(at.see('2a00::7', REAL6), 'admission always-allowed');
+    assert.equal(at.see('64.1.2.4', FAKE), 'attempt always-allowed');
+    assert.equal(google.admissions, 2);
+    assert.equal(at.see('64.4.0.1', REAL), 'refusal not-whitelisted');
+    assert.deepEqual(at.prefixes, []);
   });
 });

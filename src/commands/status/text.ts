@@ -30,6 +30,7 @@ export function statusLines(report: StatusReport): string[] {
       ...(report.state === undefined ? [] : stateRows(report.state)),
       logRow(report.log),
       ...entryRows(report.entries),
+      ...(report.domains === undefined ? [] : [domainsRow(report.domains)]),
     ],
     TITLE_WIDTH,
   );
@@ -117,6 +118,10 @@ function stateRows({ path, writtenAgoMs, error }: StateReport): Row[] {
 /** Where log lines go, and how many did not get there. */
 export function logRow({ description, lost }: LogReport): Row {
   return ['log', `${description}: ${counted(lost, 'line')} lost`];
+}
+
+function domainsRow({ count, networks }: NonNullable<StatusReport['domains']>): Row {
+  return ['allow-domain', `${counted(count, 'domain')}, ${counted(networks, 'network')} let in`];
 }
 
 function entryRows({ total, most, byOrigin, known, regulars }: StatusReport['entries']): Row[] {
