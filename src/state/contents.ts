@@ -31,9 +31,6 @@ const KINDS = ['+', '-', 'T', 'C', 'A', 'K', 'O', 'S', 'R', 'D', 'X', 'N'] as co
 const KIND_WORDS = KINDS.map((kind) => Buffer.from(kind));
 const REGULAR_WORD = [Buffer.from(REGULAR)];
 
-/** Until another line tells it. */
-const UNTOLD = { firstAdmissionMs: undefined, lastAdmissionMs: undefined, isRegular: false } as const;
-
 /** More networks than a configuration file can name. */
 const MOST_ALLOWED = 100_000;
 
@@ -109,8 +106,20 @@ export class Contents {
     if (!this.isPrefix(prefix) || origin === undefined || !areNumbers) return 'invalid';
     const name = words.done ? undefined : words.text();
     if (!words.done || (name !== undefined && hostName(name) !== name)) return 'invalid';
-    const times = { addedMs, deadlineMs, lastAttemptMs };
-    this.entries.set(prefix, { origin, ...times, attempts, ...UNTOLD, admissions, name });
+    // written out, for each line: spreading other objects would take longer than all the reading
+    this.entries.set(prefix, {
+      origin,
+      addedMs,
+      deadlineMs,
+      lastAttemptMs,
+      attempts,
+      admissions,
+      // until another line tells it
+      firstAdmissionMs: undefined,
+      lastAdmissionMs: undefined,
+      isRegular: false,
+      name,
+    });
     this.removed.delete(prefix);
     return 'taken';
   }
