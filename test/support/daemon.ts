@@ -165,7 +165,8 @@ export class Workplace {
     for (const daemon of this.daemons) daemon.kill('SIGKILL');
     this.closePflog();
     await this.pfctl.dispose();
-    rmSync(this.folder, { recursive: true, force: true });
+    // an engine that outlives its monitor for a moment may still write its state
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
   }
 }
 
