@@ -169,7 +169,7 @@ export class PfTable {
     if (!isEntrySized(entry.prefix)) return 'leave';
     const lifeMs = config.whitelistTime * 1000;
     const ageMs = entry.clearedAtMs === undefined ? 0 : Math.max(0, clock.wallMs() - entry.clearedAtMs);
-    // who is there that long has been used, or has tried again: when, only the state file could have told
+    // who is there that long may have been used, or have tried again: only the state file could have told
     const isOld = ageMs >= lifeMs && ageMs < config.knownTime * 1000;
     const origin = this.hasCompared ? 'manual' : 'adopted';
     const leftMs = isOld ? lifeMs : lifeMs - ageMs;
