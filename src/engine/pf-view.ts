@@ -69,8 +69,8 @@ export class PfView {
     if (this.config().queueNum === undefined) await this.refresh(freshMs);
     const nowMs = this.clock.monotonicMs();
     const { known, knownMs, silent } = this;
-    const isWaiting = this.asking !== undefined && nowMs - this.askedMs >= PATIENCE_MS;
-    const sinceMs = silent?.sinceMs ?? (isWaiting ? this.askedMs : undefined);
+    // still asking: all patience is over, were the timer a moment early
+    const sinceMs = silent?.sinceMs ?? (this.asking === undefined ? undefined : this.askedMs);
     return {
       ...known,
       agoMs: knownMs === undefined ? undefined : nowMs - knownMs,
