@@ -57,6 +57,7 @@ function run(argv: ParsedArguments): number {
     ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
     ...(config.queueNum === undefined ? pfRows(config) : queueRows(config, config.queueNum)),
     ['names', namesRow(config)],
+    ...(config.dnswl === undefined ? [] : [listRow(config.dnswl, config.dnswlTrust)]),
     ...dnsRows(config),
     ...dryRows(config),
     ['user', userRow(config.user)],
@@ -76,6 +77,10 @@ function knownRow({ knownTime }: Config): string {
   return knownTime === 0
     ? 'none: reaching the real MX prolongs nothing'
     : `${durationText(knownTime)} after the real MX was reached last`;
+}
+
+function listRow(zone: string, trust: number): Row {
+  return ['DNS allow list', `${zone}, with trust ${trust} or more`];
 }
 
 function pfRows(config: Config): Row[] {

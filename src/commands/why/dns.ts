@@ -1,6 +1,7 @@
 // What DNS says of an address, and what follows for its pool.
 import type { Config } from '../../config/config.js';
 import { durationText } from '../../config/values.js';
+import { listName, readListAnswer } from '../../names/dnswl.js';
 import { encodesAddress } from '../../names/name.js';
 import { checkSpf, judgePool, poolDomains, type SpfResult } from '../../names/pool.js';
 import { companions, describe, isPublic, reverse, type ReverseAnswer } from '../../names/rdns.js';
@@ -40,7 +41,9 @@ export type Finding =
   | { readonly step: 'encodes-address'; readonly name: string }
   | { readonly step: 'domain'; readonly domain: string; readonly spf: SpfResult }
   | { readonly step: 'pool'; readonly domain: string; readonly windowSeconds: number }
-  | { readonly step: 'no-pool'; readonly reason: string; readonly text: string };
+  | { readonly step: 'no-pool'; readonly reason: string; readonly text: string }
+  /** what the DNS allow list says */
+  | { readonly step: 'list'; readonly zone: string; readonly text: string; readonly letsIn: boolean };
 
 /** What the configuration and DNS say about an address, step by step as it becomes known. */
 export async function* findOut(config: Config, address: Address): AsyncGenerator<Finding, void, undefined> {
@@ -86,8 +89,8 @@ function roleOf(config: Config, address: Address): string | undefined {
   return allowed === undefined ? undefined : `admitted at all times (allow ${formatPrefix(allowed)})`;
 }
 
-function noLookUp({ noRdnsWhitelist, noPool }: Config, address: Address): string | undefined {
-  if (noRdnsWhitelist && noPool) return 'no-rdns-whitelist, no-pool';
+function noLookUp({ noRdnsWhitelist, noPool, dnswl }: Config, address: Address): string | undefined {
+  if (noRdnsWhitelist && noPool && dnswl === undefined) return 'no-rdns-whitelist, no-pool';
   return isPublic(address) ? undefined : 'not an address of the Internet';
 }
 
@@ -112,6 +115,27 @@ async function* askDns(
   };
   if (!config.noRdnsWhitelist) yield { step: 'companions', addresses: companionsOf(config, address, answer) };
   if (!config.noPool) yield* judge(config, resolver, address, answer);
+  if (config.dnswl !== undefined) {
+    yield { step: 'list', ...(await askList(resolver, config.dnswl, config.dnswlTrust, address)) };
+  }
+}
+
+async function askList(
+  resolver: BoundedResolver,
+  zone: string,
+  least: number,
+  address: Address,
+): Promise<{ readonly zone: string; readonly text: string; readonly letsIn: boolean }> {
+  const answer = readListAnswer(await resolver.lookup('A', listName(address, zone)));
+  const letsIn = answer.kind === 'listed' && answer.trust >= least;
+  const text = {
+    listed: () =>
+      `trust ${answer.kind === 'listed' ? answer.trust : 0}, ${letsIn ? 'so it is let in when it is refused' : 'less than dnswl-trust'}`,
+    'not-listed': () => 'does not know it',
+    failed: () => `DNS does not answer (${answer.kind === 'failed' ? answer.code : ''})`,
+    wrong: () => 'gives an answer that no allow list gives',
+  }[answer.kind]();
+  return { zone, text, letsIn };
 }
 
 /** What comes in with it when it tries the fake MX. */
@@ -189,6 +213,8 @@ export function findingRows(finding: Finding, isDry: boolean): Row[] {
       ];
     case 'no-pool':
       return [[straight, `${refused}: ${finding.text}`]];
+    case 'list':
+      return [['allow list', `${finding.zone}: ${finding.text}`]];
   }
 }
 
