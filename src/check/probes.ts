@@ -1,6 +1,7 @@
 // All probes, in the order of the report.
 import { captureProbe, pflogProbe } from './capture.js';
 import { dnsProbe } from './dns.js';
+import { dnswlProbe } from './dnswl.js';
 import { fakeProbe, realProbe } from './listeners.js';
 import { pfProbe } from './pf.js';
 import type { Probe } from './probe.js';
@@ -24,4 +25,5 @@ export const PROBES: readonly Probe[] = [
   fakeProbe,
   realProbe,
   dnsProbe,
+  dnswlProbe,
 ];

@@ -102,15 +102,15 @@ function queueRows(config: Config, { first, last }: QueueRange): Row[] {
   ];
 }
 
-function dnsRows({ noRdnsWhitelist, noPool, poolWindow, dnsTimeout }: Config): Row[] {
+function dnsRows({ noRdnsWhitelist, noPool, poolWindow, dnswl, dnsTimeout }: Config): Row[] {
   const pool: Row = ['pool window', `${durationText(poolWindow)} after an attempt`];
   const answer: Row = ['DNS', `${durationText(dnsTimeout)} for an answer, then it is asked once more`];
-  return [...(noPool ? [] : [pool]), ...(noPool && noRdnsWhitelist ? [] : [answer])];
+  return [...(noPool ? [] : [pool]), ...(noPool && noRdnsWhitelist && dnswl === undefined ? [] : [answer])];
 }
 
 function namesRow({ noRdnsWhitelist, noPool, dnsServer }: Config): string {
   const what = [noRdnsWhitelist ? [] : ['other addresses'], noPool ? [] : ['pool']].flat().join(' and ');
-  if (what === '') return 'DNS is not asked';
+  if (what === '') return 'are not looked up';
   return `a sender's ${what}; asks ${dnsServer.length === 0 ? "the system's DNS" : 'dns-server'}`;
 }
 

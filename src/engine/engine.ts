@@ -5,6 +5,7 @@ import type { Log } from '../log/log.js';
 import { levelOf } from '../log/settings.js';
 import type { Observation, Undecoded } from '../packet/observation.js';
 import type { HashKey } from '../tracker/siphash.js';
+import { type ResolverCounters, sumOf } from '../names/resolver.js';
 import type { Address, Prefix, PrefixText } from '../packet/address.js';
 import type { TableEntry } from '../table/table.js';
 import type { Decision } from '../tracker/decision.js';
@@ -240,7 +241,8 @@ export class Engine implements Core {
     this.say(statisticsLine(this.tracker.counters, this.tracker.size));
     this.say(countersLine(this.tracker.counters, this.tracker.size));
     this.say(unjudgedLine(this.judgeOfFrames.unjudged));
-    if (this.namer !== undefined) this.say(namesLine(this.namer.counters(), this.namer.skipped));
+    const asked = this.askedOfDns();
+    if (asked !== undefined) this.say(namesLine(asked.counters, asked.skipped));
     this.firewall.logStatistics();
   }
 
@@ -274,9 +276,20 @@ export class Engine implements Core {
         readonly notMade: number;
       }
     | undefined {
-    if (this.namer === undefined) return undefined;
-    const { asked, fromCache, failed, dropped } = this.namer.counters();
-    return { asked, fromCache, failed, notMade: dropped + this.namer.skipped };
+    const all = this.askedOfDns();
+    if (all === undefined) return undefined;
+    const { asked, fromCache, failed, dropped } = all.counters;
+    return { asked, fromCache, failed, notMade: dropped + all.skipped };
+  }
+
+  private askedOfDns(): { readonly counters: ResolverCounters; readonly skipped: number } | undefined {
+    const { namer, allowList } = this;
+    if (namer === undefined) return this.config.dnswl === undefined ? undefined : allowList.asked();
+    const asked = allowList.asked();
+    return {
+      counters: sumOf(namer.counters(), asked.counters),
+      skipped: namer.skipped + asked.skipped,
+    };
   }
 
   /** Asks DNS who somebody is, if it may be asked. */

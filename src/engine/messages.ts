@@ -167,6 +167,14 @@ export function listedLine(entry: Entry, zone: string, trust: number): Line {
   return { level: 'info', message, fields: { event: 'listed', source, zone, trust }, brief };
 }
 
+/** A DNS allow list knows a refused sender, but nobody has to go for it. */
+export function noPlaceForListedLine(address: Address, zone: string): Line {
+  const source = formatAddress(address);
+  const brief = `known to ${zone}, but max-entries is reached`;
+  const fields = { event: 'listed-no-room', source, zone };
+  return { level: 'warn', message: `${source} is not let in: it is ${brief}`, fields, brief };
+}
+
 /** A member of a sender's pool is not admitted: nobody has to go for it. */
 export function noPlaceLine(address: Address, domain: string): Line {
   const source = formatAddress(address);

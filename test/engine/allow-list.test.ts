@@ -65,9 +65,9 @@ describe('a DNS allow list', { skip: dnsUnavailable() }, () => {
     for (const list of lists.splice(0)) list.close();
   });
 
-  const open = (zone: string, trust = '1', dnsServer = server.address) => {
+  const open = (zone: string, trust = '1', dnsServer = server.address, maxEntries = 100) => {
     const clock = new HandClock();
-    const at = scene();
+    const at = scene({ maxEntries });
     const said: string[] = [];
     const list = new AllowList({
       config: () =>
@@ -126,7 +126,10 @@ describe('a DNS allow list', { skip: dnsUnavailable() }, () => {
     await tested(all);
     refuse(all, '198.51.100.7');
     assert.equal(all.at.tracker.size, 0);
-    assert.match(all.list.findings()[0]?.message ?? '', /^dnswl all\.test\.org: it lists 127\.0\.0\.1, /);
+    assert.match(
+      all.list.findings()[0]?.message ?? '',
+      /^dnswl all\.test\.org: it lists 127\.0\.0\.1, so perhaps everybody: .*; it has not been asked for /,
+    );
     assert.deepEqual(all.clock.timersMs, [HOUR_MS]);
     all.clock.pass(HOUR_MS);
     await tested(all);
@@ -138,7 +141,10 @@ describe('a DNS allow list', { skip: dnsUnavailable() }, () => {
     await tested(all);
     refuse(all, '198.51.100.66');
     await until('it is off', () => all.list.findings().length === 1);
-    assert.match(all.said[0] ?? '', /127\.0\.0\.255 is its answer for 198\.51\.100\.66/);
+    assert.match(
+      all.said[0] ?? '',
+      /it answers 127\.0\.0\.255 about 198\.51\.100\.66: too much was asked of it; it is not asked for an hour/,
+    );
     refuse(all, '198.51.100.7');
     assert.equal(all.at.tracker.size, 0);
     all.clock.pass(HOUR_MS);
@@ -154,8 +160,88 @@ describe('a DNS allow list', { skip: dnsUnavailable() }, () => {
     await tested(all);
     assert.match(
       all.list.findings()[0]?.message ?? '',
-      /DNS does not answer \(ESERVFAIL\): nobody is let in by it/,
+      /DNS does not answer \(ESERVFAIL\), so nobody is let in by it/,
     );
     assert.deepEqual(all.clock.timersMs, [60_000]);
+  });
+
+  /** Somebody who has tried takes the only place. */
+  it('does not take the place of one that has tried', async () => {
+    const full = open('list.test.org', '1', server.address, 1);
+    full.at.see('203.0.113.5', '192.0.2.3');
+    await tested(full);
+    refuse(full, '198.51.100.7');
+    await until('it is said', () => full.said.length === 1);
+    assert.deepEqual(full.said, [
+      '198.51.100.7 is not let in: it is known to list.test.org, but max-entries is reached',
+    ]);
+    assert.deepEqual(full.at.prefixes, ['203.0.113.5']);
+  });
+
+  it('that begins to list everybody lets in nobody any more', async (t) => {
+    let isAll = false;
+    const changing = await SlowServer.start({
+      reply: ({ name }) =>
+        isAll || name.startsWith('7.') ? { type: 'A', data: ['127.0.10.3'] } : 'nxdomain',
+    });
+    t.after(() => changing.dispose());
+    const all = open('list.test.org', '1', changing.address);
+    await tested(all);
+    refuse(all, '198.51.100.7');
+    await until('one is in', () => all.at.tracker.size === 1);
+    isAll = true;
+    // longer than it is remembered that 127.0.0.1 was not listed; the next test is not yet due
+    all.clock.pass(HOUR_MS / 2);
+    refuse(all, '198.51.100.8');
+    await until('it is off', () => all.list.findings().length === 1);
+    assert.match(all.list.findings()[0]?.message ?? '', /it lists 127\.0\.0\.1, so perhaps everybody/);
+    assert.deepEqual(all.at.prefixes, ['198.51.100.7']);
+  });
+
+  it('stays off, whatever a test says that was under way when it gave a wrong answer', async (t) => {
+    const held = await SlowServer.start({
+      reply: ({ name }) => (name.startsWith('66.') ? { type: 'A', data: ['127.0.0.255'] } : 'nxdomain'),
+    });
+    t.after(() => held.dispose());
+    const all = open('list.test.org', '1', held.address);
+    await tested(all);
+    held.release('hold');
+    refuse(all, '198.51.100.66');
+    await until('it is asked about', () => held.holding === 1);
+    all.clock.pass(HOUR_MS);
+    await until('the test is under way', () => held.holding === 2);
+    held.release('hold');
+    await until('it is off', () => all.list.findings().length === 1);
+    refuse(all, '198.51.100.7');
+    await until('all is answered', () => held.holding === 0);
+    all.clock.pass(HOUR_MS - 1);
+    assert.equal(all.list.findings().length, 1);
+    assert.equal(held.queries, 3, 'nothing more is asked of it');
+  });
+
+  it('is tested again when DNS has not answered about a sender', async (t) => {
+    const failing = await SlowServer.start({ reply: () => 'nxdomain' });
+    t.after(() => failing.dispose());
+    const all = open('list.test.org', '1', failing.address);
+    await tested(all);
+    failing.reply = () => 'servfail';
+    all.clock.pass(HOUR_MS / 2);
+    refuse(all, '198.51.100.7');
+    await until('there is a finding', () => all.list.findings().length === 1);
+    assert.deepEqual(all.clock.timersMs, [60_000]);
+    failing.reply = () => 'nxdomain';
+    all.clock.pass(60_000);
+    await until('it is believed again', () => all.list.findings().length === 0);
+  });
+
+  it('is asked about 200 senders a second at the most; what was asked is counted', async () => {
+    const all = open('list.test.org');
+    await tested(all);
+    const flood = Array.from({ length: 250 }, (_, i) => `203.0.113.${i + 1}`);
+    refuse(all, ...flood);
+    assert.equal(all.list.asked().skipped, 50);
+    await until('all are asked about', () => all.list.asked().counters.asked === 201);
+    all.list.begin();
+    assert.ok(all.list.asked().counters.asked >= 201, 'over a reload, too');
   });
 });

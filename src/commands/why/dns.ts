@@ -1,7 +1,7 @@
 // What DNS says of an address, and what follows for its pool.
 import type { Config } from '../../config/config.js';
 import { durationText } from '../../config/values.js';
-import { listName, readListAnswer } from '../../names/dnswl.js';
+import { distrustReason, type ListAnswer, listName, readListAnswer } from '../../names/dnswl.js';
 import { encodesAddress } from '../../names/name.js';
 import { checkSpf, judgePool, poolDomains, type SpfResult } from '../../names/pool.js';
 import { companions, describe, isPublic, reverse, type ReverseAnswer } from '../../names/rdns.js';
@@ -43,7 +43,14 @@ export type Finding =
   | { readonly step: 'pool'; readonly domain: string; readonly windowSeconds: number }
   | { readonly step: 'no-pool'; readonly reason: string; readonly text: string }
   /** what the DNS allow list says */
-  | { readonly step: 'list'; readonly zone: string; readonly text: string; readonly letsIn: boolean };
+  | {
+      readonly step: 'list';
+      readonly zone: string;
+      readonly answer: ListAnswer['kind'];
+      /** for people */
+      readonly text: string;
+      readonly letsIn: boolean;
+    };
 
 /** What the configuration and DNS say about an address, step by step as it becomes known. */
 export async function* findOut(config: Config, address: Address): AsyncGenerator<Finding, void, undefined> {
@@ -99,6 +106,15 @@ async function* askDns(
   resolver: BoundedResolver,
   address: Address,
 ): AsyncGenerator<Finding, void, undefined> {
+  yield* askNames(config, resolver, address);
+  if (config.dnswl !== undefined) yield await askList(resolver, config.dnswl, config.dnswlTrust, address);
+}
+
+async function* askNames(
+  config: Config,
+  resolver: BoundedResolver,
+  address: Address,
+): AsyncGenerator<Finding, void, undefined> {
   const answer = await reverse(resolver, address);
   if (answer.status === 'failed' || answer.status === 'dropped') {
     yield { step: 'failed', code: answer.code };
@@ -115,9 +131,6 @@ async function* askDns(
   };
   if (!config.noRdnsWhitelist) yield { step: 'companions', addresses: companionsOf(config, address, answer) };
   if (!config.noPool) yield* judge(config, resolver, address, answer);
-  if (config.dnswl !== undefined) {
-    yield { step: 'list', ...(await askList(resolver, config.dnswl, config.dnswlTrust, address)) };
-  }
 }
 
 async function askList(
@@ -125,17 +138,19 @@ async function askList(
   zone: string,
   least: number,
   address: Address,
-): Promise<{ readonly zone: string; readonly text: string; readonly letsIn: boolean }> {
+): Promise<Finding & { step: 'list' }> {
   const answer = readListAnswer(await resolver.lookup('A', listName(address, zone)));
   const letsIn = answer.kind === 'listed' && answer.trust >= least;
-  const text = {
-    listed: () =>
-      `trust ${answer.kind === 'listed' ? answer.trust : 0}, ${letsIn ? 'so it is let in when it is refused' : 'less than dnswl-trust'}`,
-    'not-listed': () => 'does not know it',
-    failed: () => `DNS does not answer (${answer.kind === 'failed' ? answer.code : ''})`,
-    wrong: () => 'gives an answer that no allow list gives',
-  }[answer.kind]();
-  return { zone, text, letsIn };
+  const text = distrustReason(address, answer) ?? listText(answer, least);
+  return { step: 'list', zone, answer: answer.kind, text, letsIn };
+}
+
+function listText(answer: ListAnswer, least: number): string {
+  if (answer.kind === 'failed') return `DNS does not answer (${answer.code})`;
+  if (answer.kind !== 'listed') return 'does not know it';
+  const follows =
+    answer.trust >= least ? 'so it is let in when it is refused' : `less than dnswl-trust ${least}`;
+  return `knows it, with trust ${answer.trust}: ${follows}`;
 }
 
 /** What comes in with it when it tries the fake MX. */
