@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type { ListedEntry, StatisticsReport, StatusReport, WhyReport } from '../../src/control/protocol.js';
+import type { ListedEntry } from '../../src/control/protocol.js';
 import { runCli } from '../support/cli.js';
 import { ask } from '../support/control.js';
 import { until, Workplace } from '../support/daemon.js';
@@ -44,7 +44,7 @@ describe('whom a DNS allow list knows', { skip: dnsUnavailable() }, () => {
   const list = async (): Promise<ListedEntry[]> =>
     (await ask(place.controlSocket, { command: 'list' })).items as ListedEntry[];
   const statusFinding = async (): Promise<string | undefined> => {
-    const { findings } = (await ask(place.controlSocket, { command: 'status' })).result as StatusReport;
+    const { findings } = (await ask(place.controlSocket, { command: 'status' })).result;
     return findings.find(({ id }) => id.startsWith('dnswl'))?.message;
   };
   /** Its SYN is sent again until it is in the table: the list may not have been tested when it came first. */
@@ -65,11 +65,10 @@ describe('whom a DNS allow list knows', { skip: dnsUnavailable() }, () => {
       (await list()).map(({ prefix, origin }) => [prefix, origin]),
       [[KNOWN, 'dnswl']],
     );
-    const { counters, names } = (await ask(place.controlSocket, { command: 'stats' }))
-      .result as StatisticsReport;
+    const { counters, names } = (await ask(place.controlSocket, { command: 'stats' })).result;
     assert.equal(counters.listed, 1);
     assert.ok((names?.asked ?? 0) >= 2, 'what was asked of the list is told');
-    const why = (await ask(place.controlSocket, { command: 'why', address: KNOWN })).result as WhyReport;
+    const why = (await ask(place.controlSocket, { command: 'why', address: KNOWN })).result;
     assert.deepEqual([why.now, why.entry?.origin], ['whitelisted', 'dnswl']);
     const asked = ['why', KNOWN, '--no-dns', '--control-socket', place.controlSocket];
     assert.match((await runCli(asked)).stdout, /^entry: +198\.51\.100\.7, by dnswl: /m);
