@@ -59,7 +59,9 @@ export class Machine {
   async script(text: string): Promise<string> {
     const { status, stdout, stderr } = await this.run(['sh', '-euc', text]);
     if (status !== 0) {
-      throw new Error(`a script on ${this.settings.name} failed (${status}): ${stderr.trim() || stdout.trim()}`);
+      throw new Error(
+        `a script on ${this.settings.name} failed (${status}): ${stderr.trim() || stdout.trim()}`,
+      );
     }
     return stdout;
   }
@@ -114,8 +116,12 @@ export class Machine {
     const place = `/run/machines/${name}`;
     // an overlay does not take a folder of / as a layer beside /
     const copy = unpacked === undefined ? '' : `cp -a '${join(PACKAGES, unpacked)}/.' ${place}/upper/`;
-    const reachable = nameServers.filter((server) => addresses.some((own) => familyOf(own) === familyOf(server)));
-    const entries = users.map((user, i) => [`${user}:x:${FIRST_ID + i}:`, `${FIRST_ID + i}::/:/bin/sh`] as const);
+    const reachable = nameServers.filter((server) =>
+      addresses.some((own) => familyOf(own) === familyOf(server)),
+    );
+    const entries = users.map(
+      (user, i) => [`${user}:x:${FIRST_ID + i}:`, `${FIRST_ID + i}::/:/bin/sh`] as const,
+    );
     return `
       mkdir -p ${place}/upper ${place}/work ${this.root}
       ${copy}

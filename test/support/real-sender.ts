@@ -6,7 +6,10 @@ import { Machine, type MachineSettings } from './machine.js';
 import type { SenderKind, SenderSettings } from './sender-kinds.js';
 
 /** Where it is, and how it is set up. */
-export type RealSenderSettings = Pick<MachineSettings, 'name' | 'hostName' | 'addresses' | 'nameServers' | 'folder'> &
+export type RealSenderSettings = Pick<
+  MachineSettings,
+  'name' | 'hostName' | 'addresses' | 'nameServers' | 'folder'
+> &
   SenderSettings;
 
 /** A mail server of some kind, running. */

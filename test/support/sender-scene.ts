@@ -1,5 +1,6 @@
 /** Real mail servers of several kinds that write to a domain with a fake and a real MX, and mxallowd before it. */
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { loadQueueRule, StagedDaemon } from '../../src/demo/stage.js';
 import { WORLD } from '../../src/demo/world.js';
 import { until } from './daemon.js';
@@ -35,11 +36,23 @@ export function sceneUnavailable(kinds: readonly SenderKind[]): string | undefin
   return stageUnavailable() ?? mailUnavailable() ?? dnsUnavailable() ?? missing;
 }
 
-/** A message, by its recipient, whom nothing else was sent to. */
-export interface Letter {
-  readonly sender: RealSender;
-  readonly recipient: string;
+/** A message. */
+export class Letter {
+  constructor(
+    readonly sender: RealSender,
+    /** nothing else was sent to this one */
+    readonly recipient: string,
+  ) {}
+
+  /** In the sender's own words: `held up` when it could not deliver in its first run, whatever came of it later. */
+  get fate(): 'delivered' | 'held up' | 'under way' {
+    if (this.sender.hasHeldUp(this.recipient)) return 'held up';
+    return this.sender.hasDelivered(this.recipient) ? 'delivered' : 'under way';
+  }
 }
+
+/** A writer and its mail server. */
+export type Correspondent = readonly [Writer, RealSender];
 
 /** The senders, the mail server behind the real MX, a name server that knows them all, and mxallowd. */
 export class SenderScene {
@@ -48,8 +61,9 @@ export class SenderScene {
   private constructor(
     readonly place: MailWorld,
     readonly daemon: StagedDaemon,
+    private readonly hourSeconds: number,
     /** in the order of their writers */
-    readonly senders: readonly (readonly [Writer, RealSender])[],
+    readonly senders: readonly Correspondent[],
   ) {}
 
   /**
@@ -86,7 +100,7 @@ export class SenderScene {
           return [writer, sender] as const;
         }),
       );
-      return new SenderScene(place, daemon, senders);
+      return new SenderScene(place, daemon, hourSeconds, senders);
     } catch (error) {
       await place.dispose();
       throw error;
@@ -94,20 +108,45 @@ export class SenderScene {
   }
 
   /** A writer's mail server is given a message. */
-  async write([writer, sender]: readonly [Writer, RealSender]): Promise<Letter> {
+  async write([writer, sender]: Correspondent): Promise<Letter> {
     const recipient = `m${++this.sent}@${writer.domain ?? MAIL.domain}`;
     await sender.send(recipient);
-    return { sender, recipient };
+    return new Letter(sender, recipient);
   }
 
   /** Writes, and waits until that has arrived, however long it is held up. */
-  async writeFirst(which: readonly [Writer, RealSender]): Promise<void> {
+  async writeFirst(which: Correspondent): Promise<void> {
     const { sender, recipient } = await this.write(which);
-    await until(`the first message of ${which[0].names[0]} arrives`, async () => {
+    await until(`the first message of ${sender.name} arrives`, async () => {
       if (sender.hasDelivered(recipient)) return true;
       if (sender.hasHeldUp(recipient)) await sender.tryAgain();
       return false;
     });
+  }
+
+  /**
+   * Writes again and again, by the sender's clock.
+   * @param gaps - hours before each message, over and over
+   * @param goesOn - asked before each message, with the hours since the beginning
+   */
+  async *writeRegularly(
+    which: Correspondent,
+    gaps: readonly number[],
+    goesOn: (hour: number) => boolean,
+  ): AsyncGenerator<Letter> {
+    const startMs = performance.now();
+    for (let hour = 0, i = 0; ; i++) {
+      hour += gaps[i % gaps.length] ?? 0;
+      if (!goesOn(hour)) return;
+      await sleep(startMs + hour * this.hourSeconds * 1000 - performance.now());
+      yield await this.write(which);
+    }
+  }
+
+  /** The writers' addresses whose SYN mxallowd refused at the real MX, from its event number `from` on. */
+  refused(from: number): Set<string> {
+    const refusals = this.daemon.events.slice(from).filter(({ event }) => event === 'refusal');
+    return new Set(refusals.map(({ source = '' }) => source));
   }
 
   /** How often each recipient's message has arrived at the real MX. */
