@@ -1,4 +1,5 @@
 // All probes, in the order of the report.
+import { allowedDomainsProbe } from './allowed-domains.js';
 import { captureProbe, pflogProbe } from './capture.js';
 import { dnsProbe } from './dns.js';
 import { dnswlProbe } from './dnswl.js';
@@ -26,4 +27,5 @@ export const PROBES: readonly Probe[] = [
   realProbe,
   dnsProbe,
   dnswlProbe,
+  allowedDomainsProbe,
 ];
