@@ -100,8 +100,12 @@ export class Tracker {
     while (this.whitelist.size > config.maxEntries && this.evict(this.whitelist.expendable()));
   }
 
-  /** Judges an observation and acts on the whitelist. */
-  observe(observation: Observation, nowMs: number): Decision {
+  /**
+   * Judges an observation and acts on the whitelist.
+   * @param isVouched - whether pf has let in a SYN to the real MX for what its table had of the sender: who comes again
+   *   has an entry that is older than what we have seen
+   */
+  observe(observation: Observation, nowMs: number, isVouched = false): Decision {
     const { direction } = observation;
     const isInbound = direction === Direction.IN || direction === Direction.UNKNOWN;
     if (!isInbound) return this.leaving(observation, nowMs) ?? leave('not-inbound');
@@ -119,7 +123,7 @@ export class Tracker {
     const id = this.whitelist.match(family, source0, source1, source2, source3);
     return role === 'fake'
       ? this.attempt(observation, id, nowMs)
-      : this.request(observation, id, passed, nowMs);
+      : this.request(observation, id, passed, isVouched, nowMs);
   }
 
   /** pf has said something else of the same packet: what was counted for it is taken back. */
@@ -385,11 +389,17 @@ export class Tracker {
     return { kind, reason: 'new-entry', entry: this.add(single, 'outbound', nowMs, deadlineMs) };
   }
 
-  private request(observation: Observation, id: number, passed: boolean, nowMs: number): Decision {
+  private request(
+    observation: Observation,
+    id: number,
+    passed: boolean,
+    isVouched: boolean,
+    nowMs: number,
+  ): Decision {
     const allowed = id < 0 && this.roles.allowsSource(observation);
     const known = id >= 0 || allowed;
     const entry = this.whitelist.entry(id);
-    const admitted = this.config.authority === 'pf' ? passed : known;
+    const admitted = this.config.authority === 'pf' ? passed : known || isVouched;
     if (!admitted) {
       this.counters.refusals++;
       return { kind: 'refusal', reason: known ? 'not-yet-in-table' : 'not-whitelisted', entry };

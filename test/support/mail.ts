@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Host, World, WORLD } from '../../src/demo/world.js';
 import { until } from './daemon.js';
-import { askCommand, writeNameServer } from './dns.js';
+import { askCommand, writeNameServer, type Zones } from './dns.js';
 
 /** Names and addresses of the mail that goes through a {@link MailWorld}. */
 export const MAIL = {
@@ -17,6 +17,9 @@ export const MAIL = {
   /** where the sender's connections come from */
   source: { ipv4: '198.51.100.25', ipv6: '2001:db8:1000::25' },
 } as const;
+
+/** Where a {@link MailWorld}'s name server listens. */
+export const NAME_SERVERS = [WORLD.other, WORLD.real[1]] as const;
 
 const PROGRAMS = {
   nsd: 'nsd',
@@ -85,17 +88,21 @@ export class MailWorld {
 
   private constructor(
     readonly world: World,
-    private readonly folder: string,
+    /** outside of the world, too; for who has files to exchange */
+    readonly folder: string,
   ) {}
 
-  /** Returns when the name server answers and the real MX listens. */
-  static async create(): Promise<MailWorld> {
+  /**
+   * Returns when the name server answers and the real MX listens.
+   * @param zones - more that the name server knows
+   */
+  static async create(zones: Zones = {}): Promise<MailWorld> {
     const folder = mkdtempSync(join(tmpdir(), 'mxallowd-mail-'));
     // for the user postfix
     chmodSync(folder, 0o755);
     const place = new MailWorld(await World.create('root'), folder);
     try {
-      await Promise.all([place.resolve(), place.serveNames(), place.listen()]);
+      await Promise.all([place.resolve(), place.serveNames(zones), place.listen()]);
     } catch (error) {
       await place.dispose();
       throw error;
@@ -145,10 +152,13 @@ export class MailWorld {
       mount --bind '${file}' "$target"`);
   }
 
-  private async serveNames(): Promise<void> {
+  private async serveNames(zones: Zones): Promise<void> {
     const folder = join(this.folder, 'nsd');
     mkdirSync(folder);
-    const config = writeNameServer(folder, WORLD.other, { [MAIL.domain]: RECORDS });
+    const config = writeNameServer(folder, NAME_SERVERS.join(','), {
+      [MAIL.domain]: RECORDS,
+      ...zones,
+    });
     const server = this.start('mx', ['nsd', '-d', '-c', config]);
     await until('the name server answers', async () => {
       server.mustRun();
