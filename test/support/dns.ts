@@ -153,12 +153,13 @@ export function writeNameServer(folder: string, listen: string, zones: Zones): s
 /**
  * A command that ends well when a name server of ours answers.
  * @param server - as `192.0.2.53`, `127.0.0.1:5353`
+ * @param name - with an A record
  */
-export function askCommand(server: string): string[] {
+export function askCommand(server: string, name = READY): string[] {
   const program = `
     const resolver = new (require('node:dns').promises.Resolver)({ timeout: 5000, tries: 1 });
     resolver.setServers(['${server}']);
-    resolver.resolve4('${READY}').catch(() => (process.exitCode = 1));`;
+    resolver.resolve4('${name}').catch(() => (process.exitCode = 1));`;
   return [process.execPath, '-e', program];
 }
 

@@ -47,7 +47,7 @@ export function signZone(zone: string, records: string): SignedZone {
  * Writes what unbound needs into a folder.
  * @param listen - as `127.0.0.1@5353`
  * @param server - of the zones, as `127.0.0.1@5354`
- * @param anchor - the DS record that it trusts
+ * @param anchors - the DS records that it trusts
  * @returns path of its configuration
  */
 export function writeResolver(
@@ -55,7 +55,7 @@ export function writeResolver(
   listen: string,
   server: string,
   zones: Zones,
-  anchor: string,
+  anchors: readonly string[],
 ): string {
   const [address, port] = listen.split('@');
   const lines = [
@@ -72,7 +72,9 @@ export function writeResolver(
     'do-ip6: no',
     'do-not-query-localhost: no',
     'module-config: "validator iterator"',
-    `trust-anchor: "${anchor.replace(/\s+/g, ' ')}"`,
+    ...anchors.map((anchor) => `trust-anchor: "${anchor.replace(/\s+/g, ' ')}"`),
+    // by itself it says that nothing is there
+    'local-zone: "test." nodefault',
     'remote-control:',
     'control-enable: no',
     ...Object.keys(zones).flatMap((zone) => ['stub-zone:', `name: "${zone}"`, `stub-addr: ${server}`]),
@@ -105,7 +107,7 @@ export class ValidatingResolver {
   ): Promise<ValidatingResolver> {
     const folder = mkdtempSync(join(tmpdir(), 'mxallowd-unbound-'));
     const port = await freePort();
-    const config = writeResolver(folder, `127.0.0.1@${port}`, server.replace(':', '@'), zones, anchor);
+    const config = writeResolver(folder, `127.0.0.1@${port}`, server.replace(':', '@'), zones, [anchor]);
     const child = spawn('unbound', ['-d', '-c', config], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin` },

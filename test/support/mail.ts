@@ -251,21 +251,17 @@ export class Postfix {
   }
 
   /**
-   * Gives it a message for {@link MAIL}'s recipient.
+   * Gives it a message.
+   * @param recipient - unless told, {@link MAIL}'s
    * @returns the message's name in the queue
    */
-  async send(body: string): Promise<string> {
+  async send(body: string, recipient: string = MAIL.recipient): Promise<string> {
     const messageId = `<${randomUUID()}@sender.example.net>`;
-    const header = [
-      `From: ${MAIL.sender}`,
-      `To: ${MAIL.recipient}`,
-      `Message-ID: ${messageId}`,
-      'Subject: Hello',
-    ];
+    const header = [`From: ${MAIL.sender}`, `To: ${recipient}`, `Message-ID: ${messageId}`, 'Subject: Hello'];
     const file = join(this.folder, 'message');
     writeFileSync(file, [...header, '', body, ''].join('\n'));
     await this.world.script(
-      `sendmail -C '${this.config}' -i -f ${MAIL.sender} ${MAIL.recipient} <'${file}'`,
+      `sendmail -C '${this.config}' -i -f ${MAIL.sender} ${recipient} <'${file}'`,
       'internet',
     );
     const [, id = ''] = await this.logged(new RegExp(` (\\w+): message-id=${messageId}$`, 'm'));
