@@ -202,7 +202,7 @@ function judgeHosts({ mode, mx }: StsPolicy, judged: readonly Judged[]): Problem
     const who =
       mode === 'enforce'
         ? `senders that keep to the policy ${effect}`
-        : `senders report that; with mode enforce they ${effect}`;
+        : `senders report that, and some do as with mode enforce: they ${effect}`;
     return [
       {
         severity: mode === 'enforce' && kind !== 'other' ? 'error' : 'warning',

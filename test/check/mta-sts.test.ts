@@ -194,7 +194,7 @@ describe('judgeMtaSts', () => {
   it('and a warning in mode testing, and nothing in mode none', () => {
     assert.deepEqual(judge(answer(policy('mode: testing', 'mx: mx2.example.org'))), [
       'note mta-sts: mode testing, mx mx2.example.org',
-      'warning mta-sts-fake: no line mx: names mx1.example.org (fake): senders report that; with mode enforce they ' +
+      'warning mta-sts-fake: no line mx: names mx1.example.org (fake): senders report that, and some do as with mode enforce: they ' +
         `skip it, come to the real MX first, and are refused there -> ${add('mx1.example.org')}`,
     ]);
     assert.deepEqual(judge(answer(policy('mode: none', 'mx: mx2.example.org'))), [

@@ -125,8 +125,8 @@ describe('mxallowd check --domain, with policies on port 443', { skip: unavailab
       'error mta-sts-fake: skipped.example: no line mx: names mx1.skipped.example (fake): senders that keep to the ' +
         'policy skip it, come to the real MX first, and are refused there',
       'note mta-sts: testing.example: mode testing, mx mx2.testing.example',
-      'warning mta-sts-fake: testing.example: no line mx: names mx1.testing.example (fake): senders report that; with ' +
-        'mode enforce they skip it, come to the real MX first, and are refused there',
+      'warning mta-sts-fake: testing.example: no line mx: names mx1.testing.example (fake): senders report that, and ' +
+        'some do as with mode enforce: they skip it, come to the real MX first, and are refused there',
     ]);
   });
 
