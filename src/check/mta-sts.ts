@@ -49,8 +49,8 @@ export const LONGEST_POLICY = 65_536;
 const LONGEST_AGE = 31_557_600;
 const MODES: readonly string[] = ['enforce', 'testing', 'none'] satisfies readonly StsMode[];
 const EXAMPLE_RECORD = '"v=STSv1; id=20260101T120000;"';
-/** A host name (RFC 5321 section 4.1.2), or with a wildcard for its first label. */
-const MX_PATTERN = /^(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/i;
+/** A host name (RFC 5321 section 4.1.2, and as MX hosts are called all the same), or with a wildcard for its first label. */
+const MX_PATTERN = /^(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/i;
 
 /**
  * Reads the TXT records of `_mta-sts` (RFC 8461 section 3.1).
@@ -85,7 +85,8 @@ export function readStsPolicy(text: string): Read<StsPolicy> {
   const mx: string[] = [];
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     if (line.trim() === '') continue;
-    const [, name, value = ''] = /^([a-z0-9][a-z0-9_.-]{0,31}):[ \t]*(.*?)[ \t]*$/i.exec(line) ?? [];
+    const [, name, rest = ''] = /^([a-z0-9][a-z0-9_.-]{0,31}):(.*)$/i.exec(line) ?? [];
+    const value = rest.trim();
     const where = `line ${index + 1}, "${escapeText(line, 60)}"`;
     if (name === undefined) return bad(`${where}: expected is "name: value"`);
     if (name === 'mx') {

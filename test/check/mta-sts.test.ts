@@ -79,10 +79,15 @@ describe('readStsPolicy', () => {
   });
 
   it('takes the first of what comes twice, passes over what it does not know, and spaces around values', () => {
-    const text = policy('mode:testing \t', 'mode: enforce', 'mx:\t MX.example.org  ', 'new.field_1: "x: y"');
+    const text = policy(
+      'mode:testing \t',
+      'mode: enforce',
+      'mx:\t MX_1.example.org  ',
+      'new.field_1: "x: y"',
+    );
     assert.deepEqual(readStsPolicy(text), {
       ok: true,
-      value: { mode: 'testing', mx: ['mx.example.org'], maxAge: 604_800 },
+      value: { mode: 'testing', mx: ['mx_1.example.org'], maxAge: 604_800 },
     });
   });
 
@@ -95,6 +100,12 @@ describe('readStsPolicy', () => {
       ok: true,
       value: { mode: 'none', mx: [], maxAge: 0 },
     });
+  });
+
+  it('is done soon with a policy that was made to take long', () => {
+    const long = ' '.repeat(60_000);
+    assert.equal(readStsPolicy(policy('mode: none', `a: x${long}y`)).ok, true);
+    assert.equal(readStsPolicy(policy('mode: enforce', `mx: a${'-'.repeat(60_000)}.`)).ok, false);
   });
 
   const age = 'expected is a number of seconds up to 31557600';
@@ -132,6 +143,7 @@ describe('matchesMx', () => {
     ['mail.example.com', 'mail2.example.com', false],
     ['example.com', 'mail.example.com', false],
     ['*.example.com', 'mail.example.com', true],
+    ['mail_1.example.com', 'mail_1.example.com', true],
     ['*.Example.com', 'MAIL.eXample.com', true],
     ['*.example.com', 'example.com', false],
     ['*.example.com', '.example.com', false],
@@ -194,8 +206,8 @@ describe('judgeMtaSts', () => {
   it('and a warning in mode testing, and nothing in mode none', () => {
     assert.deepEqual(judge(answer(policy('mode: testing', 'mx: mx2.example.org'))), [
       'note mta-sts: mode testing, mx mx2.example.org',
-      'warning mta-sts-fake: no line mx: names mx1.example.org (fake): senders report that, and some do as with mode enforce: they ' +
-        `skip it, come to the real MX first, and are refused there -> ${add('mx1.example.org')}`,
+      'warning mta-sts-fake: no line mx: names mx1.example.org (fake): senders report that, and some ' +
+        `do as with mode enforce: they skip it, come to the real MX first, and are refused there -> ${add('mx1.example.org')}`,
     ]);
     assert.deepEqual(judge(answer(policy('mode: none', 'mx: mx2.example.org'))), [
       'ok mta-sts: mode none, so senders go by the MX records alone',
