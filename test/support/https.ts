@@ -12,8 +12,9 @@ export interface Certificate {
 
 /** @returns why there can be no certificates here, if so */
 export function opensslUnavailable(): string | undefined {
-  const { status } = spawnSync('openssl', ['version']);
-  return status === 0 ? undefined : 'openssl not found (package openssl)';
+  const { stdout } = spawnSync('openssl', ['version'], { encoding: 'utf8' });
+  // older ones and LibreSSL do not copy extensions
+  return /^OpenSSL [3-9]/.test(stdout ?? '') ? undefined : 'no OpenSSL 3 or newer (package openssl)';
 }
 
 /**
