@@ -1,7 +1,7 @@
 // `mxallowd check-config`.
 import { type Config, defaultValue } from '../config/config.js';
 import { formatProblem } from '../config/problem.js';
-import { durationText } from '../config/values.js';
+import { durationText, type Strangers } from '../config/values.js';
 import type { QueueRange } from '../netfilter/queues.js';
 import { formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
@@ -48,6 +48,7 @@ function run(argv: ParsedArguments): number {
     ['real MX', config.realMailserver.map(formatAddress).join(' ')],
     ['allowed at all times', config.allow.map(formatPrefix).join(' ') || 'nobody'],
     ['port', String(config.port)],
+    ['strangers', strangersRow(config.strangers)],
     ['whitelist time', `${durationText(config.whitelistTime)} after the last attempt`],
     ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
     ...(config.queueNum === undefined ? pfRows(config) : queueRows(config, config.queueNum)),
@@ -61,6 +62,18 @@ function run(argv: ParsedArguments): number {
   ];
   printLines([...formatRows(rows, TITLE_WIDTH), `${loaded.path ?? 'the command line'}: ok`]);
   return Exit.OK;
+}
+
+/** What becomes of who comes to the real MX and has not tried the fake one. */
+function strangersRow(strangers: Strangers): string {
+  switch (strangers.kind) {
+    case 'drop':
+      return 'get no answer at the real MX';
+    case 'redirect':
+      return `are led to port ${strangers.port}, by the rules (mxallowd pf-conf)`;
+    case 'mark':
+      return `are let in with packet mark ${strangers.mark}, for rules of your own (docs/strangers.md)`;
+  }
 }
 
 function pfRows(config: Config): Row[] {

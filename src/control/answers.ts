@@ -35,6 +35,11 @@ function maybe<T>(schema: Schema<T>): Schema<T | undefined> {
   return v.optional(schema);
 }
 
+/** What the daemon may be too old to tell: it was started before an upgrade. */
+function unlessOld<T>(schema: Schema<T>, before: T): Schema<T> {
+  return v.optional(schema as v.GenericSchema<T, T>, before as never) as Schema<unknown> as Schema<T>;
+}
+
 function list<T>(schema: Schema<T>): Schema<readonly T[]> {
   return v.array(schema, 'a list');
 }
@@ -49,6 +54,7 @@ const counters: Schema<Counters> = object({
   attempts: number,
   renewals: number,
   refusals: number,
+  redirected: unlessOld(number, 0),
   admissions: number,
   added: number,
   expired: number,
@@ -165,7 +171,11 @@ const status = object({
   lastFrameAgoMs: maybe(number),
   lastAttemptAgoMs: maybe(number),
   lastRefusalAgoMs: maybe(number),
+  /** redirected ones are refusals, too */
+  lastRedirectedAgoMs: maybe(number),
   lastAdmissionAgoMs: maybe(number),
+  /** what becomes of strangers, as the configuration has it: `drop`, `redirect 10025`, `mark 1` */
+  strangers: unlessOld(text, 'drop'),
   /** with pf */
   capture: maybe(capture),
   table: maybe(table),
@@ -214,7 +224,7 @@ export type StatisticsReport = v.InferOutput<typeof statistics>;
 const event = object({
   /** milliseconds since 1970 */
   atMs: number,
-  /** `attempt`, `refusal`, `admission`, `expiry`, `eviction`, `named`, `pooled`, `no-pool`, `allowed`, `forgotten` */
+  /** `attempt`, `refusal`, `redirected`, `admission`, `expiry`, `eviction`, `named`, `pooled`, `no-pool`, `allowed`, `forgotten` */
   kind: text,
   address: text,
   /** what happened, for people, without the address, escaped */
@@ -226,12 +236,20 @@ export type HistoryEvent = v.InferOutput<typeof event>;
 const why = object({
   address: text,
   /** what applies now */
-  now: oneOf('fake-mx', 'real-mx', 'always-allowed', 'whitelisted', 'in-table', 'refused'),
+  now: oneOf('fake-mx', 'real-mx', 'always-allowed', 'whitelisted', 'in-table', 'redirected', 'refused'),
   /** a sentence for people about what applies now */
   text,
   entry: maybe(entry),
   /** refused SYNs, as far as remembered */
-  refusals: maybe(object({ count: number, firstAgoMs: number, lastAgoMs: number })),
+  refusals: maybe(
+    object({
+      count: number,
+      /** how many of them were redirected */
+      redirected: unlessOld(number, 0),
+      firstAgoMs: number,
+      lastAgoMs: number,
+    }),
+  ),
   /** what its pool decision was, if one was made lately */
   pool: maybe(text),
   /** the latest last */
@@ -249,6 +267,8 @@ const tick = object({
   /** frames that led to no decision; undefined: not told */
   unjudged: maybe(number),
   counters,
+  /** what becomes of strangers, as {@link StatusReport} has it */
+  strangers: unlessOld(text, 'drop'),
   /** changes that wait for the table */
   pending: number,
   lastFrameAgoMs: maybe(number),

@@ -7,7 +7,7 @@ import type { Observation, Undecoded } from '../packet/observation.js';
 import type { HashKey } from '../tracker/siphash.js';
 import type { Address, PrefixText } from '../packet/address.js';
 import type { TableEntry } from '../table/table.js';
-import type { Decision } from '../tracker/decision.js';
+import { type Decision, eventOf } from '../tracker/decision.js';
 import type { EntryListener, Tracker } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
 import type { Core, Firewall, FirewallReport } from './firewall.js';
@@ -47,7 +47,9 @@ export interface EngineParts {
 export interface LastSeen {
   frame: number | undefined;
   attempt: number | undefined;
+  /** redirected ones, too */
   refusal: number | undefined;
+  redirected: number | undefined;
   admission: number | undefined;
 }
 
@@ -66,6 +68,7 @@ export class Engine implements Core {
     frame: undefined,
     attempt: undefined,
     refusal: undefined,
+    redirected: undefined,
     admission: undefined,
   };
   /** of an earlier run: those whose time is over, those that are not taken in, and what is not allowed any more */
@@ -274,7 +277,7 @@ export class Engine implements Core {
     const nowMs = this.clock.monotonicMs();
     this.lastSeen.frame = nowMs;
     if (observation === undefined || decision.kind === 'unjudged') return;
-    this.lastSeen[decision.kind] = nowMs;
+    this.lastSeen[decision.kind] = this.lastSeen[eventOf(decision)] = nowMs;
     this.changed(decision.kind === 'refusal' ? 'counters' : 'entries');
     if (decision.kind === 'attempt') this.armExpiry();
     this.sayOften(happening(decision, observation, nowMs), () =>
@@ -350,8 +353,9 @@ export class Engine implements Core {
 
 /** What a decision is for the log, before there is a line about it. */
 function happening(decision: Decision, seen: Observation, nowMs: number): Happening {
-  const { kind } = decision;
   const level = decisionLevel(decision);
-  if (kind !== 'refusal') return { level, kind, seen };
-  return { level, kind, seen, reason: isStrangeRefusal(decision, nowMs) ? 'strange' : decision.reason };
+  const kind = eventOf(decision);
+  if (decision.kind !== 'refusal') return { level, kind, seen };
+  const reason = isStrangeRefusal(decision, nowMs) ? 'strange' : decision.reason;
+  return { level, kind, seen, reason: decision.redirected ? `redirected ${reason}` : reason };
 }

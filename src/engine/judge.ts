@@ -5,7 +5,7 @@ import type { Frame } from '../packet/frame.js';
 import { decode, type Observation, type Undecoded, type UndecodedReason } from '../packet/observation.js';
 import { Action } from '../packet/pflog.js';
 import { type Decision, leave, type UnjudgedReason } from '../tracker/decision.js';
-import { type EntryListener, Tracker, type TrackerConfig } from '../tracker/tracker.js';
+import { type EntryListener, type Redirect, Tracker, type TrackerConfig } from '../tracker/tracker.js';
 import { Outcome, RecentPackets } from './recent-packets.js';
 
 /** What became of a frame. */
@@ -55,7 +55,7 @@ export class Judge {
    */
   private once(observation: Observation, nowMs: number): Decision {
     const before = this.recent.recall(observation);
-    if (before !== undefined && before !== OPPOSITE[observation.action]) return leave('same-packet');
+    if (before !== undefined && !this.contradicts(observation, before)) return leave('same-packet');
     if (before !== undefined) {
       this.tracker.takeBack(before === Outcome.PASSED ? 'admission' : 'refusal');
       this.countUnjudged('same-packet');
@@ -64,6 +64,12 @@ export class Judge {
     const outcome = outcomeOf(decision) ?? (before && Outcome.SETTLED);
     if (outcome !== undefined) this.recent.keep(observation, outcome);
     return decision;
+  }
+
+  /** Whether a record says the opposite of what was made of an earlier one of its packet. */
+  private contradicts(observation: Observation, before: Outcome): boolean {
+    if (before === OPPOSITE[observation.action]) return true;
+    return before === Outcome.PASSED && this.tracker.isRedirected(observation);
   }
 
   private countUnjudged(reason: UndecodedReason | UnjudgedReason): void {
@@ -79,9 +85,10 @@ const OPPOSITE: Readonly<Record<number, Outcome>> = {
 };
 
 /** What is remembered of a decision; undefined: it was none about the packet. */
-function outcomeOf({ kind, reason }: Decision): Outcome | undefined {
+function outcomeOf(decision: Decision): Outcome | undefined {
+  const { kind, reason } = decision;
   if (reason === 'passed-by-pf') return Outcome.PASSED;
-  if (reason === 'not-yet-in-table') return Outcome.DROPPED;
+  if (reason === 'not-yet-in-table' && !decision.redirected) return Outcome.DROPPED;
   return kind !== 'unjudged' || reason === 'ip-options' || reason === 'dropped-after-pass'
     ? Outcome.SETTLED
     : undefined;
@@ -102,9 +109,16 @@ export function trackerConfig(
     allow: config.allow,
     port: config.port,
     whitelistTimeMs: config.whitelistTime * 1000,
+    redirect: redirectOf(config),
     ipv4Prefix: config.ipv4Prefix,
     ipv6Prefix: config.ipv6Prefix,
     maxEntries,
     authority,
   };
+}
+
+/** Only pf's log tells where a packet was led to. */
+function redirectOf({ strangers }: Config): Redirect | undefined {
+  if (strangers.kind === 'drop') return undefined;
+  return { port: strangers.kind === 'redirect' ? strangers.port : undefined };
 }

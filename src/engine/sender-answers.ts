@@ -1,4 +1,5 @@
 // Answers what administrators ask about single senders, and carries out what they want of them.
+import { strangersText } from '../config/values.js';
 import type { ControlResults, ListedEntry, WhyReport } from '../control/protocol.js';
 import { ControlError } from '../control/server.js';
 import {
@@ -77,7 +78,7 @@ export class SenderAnswers {
     return {
       prefix: gone.length === 1 ? first.text : formatPrefix(prefix),
       count: gone.length,
-      still: now === 'refused' ? undefined : text,
+      still: now === 'refused' || now === 'redirected' ? undefined : text,
     };
   }
 
@@ -133,6 +134,7 @@ export class SenderAnswers {
       refusals: hasRefusals
         ? {
             count: remembered.refusals,
+            redirected: remembered.redirected,
             firstAgoMs: wallMs - remembered.firstRefusalMs,
             lastAgoMs: wallMs - remembered.lastRefusalMs,
           }
@@ -152,12 +154,19 @@ export class SenderAnswers {
     if (allowed !== undefined) {
       return { now: 'always-allowed', text: 'it is let in at all times, by the configuration (allow)' };
     }
-    if (entry === undefined) {
-      return { now: 'refused', text: 'it is refused at the real MX: it is not in the whitelist' };
-    }
+    if (entry === undefined) return this.strangersVerdict();
     const seconds = Math.max(0, Math.round((entry.deadlineMs - engine.clock.monotonicMs()) / 1000));
     const text = `it is let in for another ${seconds} s, as ${entry.text} (${entry.origin})`;
     return { now: 'whitelisted', text };
+  }
+
+  /** What becomes of who is not in the whitelist. */
+  private strangersVerdict(): Pick<WhyReport, 'now' | 'text'> {
+    const why = 'it is not in the whitelist';
+    const { strangers } = this.engine.config;
+    if (strangers.kind === 'drop') return { now: 'refused', text: `it is refused at the real MX: ${why}` };
+    const text = `it is led elsewhere at the real MX (strangers ${strangersText(strangers)}): ${why}`;
+    return { now: 'redirected', text };
   }
 
   /**
@@ -168,7 +177,11 @@ export class SenderAnswers {
     const foreign = this.engine.foreignEntry(address);
     if (foreign === undefined || foreign.prefix.length <= own) return undefined;
     const whose = `${entryText(foreign)}, which is in the table and not mxallowd's`;
-    if (foreign.negated) return { now: 'refused', text: `it is refused at the real MX, by ${whose}` };
+    if (foreign.negated) {
+      const { now } = this.strangersVerdict();
+      const what = now === 'redirected' ? 'led elsewhere' : 'refused';
+      return { now, text: `it is ${what} at the real MX, by ${whose}` };
+    }
     return own < 0 ? { now: 'in-table', text: `it is let in for good, by ${whose}` } : undefined;
   }
 

@@ -19,6 +19,7 @@ import {
   oldDirection,
   PfReason,
   readName,
+  translatedPort,
 } from './pflog.js';
 
 /** TCP flag bits (RFC 9293 section 3.1, byte 13). */
@@ -70,6 +71,8 @@ export class Observation {
     /** last component of the anchor's path; empty in the main ruleset; unescaped */
     readonly anchor: string,
     readonly ruleNumber: number,
+    /** that translation has led the packet to; 0: none, or pf does not tell (only OpenBSD does) */
+    readonly translatedPort: number,
   ) {}
 
   get source(): Address {
@@ -148,6 +151,7 @@ export function decode(frame: Frame): Observation | Undecoded {
     readName(data, offset + 4),
     isOld ? '' : readName(data, offset + 20),
     isOld ? (uint16(data, offset + 20) << 16) >> 16 : int32(data, offset + 36),
+    isOld ? 0 : translatedPort(data, offset),
   );
 }
 
@@ -170,7 +174,20 @@ export function decodePacket(
   if (version !== 4 && version !== 6) return failed('version-mismatch');
   const tcp = locateTcp(data, start, end, version);
   if (typeof tcp === 'string') return failed(tcp);
-  return observation(data, start, tcp, version, timeMs, direction, Action.NONE, PfReason.MATCH, '', '', -1);
+  return observation(
+    data,
+    start,
+    tcp,
+    version,
+    timeMs,
+    direction,
+    Action.NONE,
+    PfReason.MATCH,
+    '',
+    '',
+    -1,
+    0,
+  );
 }
 
 /**
@@ -183,7 +200,20 @@ export function decodeAddresses(data: Uint8Array, start: number, end: number): O
   // a TCP header of zeros stands in
   const packet = new Uint8Array(IP_HEADER[version] + TCP_HEADER);
   packet.set(data.subarray(start, start + IP_HEADER[version]));
-  return observation(packet, 0, IP_HEADER[version], version, 0, 0, Action.NONE, PfReason.MATCH, '', '', -1);
+  return observation(
+    packet,
+    0,
+    IP_HEADER[version],
+    version,
+    0,
+    0,
+    Action.NONE,
+    PfReason.MATCH,
+    '',
+    '',
+    -1,
+    0,
+  );
 }
 
 /** Finds a TCP header whose flags can be read, behind an IP header. */
@@ -208,6 +238,7 @@ function observation(
   interfaceName: string,
   anchor: string,
   ruleNumber: number,
+  translated: number,
 ): Observation {
   const isIpv4 = version === 4;
   return new Observation(
@@ -232,6 +263,7 @@ function observation(
     interfaceName,
     anchor,
     ruleNumber,
+    translated,
   );
 }
 

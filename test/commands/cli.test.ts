@@ -392,6 +392,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'real MX:              192.0.2.4',
       'allowed at all times: nobody',
       'port:                 25',
+      'strangers:            get no answer at the real MX',
       'whitelist time:       1h after the last attempt',
       'entries:              at most 100000; IPv4 /32, IPv6 /64',
       'capture:              auto on pflog0, filter "port 25"',
@@ -428,7 +429,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       '1024',
     ];
     const { status, stdout } = await runCli(['check-config', '-c', GOOD, ...more]);
-    assert.deepEqual(linesOf(stdout).slice(6, 13), [
+    assert.deepEqual(linesOf(stdout).slice(7, 14), [
       'NFQUEUE:              7 to 9',
       'queue length:         1024; what finds it full is accepted',
       'at the end:           what is left in the queue: accept',
@@ -469,6 +470,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'real MX:              192.0.2.4',
       'allowed at all times: 198.51.100.0/24',
       'port:                 2525',
+      'strangers:            get no answer at the real MX',
       'whitelist time:       2h after the last attempt',
       'entries:              at most 100000; IPv4 /32, IPv6 /64',
       'capture:              auto on pflog0, filter "port 2525"',
@@ -542,6 +544,7 @@ describe('what was installed for 1.9', { concurrency: true }, () => {
     'real MX:              192.168.1.4 192.168.1.6',
     'allowed at all times: nobody',
     'port:                 25',
+    'strangers:            get no answer at the real MX',
     'whitelist time:       1m after the last attempt',
     'entries:              at most 100000; IPv4 /32, IPv6 /64',
     ...firewall(queue),

@@ -195,6 +195,7 @@ describe('examples/mxallowd.conf', () => {
     assert.deepEqual(shown, [
       'whitelist-time 3600',
       'allow 198.51.100.0/24',
+      'strangers drop',
       'port 25',
       'table mx-white',
       'anchor mxallowd',

@@ -4,6 +4,7 @@ import { escapeText } from '../../packet/escape.js';
 import type { Frame } from '../../packet/frame.js';
 import { readPflogHeader } from '../../packet/pflog.js';
 import type { Judgement } from '../../engine/judge.js';
+import { eventOf } from '../../tracker/decision.js';
 import type { RemovalReason } from '../../tracker/tracker.js';
 import type { Entry } from '../../tracker/whitelist.js';
 import { isoTime, type ReplaySummary } from './statistics.js';
@@ -20,7 +21,8 @@ export class JsonReport {
 
   judged(frame: Frame, { observation, decision }: Judgement): void {
     if (this.verbosity === 'summary') return;
-    const { kind: event, reason } = decision;
+    const { reason } = decision;
+    const event = eventOf(decision);
     const at = isoTime(frame.timeMs);
     if (observation === undefined) {
       this.print({ event, at, reason, ...this.header(frame) });

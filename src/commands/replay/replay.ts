@@ -42,7 +42,7 @@ export async function replay(argv: ParsedArguments): Promise<number> {
     const message = 'replay needs a FILE, or - for standard input';
     problems.push({ where: '', kind: 'usage', message });
   }
-  const loaded = loadConfig(given, problems);
+  const loaded = loadConfig(given, problems, 'replay');
   if (!loaded.ok) {
     // a recording that is not there was meant first, whatever the configuration lacks
     const unreadable = problems.length > 0 ? [] : await unreadableOf(names);
@@ -56,7 +56,9 @@ export async function replay(argv: ParsedArguments): Promise<number> {
   const out = new LineOutput(process.stdout);
   const write = (line: string): void => void out.line(line);
   const verbosity = argv['summary'] === true ? 'summary' : argv['verbose'] === true ? 'all' : 'decisions';
-  const report = argv['json'] === true ? new JsonReport(write, verbosity) : new TextReport(write, verbosity);
+  const redirects = loaded.config.strangers.kind !== 'drop';
+  const report =
+    argv['json'] === true ? new JsonReport(write, verbosity) : new TextReport(write, verbosity, redirects);
   let nowMs = 0;
   const table = new MemoryTable(() => nowMs);
   const judge = new Judge(

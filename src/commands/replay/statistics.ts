@@ -8,6 +8,8 @@ export interface ReplaySummary {
   readonly frames: number;
   readonly attempts: number;
   readonly refusals: number;
+  /** refused as well, but led elsewhere */
+  readonly redirected: number;
   readonly admissions: number;
   /** live at the end */
   readonly entries: number;
@@ -76,6 +78,7 @@ export class ReplayStatistics {
       frames: judge.frames,
       attempts: counters.attempts,
       refusals: counters.refusals,
+      redirected: counters.redirected,
       admissions: counters.admissions,
       entries: judge.tracker.size,
       entriesAdded: counters.added,

@@ -4,6 +4,7 @@ import { escapeText } from '../../packet/escape.js';
 import type { Frame } from '../../packet/frame.js';
 import { readPflogHeader } from '../../packet/pflog.js';
 import type { Judgement } from '../../engine/judge.js';
+import { eventOf } from '../../tracker/decision.js';
 import type { RemovalReason } from '../../tracker/tracker.js';
 import type { Entry } from '../../tracker/whitelist.js';
 import type { Verbosity } from './json.js';
@@ -26,6 +27,8 @@ export class TextReport {
   constructor(
     private readonly write: (line: string) => void,
     private readonly verbosity: Verbosity,
+    /** whether strangers are led elsewhere: `redirected` is the longest word for what happens */
+    private readonly redirects: boolean,
   ) {}
 
   judged(frame: Frame, { observation, decision }: Judgement): void {
@@ -37,7 +40,7 @@ export class TextReport {
     const detail = this.verbosity === 'all' ? pflogWords(frame) : '';
     this.line(
       frame.timeMs,
-      decision.kind,
+      eventOf(decision),
       `${addresses}${addresses === '' ? '' : ': '}`,
       decision.reason,
       detail,
@@ -65,6 +68,7 @@ export class TextReport {
       ['frames', count(summary.frames)],
       ['attempts', `${count(summary.attempts)} to a fake MX`],
       ['refusals', `${count(summary.refusals)} to a real MX`],
+      ...redirectedRows(summary),
       ['admissions', `${count(summary.admissions)} to a real MX`],
       ['senders seen', count(senders.seen)],
       ['  admitted', count(senders.admitted)],
@@ -95,8 +99,15 @@ export class TextReport {
   }
 
   private line(timeMs: number, kind: string, subject: string, reason: string, detail: string): void {
-    this.write(`${isoTime(timeMs)} ${kind.padEnd(9)} ${subject}${REASONS[reason] ?? reason}${detail}`);
+    this.write(
+      `${isoTime(timeMs)} ${kind.padEnd(this.redirects ? 10 : 9)} ${subject}${REASONS[reason] ?? reason}${detail}`,
+    );
   }
+}
+
+/** Nothing where there are none, as with `strangers drop`. */
+function redirectedRows({ redirected }: ReplaySummary): [string, string][] {
+  return redirected === 0 ? [] : [['redirected', `${count(redirected)} at a real MX`]];
 }
 
 function count(value: number): string {

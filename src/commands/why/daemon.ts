@@ -28,9 +28,11 @@ function entryRows(entry: ListedEntry): Row[] {
   ];
 }
 
-function refusalRow({ count, firstAgoMs, lastAgoMs }: NonNullable<WhyReport['refusals']>): Row {
+function refusalRow({ count, redirected, firstAgoMs, lastAgoMs }: NonNullable<WhyReport['refusals']>): Row {
   const when = count === 1 ? ago(lastAgoMs) : `the first ${ago(firstAgoMs)}, the last ${ago(lastAgoMs)}`;
-  return ['refused', `${counted(count, 'time')}, ${when}`];
+  if (redirected === count) return ['redirected', `${counted(count, 'time')}, ${when}`];
+  const some = redirected === 0 ? '' : ` (redirected ${counted(redirected, 'time')})`;
+  return ['refused', `${counted(count, 'time')}${some}, ${when}`];
 }
 
 /** Events of an entry may be another address's. */

@@ -37,6 +37,7 @@ interface Summary {
   readonly frames: number;
   readonly attempts: number;
   readonly refusals: number;
+  readonly redirected: number;
   readonly admissions: number;
   readonly entries: number;
   readonly entriesAdded: number;
@@ -251,6 +252,7 @@ describe('mxallowd replay --json', { concurrency: true }, () => {
       'frames',
       'attempts',
       'refusals',
+      'redirected',
       'admissions',
       'entries',
       'entriesAdded',
@@ -499,6 +501,32 @@ describe('options of mxallowd replay', { concurrency: true }, () => {
       '17:56:08.298039 attempt 203.0.113.7 > 192.168.1.3 new-entry',
       '17:56:08.298099 unjudged 203.0.113.8 > 192.168.1.4 other-port',
     ]);
+  });
+
+  it('--strangers tells who would be, or was, led elsewhere, on whatever system that is asked', async () => {
+    const rdr = fixturePath('openbsd/pflog/35-strangers-rdr-to.pcap');
+    for (const strangers of ['redirect 25', 'mark 7']) {
+      const { status, stdout, stderr } = await replay(['--json', '--strangers', strangers, rdr]);
+      assert.deepEqual([status, stderr], [0, '']);
+      // it had tried the fake MX; pf led it on, for its table had nobody to fill it
+      assert.deepEqual(eventsOf(stdout), [
+        '19:58:01.529695 redirected 192.168.1.1 > 192.168.1.4 not-whitelisted',
+        '19:58:01.834618 attempt 203.0.113.7 > 192.168.1.3 new-entry',
+        '19:58:01.836007 admission 203.0.113.7 > 192.168.1.4 whitelisted',
+        '19:58:02.140139 redirected 2001:dead:beef::ff > 2001:dead:beef::1 not-whitelisted',
+        '19:58:02.472566 redirected 203.0.113.8 > 192.168.1.4 not-whitelisted',
+      ]);
+      const { refusals, redirected, admissions } = summaryOf(stdout);
+      assert.deepEqual([refusals, redirected, admissions], [0, 3, 1]);
+    }
+    const { stdout } = await replay(['--strangers', 'redirect 25', rdr]);
+    const lines = linesOf(stdout);
+    assert.equal(
+      lines[0],
+      '2026-11-30T19:58:01.529695Z redirected 192.168.1.1 > 192.168.1.4: did not try the fake MX before',
+    );
+    assert.match(lines[1] ?? '', /Z attempt {4}203/);
+    assert.ok(lines.includes('redirected                3 at a real MX'));
   });
 
   it('--entries shows the table as it is at the end', async () => {
