@@ -50,6 +50,7 @@ function run(argv: ParsedArguments): number {
     ['port', String(config.port)],
     ['strangers', strangersRow(config.strangers)],
     ['whitelist time', `${durationText(config.whitelistTime)} after the last attempt`],
+    ['known time', knownRow(config)],
     ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
     ...(config.queueNum === undefined ? pfRows(config) : queueRows(config, config.queueNum)),
     ['names', namesRow(config)],
@@ -74,6 +75,12 @@ function strangersRow(strangers: Strangers): string {
     case 'mark':
       return `are let in with packet mark ${strangers.mark}, for rules of your own (docs/strangers.md)`;
   }
+}
+
+function knownRow({ knownTime }: Config): string {
+  return knownTime === 0
+    ? 'none: reaching the real MX prolongs nothing'
+    : `${durationText(knownTime)} after the real MX was reached last`;
 }
 
 function pfRows(config: Config): Row[] {

@@ -110,6 +110,7 @@ export function trackerConfig(
     port: config.port,
     whitelistTimeMs: config.whitelistTime * 1000,
     redirect: redirectOf(config),
+    knownTimeMs: config.knownTime * 1000,
     ipv4Prefix: config.ipv4Prefix,
     ipv6Prefix: config.ipv6Prefix,
     maxEntries,

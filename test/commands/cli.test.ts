@@ -394,6 +394,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'port:                 25',
       'strangers:            get no answer at the real MX',
       'whitelist time:       1h after the last attempt',
+      'known time:           8d after the real MX was reached last',
       'entries:              at most 100000; IPv4 /32, IPv6 /64',
       'capture:              auto on pflog0, filter "port 25"',
       'table:                <mx-white>, by /sbin/pfctl',
@@ -472,6 +473,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'port:                 2525',
       'strangers:            get no answer at the real MX',
       'whitelist time:       2h after the last attempt',
+      'known time:           8d after the real MX was reached last',
       'entries:              at most 100000; IPv4 /32, IPv6 /64',
       'capture:              auto on pflog0, filter "port 2525"',
       'table:                <mx-white> of anchor "mx", by /sbin/pfctl',
@@ -546,6 +548,7 @@ describe('what was installed for 1.9', { concurrency: true }, () => {
     'port:                 25',
     'strangers:            get no answer at the real MX',
     'whitelist time:       1m after the last attempt',
+    'known time:           8d after the real MX was reached last',
     'entries:              at most 100000; IPv4 /32, IPv6 /64',
     ...firewall(queue),
     // 1.9 without names has no other addresses; pools it did not know

@@ -37,6 +37,8 @@ describe('what is not given', () => {
       port: 25,
       strangers: { kind: 'drop' },
       whitelistTime: 3600,
+      knownTime: 691_200,
+      isKnownTimeImplied: false,
       maxEntries: 100_000,
       ipv4Prefix: 32,
       ipv6Prefix: 64,
@@ -183,6 +185,7 @@ describe('what is given is taken over', () => {
   it('each option at its place', () => {
     const config = resolved(
       fromFile('whitelistTime', '2h'),
+      fromFile('knownTime', '36d'),
       fromFile('maxEntries', '5000'),
       fromFile('ipv4Prefix', '24'),
       fromFile('ipv6Prefix', '128'),
@@ -219,6 +222,8 @@ describe('what is given is taken over', () => {
     assert.deepEqual(rest, {
       strangers: { kind: 'redirect', port: 8025 },
       whitelistTime: 7200,
+      knownTime: 3_110_400,
+      isKnownTimeImplied: false,
       maxEntries: 5000,
       ipv4Prefix: 24,
       ipv6Prefix: 128,
