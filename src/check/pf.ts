@@ -60,12 +60,16 @@ async function checkRules(context: CheckContext): Promise<Finding[]> {
   const isAnchored = /^\s*anchor\b/m.test(main.stdout);
   const whole = isAnchored ? await ask(context, ['-a', '*', '-s', 'rules']) : main;
   const { platform, interfaces } = machine;
+  // "rdr" rules come before those, and are shown apart
+  const nat = platform === 'freebsd' ? await ask(context, ['-s', 'nat']) : undefined;
   return judgeRules(whole.ok ? whole.stdout : main.stdout, {
     fake: config.fakeMailserver,
     real: config.realMailserver,
     port: config.port,
     table: config.table,
     pflogInterface: config.pflogInterface,
+    strangersPort: config.strangers.kind === 'redirect' ? config.strangers.port : undefined,
+    translations: nat?.ok === true ? nat.stdout : undefined,
     os: platform === 'openbsd' || platform === 'freebsd' ? platform : undefined,
     interfaces: platform === 'linux' ? undefined : interfaces,
   });

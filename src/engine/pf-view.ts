@@ -96,9 +96,18 @@ export class PfView {
   }
 
   private judge(rules: string): HealthFinding[] {
-    const { fakeMailserver, realMailserver, port, table, pflogInterface } = this.config();
+    const { fakeMailserver, realMailserver, port, table, pflogInterface, strangers } = this.config();
     const os = RULED.find((name) => name === this.platform);
-    const setup = { fake: fakeMailserver, real: realMailserver, port, table, pflogInterface, os };
+    const strangersPort = strangers.kind === 'redirect' ? strangers.port : undefined;
+    const setup = {
+      fake: fakeMailserver,
+      real: realMailserver,
+      port,
+      table,
+      pflogInterface,
+      strangersPort,
+      os,
+    };
     return judgeRules(rules, setup).flatMap(({ severity, id, message, advice }) => {
       // what cannot be seen from here is for "mxallowd check" to tell
       if (severity === 'ok' || severity === 'note') return [];

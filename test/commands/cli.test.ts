@@ -430,7 +430,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       '1024',
     ];
     const { status, stdout } = await runCli(['check-config', '-c', GOOD, ...more]);
-    assert.deepEqual(linesOf(stdout).slice(7, 14), [
+    assert.deepEqual(linesOf(stdout).slice(8, 15), [
       'NFQUEUE:              7 to 9',
       'queue length:         1024; what finds it full is accepted',
       'at the end:           what is left in the queue: accept',
