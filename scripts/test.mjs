@@ -19,7 +19,7 @@ const ending = isLong ? '.long.js' : '.test.js';
  */
 const PACKAGES = [
   ...['tcpdump', 'libpcap-dev', 'g++', 'make', 'python3'],
-  ...['iproute2', 'iptables', 'nftables', 'util-linux', 'procps', 'postfix', 'nsd', 'systemd'],
+  ...['iproute2', 'iptables', 'nftables', 'util-linux', 'procps', 'postfix', 'postgrey', 'nsd', 'systemd'],
   ...['mksh', 'dash', 'shellcheck', 'tmux', 'mandoc'],
 ];
 

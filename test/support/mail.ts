@@ -47,6 +47,14 @@ export function mailUnavailable(): string | undefined {
     : `Postfix ${stdout.trim()} cannot log to a file`;
 }
 
+/** @returns why {@link MailWorld.greylist} cannot be had here, if so */
+export function greylistUnavailable(): string | undefined {
+  const found = spawnSync('sh', ['-c', 'command -v postgrey && command -v nft'], { env: TOOLS });
+  return found.status === 0 ? undefined : 'postgrey or nft not found (packages postgrey, nftables)';
+}
+
+const TOOLS = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
+
 /** A message that has arrived at the real MX. */
 export interface ReceivedMessage {
   /** the address it came from */
@@ -125,6 +133,35 @@ export class MailWorld {
     this.postfixes += 1;
     const folder = join(this.folder, `postfix-${this.postfixes}`);
     return Postfix.start(this.world, folder, { inet_protocols: protocols, ...settings });
+  }
+
+  /**
+   * Starts postgrey, which has everybody come again after a second, and a Postfix that asks it.
+   * @param services - of that Postfix, lines of master.cf; what it takes it gives to the real MX
+   */
+  async greylist(services: string): Promise<void> {
+    const folder = join(this.folder, 'postgrey');
+    await this.world.script(`install -d -o postfix '${folder}'`);
+    const options = ['--inet=127.0.0.1:10023', '--delay=1', `--dbdir=${folder}`, '--lookup-by-host'];
+    const users = ['--user=postfix', '--group=postfix', '--whitelist-clients=/dev/null'];
+    const server = this.start('mx', ['postgrey', ...options, ...users, `--pidfile=${folder}/pid`]);
+    const settings = {
+      myhostname: MAIL.real,
+      relay_domains: MAIL.domain,
+      relay_transport: `smtp:[${WORLD.real[0]}]:25`,
+      inet_interfaces: WORLD.real.join(', '),
+      smtp_bind_address: '',
+      smtp_bind_address6: '',
+    };
+    await Postfix.start(this.world, join(this.folder, 'strangers'), settings, 'mx', services);
+    await until('postgrey and its Postfix listen', async () => {
+      server.mustRun();
+      const { stdout } = await this.world.run('mx', ['ss', '-Hltn']);
+      return [
+        ' 127.0.0.1:10023 ',
+        ...WORLD.real.map((one) => (one.includes(':') ? ` [${one}]:10025 ` : ` ${one}:10025 `)),
+      ].every((listener) => stdout.includes(listener));
+    });
   }
 
   async dispose(): Promise<void> {
@@ -270,6 +307,11 @@ export class Postfix {
     );
     const [line, relay = '', delay, delays = '', status = ''] = await this.logged(pattern);
     return { status, relay, delay: Number(delay), delays: delays.split('/').map(Number), line };
+  }
+
+  /** Waits until a message has been taken by the next server, however often it is tried. */
+  async sent(id: string): Promise<void> {
+    await this.logged(new RegExp(` ${id}: to=.*, status=sent `, 'm'));
   }
 
   async stop(): Promise<void> {
