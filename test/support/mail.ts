@@ -137,7 +137,7 @@ export class MailWorld {
 
   /**
    * Starts postgrey, which has everybody come again after a second, and a Postfix that asks it.
-   * @param services - of that Postfix, lines of master.cf; what it takes it gives to the real MX
+   * @param services - of that Postfix, lines of master.cf; what it takes is among {@link messages}
    */
   async greylist(services: string): Promise<void> {
     const folder = join(this.folder, 'postgrey');
@@ -145,10 +145,13 @@ export class MailWorld {
     const options = ['--inet=127.0.0.1:10023', '--delay=1', `--dbdir=${folder}`, '--lookup-by-host'];
     const users = ['--user=postfix', '--group=postfix', '--whitelist-clients=/dev/null'];
     const server = this.start('mx', ['postgrey', ...options, ...users, `--pidfile=${folder}/pid`]);
+    const template = join(this.folder, 'arrived', 'greylisted-');
+    this.start('mx', ['smtp-sink', '-u', 'postfix', '-d', template, '127.0.0.1:2525', '64']);
     const settings = {
       myhostname: MAIL.real,
       relay_domains: MAIL.domain,
-      relay_transport: `smtp:[${WORLD.real[0]}]:25`,
+      // its own port 25 would be a loop
+      relay_transport: 'smtp:[127.0.0.1]:2525',
       inet_interfaces: WORLD.real.join(', '),
       smtp_bind_address: '',
       smtp_bind_address6: '',
@@ -159,6 +162,7 @@ export class MailWorld {
       const { stdout } = await this.world.run('mx', ['ss', '-Hltn']);
       return [
         ' 127.0.0.1:10023 ',
+        ' 127.0.0.1:2525 ',
         ...WORLD.real.map((one) => (one.includes(':') ? ` [${one}]:10025 ` : ` ${one}:10025 `)),
       ].every((listener) => stdout.includes(listener));
     });
