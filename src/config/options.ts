@@ -116,7 +116,7 @@ export const OPTIONS = {
     value: 'SEC',
     check: check.duration(0),
     defaultText: '8d',
-    help: 'how long it stays after it has reached the real MX (0: no longer)',
+    help: 'how long it stays after it has reached the real MX (0: as before that)',
     reloads: true,
     forReplay: true,
     group: 'Whitelist',

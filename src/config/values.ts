@@ -110,9 +110,9 @@ const TIME = /^(?:(\d{1,9})|(?=\d)(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(
  */
 export function duration(min = 1, max = MAX_SECONDS): Check<number> {
   return (text) => {
-    const [, plain = '0', ...numbers] = TIME.exec(text) ?? [];
+    const [whole, plain = '0', ...numbers] = TIME.exec(text) ?? [];
     const seconds = UNITS.reduce((sum, [, size], at) => sum + Number(numbers[at] ?? 0) * size, Number(plain));
-    return seconds >= min && seconds <= max
+    return whole !== undefined && seconds >= min && seconds <= max
       ? good(seconds)
       : bad(`a time from ${durationText(min)} to ${durationText(max)}, in seconds or with units as 1h30m`);
   };

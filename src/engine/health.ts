@@ -49,7 +49,8 @@ export function judgeHealth(facts: HealthFacts): HealthFinding[] {
     facts.isRoot && {
       severity: 'warning',
       id: 'root',
-      message: 'it runs as root throughout: make the user _mxallowd, and restart it (docs/security.md)',
+      message:
+        'it runs as root throughout: make the user _mxallowd, give it the state folder (chown -R), and restart it (docs/security.md)',
     },
   ];
   const order = { error: 0, warning: 1, note: 2 };

@@ -1,5 +1,5 @@
 // Answers what administrators ask about single senders, and carries out what they want of them.
-import { strangersText } from '../config/values.js';
+import { durationText, strangersText } from '../config/values.js';
 import type { ControlResults, ListedEntry, WhyReport } from '../control/protocol.js';
 import { ControlError } from '../control/server.js';
 import {
@@ -156,7 +156,7 @@ export class SenderAnswers {
     }
     if (entry === undefined) return this.strangersVerdict();
     const seconds = Math.max(0, Math.round((entry.deadlineMs - engine.clock.monotonicMs()) / 1000));
-    const text = `it is let in for another ${seconds} s, as ${entry.text} (${entry.origin})`;
+    const text = `it is let in for another ${durationText(seconds)}, as ${entry.text} (${entry.origin})`;
     return { now: 'whitelisted', text };
   }
 

@@ -194,9 +194,10 @@ describe('a command that asks the daemon', () => {
   it('goes on with what the configuration says: why', async () => {
     const args = ['-f', '192.0.2.3', '-r', '192.0.2.4', '-b', '--no-pool', '198.51.100.130'];
     const { status, stdout, stderr } = await run('why', ...args);
-    assert.deepEqual(linesOf(stdout).slice(-3), [
+    assert.deepEqual(linesOf(stdout).slice(-4), [
       '',
-      'if it tries the fake MX:  198.51.100.130 is admitted for 3600 s',
+      'if it tries the fake MX:  198.51.100.130 is let in for 1h, then for 8d from each',
+      '                          time it reaches the real MX',
       'names:                    are not looked up (no-rdns-whitelist, no-pool)',
     ]);
     assert.deepEqual([status, stderr], [0, '']);
@@ -205,7 +206,7 @@ describe('a command that asks the daemon', () => {
       address: '198.51.100.130',
       daemon: JSON.parse(JSON.stringify(WHY)) as unknown,
       dns: [
-        { step: 'attempt', prefix: '198.51.100.130', seconds: 3600 },
+        { step: 'attempt', prefix: '198.51.100.130', seconds: 3600, knownSeconds: 691_200 },
         { step: 'no-look-up', reason: 'no-rdns-whitelist, no-pool' },
       ],
     });

@@ -33,6 +33,35 @@ function checkOf<T>(spec: { readonly check?: check.Check<T> }): check.Check<T> {
   return spec.check;
 }
 
+describe('known-time', () => {
+  values(
+    checkOf(OPTIONS.knownTime),
+    [
+      ['0', 0],
+      ['0d', 0],
+      ['8d', 691_200],
+      ['366d', 31_622_400],
+    ],
+    [
+      '',
+      'none',
+      '-1',
+      '1w',
+      '1h30',
+      'abc',
+      '1.5d',
+      '8days',
+      '7D',
+      '8d,',
+      '8dd',
+      '"8d"',
+      '=',
+      '5000000000',
+      '367d',
+    ],
+  );
+});
+
 describe('whitelist-time', () => {
   values(
     checkOf(OPTIONS.whitelistTime),

@@ -1,5 +1,6 @@
 // What DNS says of an address, and what follows for its pool.
 import type { Config } from '../../config/config.js';
+import { durationText } from '../../config/values.js';
 import { encodesAddress } from '../../names/name.js';
 import { checkSpf, judgePool, poolDomains, type SpfResult } from '../../names/pool.js';
 import { companions, describe, isPublic, reverse, type ReverseAnswer } from '../../names/rdns.js';
@@ -12,7 +13,13 @@ import type { Row } from '../../terminal/table.js';
 export type Finding =
   /** what the configuration says of it; then nothing else counts */
   | { readonly step: 'role'; readonly role: string }
-  | { readonly step: 'attempt'; readonly prefix: string; readonly seconds: number }
+  | {
+      readonly step: 'attempt';
+      readonly prefix: string;
+      readonly seconds: number;
+      /** from each time that it has reached the real MX; 0: no longer than that */
+      readonly knownSeconds: number;
+    }
   | { readonly step: 'no-look-up'; readonly reason: string }
   /** DNS does not answer */
   | { readonly step: 'failed'; readonly code: string }
@@ -36,14 +43,14 @@ export type Finding =
 
 /** What the configuration and DNS say about an address, step by step as it becomes known. */
 export async function* findOut(config: Config, address: Address): AsyncGenerator<Finding, void, undefined> {
-  const { ipv4Prefix, ipv6Prefix, whitelistTime, dnsServer, dnsTimeout } = config;
+  const { ipv4Prefix, ipv6Prefix, whitelistTime, knownTime, dnsServer, dnsTimeout } = config;
   const role = roleOf(config, address);
   if (role !== undefined) {
     yield { step: 'role', role };
     return;
   }
   const prefix = formatPrefix(prefixOf(address, typeof address === 'number' ? ipv4Prefix : ipv6Prefix));
-  yield { step: 'attempt', prefix, seconds: whitelistTime };
+  yield { step: 'attempt', prefix, seconds: whitelistTime, knownSeconds: knownTime };
   const reason = noLookUp(config, address);
   if (reason !== undefined) {
     yield { step: 'no-look-up', reason };
@@ -137,7 +144,12 @@ export function findingRows(finding: Finding): Row[] {
     case 'role':
       return [['is', finding.role]];
     case 'attempt':
-      return [['if it tries the fake MX', `${finding.prefix} is admitted for ${finding.seconds} s`]];
+      return [
+        [
+          'if it tries the fake MX',
+          `${finding.prefix} is let in for ${durationText(finding.seconds)}${knownText(finding.knownSeconds)}`,
+        ],
+      ];
     case 'no-look-up':
       return [['names', noLookUpText(finding.reason)]];
     case 'failed':
@@ -178,4 +190,8 @@ function noLookUpText(reason: string): string {
 function titled(title: string, values: readonly string[], none: string): Row[] {
   const [first = none, ...others] = values;
   return [[title, first], ...others.map((value): Row => ['', value])];
+}
+
+function knownText(seconds: number): string {
+  return seconds === 0 ? '' : `, then for ${durationText(seconds)} from each time it reaches the real MX`;
 }
