@@ -237,7 +237,8 @@ function checkStrangers({ strangers, queueNum }: Config, given: readonly Given[]
   const message = strangersProblem(strangers, queueNum === undefined);
   const last = given.findLast(({ key }) => key === 'strangers');
   if (message === undefined || last === undefined) return [];
-  return [{ where: last.where, kind: kindOf(last), message: `strangers: ${message}` }];
+  const subject = last.origin === 'file' ? 'strangers: ' : '';
+  return [{ where: last.where, kind: kindOf(last), message: subject + message }];
 }
 
 function strangersProblem(strangers: Strangers, isPf: boolean): string | undefined {
