@@ -24,6 +24,8 @@ export interface Config {
   readonly fakeMailserver: readonly Address[];
   readonly realMailserver: readonly Address[];
   readonly allow: readonly Prefix[];
+  /** each once */
+  readonly allowDomain: readonly string[];
   readonly port: number;
   readonly strangers: Strangers;
   /** seconds */
@@ -35,6 +37,7 @@ export interface Config {
   readonly maxEntries: number;
   readonly ipv4Prefix: number;
   readonly ipv6Prefix: number;
+  readonly outbound: boolean;
   readonly noRdnsWhitelist: boolean;
   readonly rdnsUnconfirmed: boolean;
   readonly noPool: boolean;
@@ -100,6 +103,7 @@ export function resolveConfig(
     fakeMailserver: resolver.many('fakeMailserver'),
     realMailserver: resolver.many('realMailserver'),
     allow: resolver.many('allow'),
+    allowDomain: [...new Set(resolver.many('allowDomain'))],
   };
   const strangers = resolver.scalar('strangers') ?? { kind: 'drop' };
   const whitelistTime = resolver.scalar('whitelistTime') ?? 0;
@@ -113,6 +117,7 @@ export function resolveConfig(
     maxEntries: resolver.scalar('maxEntries') ?? 0,
     ipv4Prefix: resolver.scalar('ipv4Prefix') ?? 0,
     ipv6Prefix: resolver.scalar('ipv6Prefix') ?? 0,
+    outbound: resolver.isGiven('outbound'),
     noRdnsWhitelist: resolver.isGiven('noRdnsWhitelist'),
     rdnsUnconfirmed: resolver.isGiven('rdnsUnconfirmed'),
     noPool: resolver.isGiven('noPool'),

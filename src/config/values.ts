@@ -74,6 +74,17 @@ export const dnsServer: Check<string> = (text) => {
     : bad('an address of a DNS server, with or without a port, such as 192.0.2.53:5353');
 };
 
+/** RFC 1035 section 2.3.4, with the underscores that names of records have; two labels at least. */
+const DOMAIN =
+  /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)+$/;
+
+/** A name in DNS; comes out in lower case, without the final dot. */
+export const domainName: Check<string> = (text) => {
+  const name = text.replace(/\.$/, '').toLowerCase();
+  if (DOMAIN.test(name) && parseAddress(name) === undefined) return good(name);
+  return bad('a domain name such as example.org (one with other letters is written as xn--...)');
+};
+
 /** Numbers of queues that can be had at once: a batch of messages for all of them must have its bounds. */
 const MOST_QUEUES = 64;
 

@@ -11,6 +11,7 @@ import {
   ipv4TotalLength,
   ipv6TotalLength,
 } from './ip.js';
+import { type LinkFailure, locatePacket } from './link.js';
 import {
   Action,
   type HeaderFailure,
@@ -28,6 +29,7 @@ export const TcpFlag = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16, URG: 32, ECE: 
 /** Why a frame says nothing about a TCP segment. */
 export type UndecodedReason =
   | HeaderFailure
+  | LinkFailure
   | IpFailure
   | 'unknown-address-family'
   | 'version-mismatch'
@@ -119,13 +121,14 @@ const TCP_HEADER = 20;
 const IP_HEADER = { 4: 20, 6: 40 } as const;
 
 /**
- * Decodes a frame of pf's log: pflog header, IPv4 or IPv6, TCP.
+ * Decodes a frame: pflog header, or what stands before a packet on a wire; IPv4 or IPv6, TCP.
  * Never throws, never reads after `captureLength` (nor after the end of `data`).
  * @returns what the frame says, or the reason why it says nothing about TCP
  */
 export function decode(frame: Frame): Observation | Undecoded {
   const { data, offset } = frame;
   const available = Math.min(frame.captureLength, data.length - offset);
+  if (!isPflog(frame.linkType)) return decodeLinked(frame, offset + available);
   const location = locateHeader(data, offset, available, frame.linkType);
   if (typeof location === 'string') return failed(location);
   const end = offset + available;
@@ -153,6 +156,18 @@ export function decode(frame: Frame): Observation | Undecoded {
     isOld ? (uint16(data, offset + 20) << 16) >> 16 : int32(data, offset + 36),
     isOld ? 0 : translatedPort(data, offset),
   );
+}
+
+/** Whether a frame says what pf did with its packet. */
+export function isPflog(linkType: LinkType): boolean {
+  return linkType === LinkType.PFLOG || linkType === LinkType.OLD_PFLOG;
+}
+
+function decodeLinked(frame: Frame, end: number): Observation | Undecoded {
+  const { data, offset, linkType, littleEndian, timeMs } = frame;
+  const packet = locatePacket(data, offset, end, linkType, littleEndian);
+  if (typeof packet === 'string') return failed(packet);
+  return decodePacket(data, packet.start, packet.end, timeMs, packet.direction);
 }
 
 /**

@@ -19,6 +19,8 @@ export interface RulesSpec {
   readonly anchor: string;
   /** pf's log interface */
   readonly logInterface: string;
+  /** connections that the mail servers open are logged, too */
+  readonly outbound: boolean;
   /** the last rule passes, so that one can look first */
   readonly learns: boolean;
   /** where strangers are led; undefined: they are dropped */
@@ -57,9 +59,10 @@ export function rulesSpec(
   config: Config,
   rest: Pick<RulesSpec, 'system' | 'interfaces' | 'learns' | 'spamd' | 'knowsRdrTo' | 'command'>,
 ): RulesSpec {
-  const { fakeMailserver, realMailserver, port, table, anchor, pflogInterface, strangers } = config;
+  const { fakeMailserver, realMailserver, port, table, anchor, pflogInterface, outbound, strangers } = config;
   return {
     ...rest,
+    outbound,
     fake: fakeMailserver,
     real: realMailserver,
     port,
@@ -171,7 +174,16 @@ function ruleSection(spec: RulesSpec): string[] {
     ...(spec.learns
       ? ['# For now (--learn) the others get in as well: look who they are.', ...rule(spec, 'pass', real)]
       : strangerRules(spec)),
+    ...(spec.outbound
+      ? ['# To whom the mail servers connect is let in (outbound).', ...outboundRule(spec)]
+      : []),
   ];
+}
+
+/** Only from the mail servers themselves: it is quick, and must not open the way for others. */
+function outboundRule({ logInterface, interfaces, port, real }: RulesSpec): string[] {
+  const head = `pass out ${logWord(logInterface)} quick on ${list(interfaces)} proto tcp `;
+  return fitted(head, `from ${list(addressList(real))} to any port ${port}`);
 }
 
 function strangerRules(spec: RulesSpec): string[] {
@@ -247,10 +259,20 @@ function rule(
   source = '',
   family = '',
 ): string[] {
-  const log = logInterface === 'pflog0' ? 'log' : `log (to ${logInterface})`;
-  const head = `${action} in ${log} quick on ${list(interfaces)} ${family}proto tcp ${source}`;
-  const addresses = [...new Set(destinations.map(formatAddress))];
-  const tail = `to ${list(addresses)} port ${port}`;
+  const head = `${action} in ${logWord(logInterface)} quick on ${list(interfaces)} ${family}proto tcp ${source}`;
+  return fitted(head, `to ${list(addressList(destinations))} port ${port}`);
+}
+
+function logWord(logInterface: string): string {
+  return logInterface === 'pflog0' ? 'log' : `log (to ${logInterface})`;
+}
+
+function addressList(addresses: readonly Address[]): string[] {
+  return [...new Set(addresses.map(formatAddress))];
+}
+
+/** A rule as one line, or as several that go on. */
+function fitted(head: string, tail: string): string[] {
   if (head.length + tail.length <= MAX_WIDTH) return [head + tail];
   return [`${head}\\`, ...folded(tail)];
 }

@@ -21,6 +21,8 @@ export interface Counters {
   named: number;
   /** entries for members of a pool */
   pooled: number;
+  /** connections that this network has opened to mail servers */
+  outbound: number;
 }
 
 /** All at 0. */
@@ -39,5 +41,6 @@ export function newCounters(): Counters {
     adopted: 0,
     named: 0,
     pooled: 0,
+    outbound: 0,
   };
 }

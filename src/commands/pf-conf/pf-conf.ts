@@ -29,16 +29,7 @@ export const command: Command = {
   text: "Prints pf's rules for the configuration, or installs them, or takes them out.",
   words: '',
   optionSet: 'all',
-  shown: [
-    'config',
-    'fakeMailserver',
-    'realMailserver',
-    'strangers',
-    'table',
-    'anchor',
-    'pflogInterface',
-    'pfctl',
-  ],
+  shown: ['config', 'fakeMailserver', 'realMailserver', 'strangers', 'table', 'anchor', 'pflogInterface'],
   options: PF_CONF_OPTIONS,
   run,
 };
@@ -190,7 +181,7 @@ function strangersProblems(spec: RulesSpec, wish: Wish): Problem[] {
   return problems.flatMap(([isSo, kind, message]) => (isSo ? [{ where: '', kind, message }] : []));
 }
 
-function adviceOnSpec({ fake, real, logInterface }: RulesSpec): string[] {
+function adviceOnSpec({ fake, real, logInterface, spamd, outbound }: RulesSpec): string[] {
   const families = (addresses: readonly Address[]): string =>
     [...new Set(addresses.map(familyOf))].sort().join();
   return [
@@ -200,5 +191,8 @@ function adviceOnSpec({ fake, real, logInterface }: RulesSpec): string[] {
     ...(logInterface === 'pflog0'
       ? []
       : [`what pf logs to ${logInterface} is lost unless it exists: docs/pf.md`]),
+    ...(spamd && outbound
+      ? [`spamlogd no longer hears of what the mail servers send: the rule for outbound logs to ${logInterface}`]
+      : []),
   ];
 }

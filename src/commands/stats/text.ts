@@ -50,6 +50,7 @@ function groupsOf({ counters, frames, entries, unjudged, names }: StatisticsRepo
         // where there are any: with `strangers drop` there are none
         ...redirectedCount(counters.redirected),
         ['admissions at a real MX', counters.admissions],
+        ...(counters.outbound === 0 ? [] : [['opened by this network', counters.outbound] as const]),
       ],
     ],
     [

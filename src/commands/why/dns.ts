@@ -8,10 +8,11 @@ import { BoundedResolver, RESOLVER_DEFAULTS } from '../../names/resolver.js';
 import { type Address, formatAddress, formatPrefix, prefixOf } from '../../packet/address.js';
 import { noPoolReason } from '../../engine/messages.js';
 import type { Row } from '../../terminal/table.js';
+import { allowedByDomain } from './domains.js';
 
 /** A step on the way to what an address may do: of the configuration, then of DNS. Addresses are canonical text. */
 export type Finding =
-  /** what the configuration says of it; then nothing else counts */
+  /** what the configuration says of it, or a domain that it allows; then nothing else counts */
   | { readonly step: 'role'; readonly role: string }
   | {
       readonly step: 'attempt';
@@ -47,6 +48,11 @@ export async function* findOut(config: Config, address: Address): AsyncGenerator
   const role = roleOf(config, address);
   if (role !== undefined) {
     yield { step: 'role', role };
+    return;
+  }
+  const domain = isPublic(address) ? await allowedByDomain(config, address) : undefined;
+  if (domain !== undefined) {
+    yield { step: 'role', role: `admitted at all times (${domain})` };
     return;
   }
   const prefix = formatPrefix(prefixOf(address, typeof address === 'number' ? ipv4Prefix : ipv6Prefix));
@@ -137,9 +143,13 @@ async function* judge(
   }
 }
 
-/** A step for people. */
-export function findingRows(finding: Finding): Row[] {
+/**
+ * A step for people.
+ * @param isDry - nobody is refused for now
+ */
+export function findingRows(finding: Finding, isDry: boolean): Row[] {
   const straight = 'straight to the real MX';
+  const refused = isDry ? 'let in only because of dry-run' : 'refused';
   switch (finding.step) {
     case 'role':
       return [['is', finding.role]];
@@ -174,11 +184,11 @@ export function findingRows(finding: Finding): Row[] {
         [
           straight,
           `admitted if somebody of ${finding.domain} has tried the fake MX ` +
-            `within ${finding.windowSeconds} s before, otherwise refused`,
+            `within ${finding.windowSeconds} s before, otherwise ${refused}`,
         ],
       ];
     case 'no-pool':
-      return [[straight, `refused: ${finding.text}`]];
+      return [[straight, `${refused}: ${finding.text}`]];
   }
 }
 

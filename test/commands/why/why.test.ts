@@ -208,6 +208,15 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
     ];
     assert.equal((await runCli(['why', ...args])).status, 0);
   });
+
+  it('says what a domain that is allowed lets in', async () => {
+    const domain = ['--allow-domain', 'sender.com', '--dns-server', server.address];
+    const { status, stdout } = await runCli(['why', ...SERVERS, ...domain, '198.51.100.9']);
+    assert.equal(status, 0);
+    assert.match(stdout, /^is: +admitted at all times \(allow-domain sender\.com:\s+198\.51\.100\.0\/24\)$/m);
+    const other = await runCli(['why', ...SERVERS, ...domain, '203.0.113.1']);
+    assert.match(other.stdout, /^if it tries the fake MX/m);
+  });
 });
 
 /** What stands under one title, which a name server may give in any order, in a fixed one. */
