@@ -15,6 +15,10 @@ const [FAKE = ''] = WORLD.fake;
 /** As in examples/strangers.nft and examples/postgrey.master.cf. */
 const MARK = 25;
 
+/** What its queue does by itself every second, so that nobody has to wait for hours. */
+const IMPATIENT = { queue_run_delay: '1s', minimal_backoff_time: '1s', maximal_backoff_time: '1s' };
+const straight = { relayhost: `[${MAIL.real}]`, ...IMPATIENT };
+
 /** The rules of examples/strangers.nft; where the kernel has no expression "queue", iptables asks. */
 async function loadRules({ world }: MailWorld): Promise<void> {
   const rules = readFileSync(join(EXAMPLES, 'strangers.nft'), 'utf8');
@@ -50,6 +54,7 @@ describe(
     let daemon: StagedDaemon;
     before(async () => {
       place = await MailWorld.create();
+      await place.postgrey();
       await place.greylist(readFileSync(join(EXAMPLES, 'postgrey.master.cf'), 'utf8'));
       await loadRules(place);
       daemon = StagedDaemon.start(place.world, ['-n', '23', '--strangers', `mark ${MARK}`], () => undefined);
@@ -60,10 +65,6 @@ describe(
     const eventsOf = (source: string): string[] => [
       ...new Set(daemon.events.filter((one) => one.source === source).map(({ event = '' }) => event)),
     ];
-    /** What its queue does by itself every second, so that nobody has to wait for hours. */
-    const IMPATIENT = { queue_run_delay: '1s', minimal_backoff_time: '1s', maximal_backoff_time: '1s' };
-    const straight = { relayhost: `[${MAIL.real}]`, ...IMPATIENT };
-
     const cases = [
       { protocols: 'ipv4', real: REAL, source: '203.0.113.4' },
       { protocols: 'ipv6', real: '2001:db8::4', source: '2001:db8:1004::4' },
@@ -124,5 +125,43 @@ describe(
       const { dropped } = await daemon.event(({ event }) => event === 'queue-statistics', from);
       assert.equal(dropped, 0);
     });
+  },
+);
+
+describe(
+  'strangers before postscreen on a port of its own, NFQUEUE with a mark',
+  { skip: stageUnavailable() ?? mailUnavailable() ?? greylistUnavailable() },
+  () => {
+    let place: MailWorld;
+    let screen: Postfix;
+    let daemon: StagedDaemon;
+    before(async () => {
+      place = await MailWorld.create();
+      screen = await place.greylist(readFileSync(join(EXAMPLES, 'postscreen.master.cf'), 'utf8'));
+      await loadRules(place);
+      daemon = StagedDaemon.start(place.world, ['-n', '23', '--strangers', `mark ${MARK}`], () => undefined);
+      await daemon.ready();
+    });
+    after(() => place.dispose());
+
+    for (const [protocols, source] of [
+      ['ipv4', '203.0.113.4'],
+      ['ipv6', '2001:db8:1004::4'],
+    ] as const) {
+      it(`one that goes straight to the real MX passes the tests, and is delivered when it comes again (${protocols})`, async () => {
+        const bind = protocols === 'ipv4' ? 'smtp_bind_address' : 'smtp_bind_address6';
+        const postfix = await place.postfix(protocols, { ...straight, [bind]: source });
+        const id = await postfix.send(`Screened by ${protocols}.`);
+        const first = await postfix.outcome(id);
+        assert.equal(first.status, 'deferred', first.line);
+        assert.match(first.line, /450 4\.3\.2 Service currently unavailable/);
+        await postfix.sent(id);
+        const client = source.includes(':') ? `\\[${source}\\]` : source;
+        assert.match(screen.log(), new RegExp(`postscreen.* PASS NEW .*${client}`));
+        // two of them must not want the same cache
+        assert.doesNotMatch(screen.log(), / fatal: /);
+        await postfix.stop();
+      });
+    }
   },
 );

@@ -135,18 +135,23 @@ export class MailWorld {
     return Postfix.start(this.world, folder, { inet_protocols: protocols, ...settings });
   }
 
-  /**
-   * Starts postgrey, which has everybody come again after a second, and a Postfix that asks it.
-   * @param services - of that Postfix, lines of master.cf; what it takes is among {@link messages}
-   */
-  async greylist(services: string): Promise<void> {
+  /** Starts postgrey, which has everybody come again after a second. */
+  async postgrey(): Promise<void> {
     const folder = join(this.folder, 'postgrey');
     await this.world.script(`install -d -o postfix '${folder}'`);
     const options = ['--inet=127.0.0.1:10023', '--delay=1', `--dbdir=${folder}`, '--lookup-by-host'];
     const users = ['--user=postfix', '--group=postfix', '--whitelist-clients=/dev/null'];
     const server = this.start('mx', ['postgrey', ...options, ...users, `--pidfile=${folder}/pid`]);
+    await this.listening('postgrey', [' 127.0.0.1:10023 '], [server]);
+  }
+
+  /**
+   * Starts a Postfix beside the real MX, with a port of its own for strangers.
+   * @param services - lines of master.cf; what it takes is among {@link messages}
+   */
+  async greylist(services: string): Promise<Postfix> {
     const template = join(this.folder, 'arrived', 'greylisted-');
-    this.start('mx', ['smtp-sink', '-u', 'postfix', '-d', template, '127.0.0.1:2525', '64']);
+    const sink = this.start('mx', ['smtp-sink', '-u', 'postfix', '-d', template, '127.0.0.1:2525', '64']);
     const settings = {
       myhostname: MAIL.real,
       relay_domains: MAIL.domain,
@@ -156,15 +161,23 @@ export class MailWorld {
       smtp_bind_address: '',
       smtp_bind_address6: '',
     };
-    await Postfix.start(this.world, join(this.folder, 'strangers'), settings, 'mx', services);
-    await until('postgrey and its Postfix listen', async () => {
-      server.mustRun();
+    const postfix = await Postfix.start(
+      ...([this.world, join(this.folder, 'strangers'), settings, 'mx', services] as const),
+    );
+    const ports = WORLD.real.map((one) => (one.includes(':') ? ` [${one}]:10025 ` : ` ${one}:10025 `));
+    await this.listening('the Postfix for strangers', [' 127.0.0.1:2525 ', ...ports], [sink]);
+    return postfix;
+  }
+
+  private async listening(
+    what: string,
+    listeners: readonly string[],
+    programs: readonly Background[],
+  ): Promise<void> {
+    await until(`${what} listens`, async () => {
+      for (const program of programs) program.mustRun();
       const { stdout } = await this.world.run('mx', ['ss', '-Hltn']);
-      return [
-        ' 127.0.0.1:10023 ',
-        ' 127.0.0.1:2525 ',
-        ...WORLD.real.map((one) => (one.includes(':') ? ` [${one}]:10025 ` : ` ${one}:10025 `)),
-      ].every((listener) => stdout.includes(listener));
+      return listeners.every((listener) => stdout.includes(listener));
     });
   }
 
@@ -207,11 +220,8 @@ export class MailWorld {
     const sinks = listeners.map((listener) =>
       this.start('mx', ['smtp-sink', '-u', 'postfix', '-h', MAIL.real, '-d', template, listener, '64']),
     );
-    await until('the real MX listens', async () => {
-      for (const sink of sinks) sink.mustRun();
-      const { stdout } = await this.world.run('mx', ['ss', '-Hltn']);
-      return listeners.every((listener) => stdout.includes(` ${listener} `));
-    });
+    const shown = listeners.map((listener) => ` ${listener} `);
+    await this.listening('the real MX', shown, sinks);
   }
 
   private start(host: Host, argv: readonly string[]): Background {
