@@ -52,7 +52,19 @@ export class RefusedAnswers {
   private sender(stranger: Stranger): RefusedSender {
     const { memory, clock } = this.engine;
     const wallMs = clock.wallMs();
-    const { prefix, address, count, passed, redirected, returns, firstMs, lastMs, letInMs, admittedMs, named } = stranger;
+    const {
+      prefix,
+      address,
+      count,
+      passed,
+      redirected,
+      returns,
+      firstMs,
+      lastMs,
+      letInMs,
+      admittedMs,
+      named,
+    } = stranger;
     const inMs = admittedMs || letInMs;
     return {
       prefix,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { frames } from '../../bench/support.js';
 import { ask as askDaemon } from '../../src/control/client.js';
-import type { WatchTick } from '../../src/control/protocol.js';
+import type { RefusedSender, WatchTick } from '../../src/control/protocol.js';
 import { type CliResult, linesOf, runCli } from '../support/cli.js';
 import { until, Workplace } from '../support/daemon.js';
 import { loadRules } from '../support/pf-scene.js';
@@ -237,6 +237,19 @@ describe('a running daemon', () => {
     assert.match(of6, / redirected: has not tried the fake MX: led elsewhere \(strangers\) $/);
     // it had tried the fake MX, and was faster than the table
     assert.match(await why('203.0.113.7'), / redirected: was faster than the table, and led elsewhere /);
+    const refused = linesOf((await ask('refused', '--json')).stdout).map(
+      (line) => JSON.parse(line) as RefusedSender,
+    );
+    assert.deepEqual(
+      refused.map(({ prefix, count, passed, redirected: led }) => [prefix, count, passed, led]),
+      [
+        // pf let two in by itself, by entries of the table that this daemon has not made
+        ['192.168.1.1', 1, 1, 0],
+        ['2001:dead:beef::/64', 1, 0, 1],
+        ['203.0.113.8', 1, 1, 0],
+      ],
+    );
+    assert.match((await ask('refused')).stdout, /^2001:dead:beef::\/64 +1 +1 .* no/m);
   });
 
   it('forgets all that lies in a network, or that lets an address in, and says how many', async () => {

@@ -43,13 +43,19 @@ describe('somebody who is refused', () => {
     assert.deepEqual([count, passed, firstMs, lastMs], [5, 0, START_MS, START_MS + 2 * RETURN_MS + 2000]);
   });
 
-  it('is told with the address that came last, and how often it got in all the same', () => {
+  it('is told with the address that came last, and how often it got in all the same, or was led elsewhere', () => {
     const strangers = new Strangers();
     const net = key('2001:db8::/64');
     strangers.refused(net, '2001:db8::1', 'passed', START_MS);
     strangers.refused(net, '2001:db8::2', 'dropped', START_MS + 1);
-    const { address, count, passed } = strangers.of(net) ?? {};
-    assert.deepEqual([address, count, passed], ['2001:db8::2', 2, 1]);
+    const { address, count, passed, redirected } = strangers.of(net) ?? {};
+    assert.deepEqual([address, count, passed, redirected], ['2001:db8::2', 2, 1, 0]);
+    strangers.refused(net, '2001:db8::3', 'redirected', START_MS + 2);
+    strangers.refused(net, '2001:db8::3', 'redirected', START_MS + 3);
+    assert.deepEqual(
+      [strangers.of(net)?.count, strangers.of(net)?.passed, strangers.of(net)?.redirected],
+      [4, 1, 2],
+    );
   });
 
   it('is kept out until it is let in or admitted, and again when it is refused again', () => {

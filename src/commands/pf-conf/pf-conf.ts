@@ -192,7 +192,9 @@ function adviceOnSpec({ fake, real, logInterface, spamd, outbound }: RulesSpec):
       ? []
       : [`what pf logs to ${logInterface} is lost unless it exists: docs/pf.md`]),
     ...(spamd && outbound
-      ? [`spamlogd no longer hears of what the mail servers send: the rule for outbound logs to ${logInterface}`]
+      ? [
+          `spamlogd no longer hears of what the mail servers send: the rule for outbound logs to ${logInterface}`,
+        ]
       : []),
   ];
 }
