@@ -117,6 +117,14 @@ interface MarkTest {
   readonly values: string;
 }
 
+/** By operators; whatever else there is (`==`, `!=`, nothing) names the mark, and so tells it. */
+const COMPARISONS: Readonly<Record<string, (mark: number, limit: number) => boolean>> = {
+  '<': (mark, limit) => mark < limit,
+  '<=': (mark, limit) => mark <= limit,
+  '>': (mark, limit) => mark > limit,
+  '>=': (mark, limit) => mark >= limit,
+};
+
 function isTold({ mark, mask, operator, values }: MarkTest): boolean {
   const masked = mask === undefined ? mark : Number(BigInt.asUintN(32, BigInt(mark) & BigInt(mask)));
   // those bits are somebody else's
@@ -125,18 +133,7 @@ function isTold({ mark, mask, operator, values }: MarkTest): boolean {
     const [range = ''] = value.split(' : ');
     if (range.startsWith('@')) return true;
     const [first = NaN, last = first] = range.trim().split('-').map(Number);
-    switch (operator) {
-      case '<':
-        return masked < first;
-      case '<=':
-        return masked <= first;
-      case '>':
-        return masked > first;
-      case '>=':
-        return masked >= first;
-      // "is another" tells it as well
-      default:
-        return masked >= first && masked <= last;
-    }
+    const compare = COMPARISONS[operator ?? ''];
+    return compare === undefined ? masked >= first && masked <= last : compare(masked, first);
   });
 }
