@@ -108,8 +108,12 @@ export class Tracker {
     while (this.whitelist.size > config.maxEntries && this.evict(this.whitelist.expendable()));
   }
 
-  /** Judges an observation and acts on the whitelist. */
-  observe(observation: Observation, nowMs: number): Decision {
+  /**
+   * Judges an observation and acts on the whitelist.
+   * @param isVouched - whether pf has let in a SYN to the real MX for what its table had of the sender: who comes again
+   *   has an entry that is older than what we have seen
+   */
+  observe(observation: Observation, nowMs: number, isVouched = false): Decision {
     const { direction } = observation;
     const isInbound = direction === Direction.IN || direction === Direction.UNKNOWN;
     if (!isInbound) return this.leaving(observation, nowMs) ?? leave('not-inbound');
@@ -134,7 +138,13 @@ export class Tracker {
       if (observation.destinationPort !== this.config.port) return leave('other-port');
       return this.attempt(observation, id, nowMs);
     }
-    return this.request(observation, id, passed, redirected, nowMs);
+    return this.request(observation, id, this.said(passed, redirected, isVouched), nowMs);
+  }
+
+  /** Who has decided already about a SYN to the real MX, and what. */
+  private said(passed: boolean, redirected: boolean, isVouched: boolean): Said {
+    if (this.config.authority === 'whitelist') return isVouched && !redirected ? 'in' : 'nothing';
+    return redirected ? 'elsewhere' : passed ? 'in' : 'out';
   }
 
   /**
@@ -410,20 +420,14 @@ export class Tracker {
     return { kind, reason: 'new-entry', entry: this.add(single, 'outbound', nowMs, deadlineMs) };
   }
 
-  private request(
-    observation: Observation,
-    id: number,
-    passed: boolean,
-    led: boolean,
-    nowMs: number,
-  ): Decision {
+  private request(observation: Observation, id: number, said: Said, nowMs: number): Decision {
     const allowed = id < 0 && this.roles.allowsSource(observation);
     const known = id >= 0 || allowed;
     const entry = this.whitelist.entry(id);
-    const { authority, redirect } = this.config;
-    const redirected = authority === 'pf' ? led : redirect !== undefined;
-    const admitted = authority === 'pf' ? passed && !led : known;
+    const { redirect } = this.config;
+    const admitted = said === 'in' || (said === 'nothing' && known);
     if (!admitted) {
+      const redirected = said === 'elsewhere' || (said === 'nothing' && redirect !== undefined);
       if (redirected) this.counters.redirected++;
       else this.counters.refusals++;
       return { kind: 'refusal', reason: known ? 'not-yet-in-table' : 'not-whitelisted', entry, redirected };
@@ -463,6 +467,9 @@ export class Tracker {
     return true;
   }
 }
+
+/** What has been decided about a packet before the whitelist is asked. */
+type Said = 'in' | 'out' | 'elsewhere' | 'nothing';
 
 /** Whether a packet opens a connection to this port, and nothing has dropped it. */
 function isOpening(observation: Observation, port: number): boolean {

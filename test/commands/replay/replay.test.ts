@@ -39,6 +39,9 @@ interface Summary {
   readonly refusals: number;
   readonly redirected: number;
   readonly admissions: number;
+  readonly admissionsByPf: number;
+  readonly letInByPf: readonly object[];
+  readonly keptOutCount: number;
   readonly entries: number;
   readonly entriesAdded: number;
   readonly expired: number;
@@ -182,12 +185,12 @@ describe('mxallowd replay --json', { concurrency: true }, () => {
     [
       '15-anchor.pcap',
       [
-        '17:55:47.280689 refusal 203.0.113.8 > 192.168.1.4 not-whitelisted',
+        '17:55:47.280689 admission 203.0.113.8 > 192.168.1.4 passed-by-pf',
         '17:55:47.280875 refusal 203.0.113.7 > 192.168.1.4 not-whitelisted',
         '17:55:47.365626 attempt 203.0.113.7 > 192.168.1.3 new-entry',
         '17:55:47.365697 attempt 2001:db8::7 > 2001:dead:beef::2 new-entry',
       ],
-      { frames: 4, attempts: 2, refusals: 2, admissions: 0, entries: 2, unjudged: {} },
+      { frames: 4, attempts: 2, refusals: 1, admissions: 1, admissionsByPf: 1, entries: 2, unjudged: {} },
     ],
     [
       '16-snaplen-68.pcap',
@@ -254,6 +257,7 @@ describe('mxallowd replay --json', { concurrency: true }, () => {
       'refusals',
       'redirected',
       'admissions',
+      'admissionsByPf',
       'entries',
       'entriesAdded',
       'named',
@@ -264,6 +268,8 @@ describe('mxallowd replay --json', { concurrency: true }, () => {
       'senders',
       'keptOut',
       'keptOutCount',
+      'letInByPf',
+      'letInByPfCount',
       'delay',
       'unjudged',
       'from',
@@ -297,9 +303,10 @@ describe('every frame of a recording', { concurrency: true }, () => {
   const EXPECTED: Readonly<Record<string, readonly [number, number, number, number]>> = {
     '01-block-v4-syn.pcap': [1, 1, 1, 0],
     '02-block-v6-syn.pcap': [1, 1, 1, 0],
-    '03-pass-v4-v6-syn.pcap': [0, 5, 0, 0],
+    // whom pf let in had an entry before the recording begins
+    '03-pass-v4-v6-syn.pcap': [0, 0, 5, 0],
     // the script repeated a SYN after 63 ms, sooner than any sender does
-    '03b-pass-retransmission.pcap': [0, 3, 0, 1],
+    '03b-pass-retransmission.pcap': [0, 2, 1, 1],
     '04-blocked-and-whitelisted-to-fake.pcap': [2, 0, 0, 0],
     '05-ip-options.pcap': [0, 2, 0, 3],
     '06-fragments.pcap': [0, 0, 0, 0],
@@ -307,9 +314,9 @@ describe('every frame of a recording', { concurrency: true }, () => {
     '09-udp-icmp.pcap': [0, 0, 0, 4],
     '10-nonsyn-blocked.pcap': [0, 8, 0, 10],
     '11-nonsyn-white.pcap': [0, 0, 0, 10],
-    '13-log-connection.pcap': [0, 2, 0, 0],
-    '14-log-user.pcap': [2, 2, 0, 0],
-    '15-anchor.pcap': [2, 2, 0, 0],
+    '13-log-connection.pcap': [0, 0, 2, 0],
+    '14-log-user.pcap': [2, 0, 2, 0],
+    '15-anchor.pcap': [2, 1, 1, 0],
     // of IPv6, 116 bytes end two bytes before the TCP flags or earlier
     '16-snaplen-116.pcap': [2, 0, 0, 2],
     '16-snaplen-65535.pcap': [4, 0, 0, 0],
@@ -511,6 +518,19 @@ describe('a recording of a wire', { concurrency: true }, () => {
       assert.deepEqual(summaryOf(stdout).unjudged, expected);
     });
   }
+
+  it('tells who would be led elsewhere, on whatever system that is asked', async () => {
+    for (const strangers of ['redirect 10025', 'mark 7']) {
+      const wire = fixturePath('wire/ethernet.pcap');
+      const { status, stdout, stderr } = await runCli([
+        ...['replay', '--json', ...servers, '--strangers', strangers, wire],
+      ]);
+      assert.deepEqual([status, stderr], [0, '']);
+      const { refusals, redirected, admissions } = summaryOf(stdout);
+      assert.deepEqual([refusals, redirected, admissions], [0, 1, 2]);
+      assert.ok(eventsOf(stdout).some((event) => / redirected 203\.0\.113\.9 > 192\.0\.2\.4 /.test(event)));
+    }
+  });
 });
 
 describe('who was refused', { concurrency: true }, () => {
@@ -608,30 +628,29 @@ describe('options of mxallowd replay', { concurrency: true }, () => {
     ]);
   });
 
-  it('--strangers tells who would be, or was, led elsewhere, on whatever system that is asked', async () => {
+  it('--strangers tells who was led elsewhere, by the port, and does not take him for let in', async () => {
     const rdr = fixturePath('openbsd/pflog/35-strangers-rdr-to.pcap');
-    for (const strangers of ['redirect 25', 'mark 7']) {
-      const { status, stdout, stderr } = await replay(['--json', '--strangers', strangers, rdr]);
-      assert.deepEqual([status, stderr], [0, '']);
-      // it had tried the fake MX; pf led it on, for its table had nobody to fill it
-      assert.deepEqual(eventsOf(stdout), [
-        '19:58:01.529695 redirected 192.168.1.1 > 192.168.1.4 not-whitelisted',
-        '19:58:01.834618 attempt 203.0.113.7 > 192.168.1.3 new-entry',
-        '19:58:01.836007 admission 203.0.113.7 > 192.168.1.4 whitelisted',
-        '19:58:02.140139 redirected 2001:dead:beef::ff > 2001:dead:beef::1 not-whitelisted',
-        '19:58:02.472566 redirected 203.0.113.8 > 192.168.1.4 not-whitelisted',
-      ]);
-      const { refusals, redirected, admissions } = summaryOf(stdout);
-      assert.deepEqual([refusals, redirected, admissions], [0, 3, 1]);
-    }
-    const { stdout } = await replay(['--strangers', 'redirect 25', rdr]);
-    const lines = linesOf(stdout);
-    assert.equal(
-      lines[0],
-      '2026-11-30T19:58:01.529695Z redirected 192.168.1.1 > 192.168.1.4: did not try the fake MX before',
-    );
+    const { status, stdout, stderr } = await replay(['--json', '--strangers', 'redirect 25', rdr]);
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.deepEqual(eventsOf(stdout), [
+      // by entries of the table
+      '19:58:01.529695 admission 192.168.1.1 > 192.168.1.4 passed-by-pf',
+      '19:58:01.834618 attempt 203.0.113.7 > 192.168.1.3 new-entry',
+      // pf led it on, for its table had nobody to fill it
+      '19:58:01.836007 admission 203.0.113.7 > 192.168.1.4 whitelisted',
+      '19:58:02.140139 redirected 2001:dead:beef::ff > 2001:dead:beef::1 not-whitelisted',
+      '19:58:02.472566 admission 203.0.113.8 > 192.168.1.4 passed-by-pf',
+    ]);
+    const { refusals, redirected, admissions } = summaryOf(stdout);
+    assert.deepEqual([refusals, redirected, admissions], [0, 1, 3]);
+    const { stdout: text } = await replay(['--strangers', 'redirect 25', rdr]);
+    const lines = linesOf(text);
     assert.match(lines[1] ?? '', /Z attempt {4}203/);
-    assert.ok(lines.includes('redirected                3 at a real MX'));
+    assert.equal(
+      lines[3],
+      '2026-11-30T19:58:02.140139Z redirected 2001:dead:beef::ff > 2001:dead:beef::1: did not try the fake MX before',
+    );
+    assert.ok(lines.includes('redirected                1 at a real MX'));
   });
 
   it('--entries shows the table as it is at the end', async () => {
