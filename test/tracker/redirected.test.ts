@@ -111,10 +111,13 @@ describe('a stranger, when the whitelist decides', () => {
       const decision = at.tracker.observe(syn(SENDER, REAL, fields), 0);
       assert.equal(decision.kind === 'refusal' && decision.redirected, true);
     }
+    // for whom pf's table would have vouched
+    const led = at.tracker.observe(syn(SENDER, REAL, OPENBSD), 0, true);
+    assert.equal(led.kind === 'refusal' && led.redirected, true);
     at.see(SENDER, FAKE);
     for (const fields of [OPENBSD, FREEBSD]) {
       assert.equal(at.see(SENDER, REAL, 0, fields), 'admission whitelisted');
     }
-    assert.deepEqual(counted(at), [1, 0, 4, 2]);
+    assert.deepEqual(counted(at), [1, 0, 5, 2]);
   });
 });

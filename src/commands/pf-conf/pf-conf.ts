@@ -50,7 +50,10 @@ async function run(argv: ParsedArguments): Promise<number> {
   }
   for (const remark of loaded.remarks) say(`warning: ${formatProblem(remark)}`);
   const { config } = loaded;
-  const { system, learns, spamd, knowsRdrTo, command } = wish;
+  const { system, learns, spamd, knowsRdrTo } = wish;
+  // nothing installs rules that need "rdr" elsewhere
+  const isByHand = !knowsRdrTo && config.strangers.kind === 'redirect' && !learns;
+  const command = wish.command.filter((word) => word !== '--install' || !isByHand);
   const interfaces = interfacesFor(wish, [...config.realMailserver, ...config.fakeMailserver]);
   const spec = rulesSpec(config, { system, interfaces, learns, spamd, knowsRdrTo, command });
   const wrong = specProblems(spec, wish);
