@@ -198,6 +198,8 @@ describe('examples/mxallowd.conf', () => {
       'outbound',
       'allow 198.51.100.0/24',
       'allow-domain example.org',
+      'dnswl list.dnswl.org',
+      'dnswl-trust 1',
       'strangers drop',
       'port 25',
       'table mx-white',
