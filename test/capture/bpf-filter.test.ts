@@ -254,7 +254,9 @@ describe('a filter expression', () => {
       'tcp port 25',
       'port',
       'port -1',
-      'port 25\nor port 26',
+      'port 25 or',
+      'port 25 and port 26',
+      'port 25 or host 192.0.2.4',
       'action block',
     ]) {
       assert.equal(compileBpfFilter(expression), undefined, expression);
