@@ -108,7 +108,9 @@ describe(
       t.diagnostic(`${letters.length} messages of ${WRITERS.length} mail servers`);
       const late = letters.filter(({ fate }) => fate !== 'delivered');
       assert.deepEqual(
-        late.map(({ sender, recipient, fate }) => `${sender.name}: ${recipient} ${fate}\n${sender.log()}`),
+        late.map(
+          ({ sender, recipient, fate }) => `${sender.name}: ${recipient} ${fate}\n${sender.logOf(recipient)}`,
+        ),
         [],
       );
       // nor does any of their addresses that the fake MX can see meet silence; the others' SYN comes again

@@ -165,8 +165,17 @@ export class Workplace {
     for (const daemon of this.daemons) daemon.kill('SIGKILL');
     this.closePflog();
     await this.pfctl.dispose();
-    // an engine that outlives its monitor for a moment may still write its state
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
+    // an engine that outlives its monitor for a moment may still write its state: a file that comes while the folder is
+    // emptied is taken out the next time
+    await until('the folder is gone', () => {
+      try {
+        rmSync(this.folder, { recursive: true, force: true });
+        return true;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+        return false;
+      }
+    });
   }
 }
 

@@ -12,6 +12,8 @@ export type RealSenderSettings = Pick<
 > &
   SenderSettings;
 
+const LINES_BEFORE = 15;
+
 /** A mail server of some kind, running. */
 export class RealSender {
   private constructor(
@@ -63,6 +65,13 @@ export class RealSender {
     } catch {
       return '';
     }
+  }
+
+  /** What it has logged from shortly before the message for a recipient on: so many lines. */
+  logOf(recipient: string): string {
+    const lines = this.log().split('\n');
+    const first = lines.findIndex((line) => line.includes(recipient));
+    return lines.slice(Math.max(0, first - LINES_BEFORE), first + LINES_BEFORE).join('\n');
   }
 
   /** Whether a mail server has taken the message for a recipient. */
