@@ -1,4 +1,5 @@
 // All probes, in the order of the report.
+import { allowedDomainsProbe } from './allowed-domains.js';
 import { captureProbe, pflogProbe } from './capture.js';
 import { dnsProbe } from './dns.js';
 import { fakeProbe, realProbe } from './listeners.js';
@@ -24,4 +25,5 @@ export const PROBES: readonly Probe[] = [
   fakeProbe,
   realProbe,
   dnsProbe,
+  allowedDomainsProbe,
 ];

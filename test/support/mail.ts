@@ -95,14 +95,16 @@ export class MailWorld {
   /**
    * Returns when the name server answers and the real MX listens.
    * @param zones - more that the name server knows
+   * @param listens - whether there is that mail server; else the caller starts one
    */
-  static async create(zones: Zones = {}): Promise<MailWorld> {
+  static async create(zones: Zones = {}, listens = true): Promise<MailWorld> {
     const folder = mkdtempSync(join(tmpdir(), 'mxallowd-mail-'));
     // for the user postfix
     chmodSync(folder, 0o755);
     const place = new MailWorld(await World.create('root'), folder);
     try {
-      await Promise.all([place.resolve(), place.serveNames(zones), place.listen()]);
+      const sink = listens ? [place.listen()] : [];
+      await Promise.all([place.resolve(), place.serveNames(zones), ...sink]);
     } catch (error) {
       await place.dispose();
       throw error;
@@ -251,21 +253,16 @@ export class Postfix {
   }
 
   /**
-   * Gives it a message for {@link MAIL}'s recipient.
+   * Gives it a message, for {@link MAIL}'s recipient unless told otherwise.
    * @returns the message's name in the queue
    */
-  async send(body: string): Promise<string> {
+  async send(body: string, recipient: string = MAIL.recipient): Promise<string> {
     const messageId = `<${randomUUID()}@sender.example.net>`;
-    const header = [
-      `From: ${MAIL.sender}`,
-      `To: ${MAIL.recipient}`,
-      `Message-ID: ${messageId}`,
-      'Subject: Hello',
-    ];
+    const header = [`From: ${MAIL.sender}`, `To: ${recipient}`, `Message-ID: ${messageId}`, 'Subject: Hello'];
     const file = join(this.folder, 'message');
     writeFileSync(file, [...header, '', body, ''].join('\n'));
     await this.world.script(
-      `sendmail -C '${this.config}' -i -f ${MAIL.sender} ${MAIL.recipient} <'${file}'`,
+      `sendmail -C '${this.config}' -i -f ${MAIL.sender} ${recipient} <'${file}'`,
       'internet',
     );
     const [, id = ''] = await this.logged(new RegExp(` (\\w+): message-id=${messageId}$`, 'm'));
