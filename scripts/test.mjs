@@ -21,7 +21,7 @@ const ending = isLong ? '.long.js' : '.test.js';
 const PACKAGES = [
   ...['tcpdump', 'libpcap-dev', 'g++', 'make', 'python3'],
   ...['iproute2', 'iptables', 'nftables', 'util-linux', 'procps', 'postfix', 'nsd', 'systemd'],
-  ...['mksh', 'dash', 'shellcheck', 'tmux', 'mandoc'],
+  ...['mksh', 'dash', 'shellcheck', 'tmux', 'mandoc', 'redis-server', 'openssl'],
 ];
 
 /** Mail servers that send to ours; they cannot be installed beside Postfix. */

@@ -12,6 +12,7 @@ export const ORIGINS: Readonly<Record<Origin, string>> = {
   adopted: 'found in the table at the start',
   manual: 'put in by an operator',
   outbound: 'this network has opened a connection to it',
+  peer: 'another gateway has seen it',
 };
 
 /** What stands for an origin in a list: a network that is admitted at all times because a domain's SPF record names it. */
@@ -40,6 +41,7 @@ const counters: Schema<Counters> = object({
   named: number,
   pooled: number,
   outbound: number,
+  vouched: number,
 });
 
 const severity = oneOf('note', 'warning', 'error');

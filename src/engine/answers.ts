@@ -158,7 +158,11 @@ export class Answers {
       lastRefusalAgoMs: this.ago(refusal),
       firewall: engine.firewallReport(),
       pf,
-      configuration: [...surroundings.configuration(), ...engine.domains.findings()],
+      configuration: [
+        ...surroundings.configuration(),
+        ...engine.domains.findings(),
+        ...(engine.sharing?.findings() ?? []),
+      ],
       stateError: surroundings.state()?.error,
       isRoot: surroundings.isRoot,
     });

@@ -31,6 +31,7 @@ import {
 } from './messages.js';
 import { Namer } from './namer.js';
 import { type Restored, takeIn } from './restored.js';
+import { type OpenStore, Sharing } from './sharing.js';
 import type { Happening } from './telling.js';
 import { Voice } from './voice.js';
 import { amount } from '../words.js';
@@ -82,6 +83,8 @@ export class Engine implements Core {
   always: readonly Prefix[];
   /** the domains whose networks are admitted at all times */
   readonly domains: Domains;
+  /** other gateways; undefined: nothing is shared */
+  sharing: Sharing | undefined;
   private isServing = false;
   private isRestoring = false;
   private readonly judgeOfFrames: Judge;
@@ -124,11 +127,13 @@ export class Engine implements Core {
       removed: (entry, reason) => {
         this.firewall.removed(entry);
         this.memory.removed(entry, reason);
+        this.sharing?.removed(entry, reason);
         if (this.isRestoring) this.expired.add(entry.text);
         this.changed('entries');
         const level = reason === 'no-room' ? 'warn' : 'info';
         this.voice.sayOften({ level, kind: removalEvent(reason) }, () => removalLine(entry, reason));
       },
+      named: (entry) => this.sharing?.named(entry),
     };
     this.firewall = parts.makeFirewall(this);
     this.judgeOfFrames = new Judge(this.trackerConfig(this.config.maxEntries), listener, parts.hashKey);
@@ -157,6 +162,23 @@ export class Engine implements Core {
     return this.judgeOfFrames.tracker;
   }
 
+  /** Has it share what it sees with other gateways, and what they see. To be called before {@link start}. */
+  share(access: OpenStore, version: string): void {
+    this.sharing = new Sharing({
+      access,
+      version,
+      config: () => this.config,
+      tracker: this.tracker,
+      clock: this.clock,
+      namer: this.namer,
+      changed: () => {
+        this.armExpiry();
+        this.changed('entries');
+      },
+      say: (line) => this.say(line),
+    });
+  }
+
   /**
    * Does what needs root; it can be given up then, if the firewall does not need it later.
    * @throws StartError when that cannot be done
@@ -179,10 +201,13 @@ export class Engine implements Core {
       this.stopping = true;
       this.domains.close();
       this.cancelExpiry?.();
+      this.sharing?.close();
       this.voice.close();
       throw error;
     }
     this.isServing = true;
+    this.sharing?.restore(this.memory.departures);
+    this.sharing?.begin();
     this.domains.begin();
     this.armExpiry();
   }
@@ -210,6 +235,7 @@ export class Engine implements Core {
     this.parts.log.setLevel(levelOf(config));
     this.namer?.renew();
     this.domains.reload();
+    this.sharing?.reconfigured();
     this.followAlways();
     const { fakeMailserver, realMailserver, allow, allowDomain } = config;
     const message =
@@ -236,6 +262,7 @@ export class Engine implements Core {
     this.cancelExpiry?.();
     this.namer?.close();
     this.domains.close();
+    this.sharing?.close();
     await this.firewall.stop(withinMs);
     this.voice.close();
   }
@@ -324,6 +351,7 @@ export class Engine implements Core {
     if (decision.kind === 'attempt' && decision.entry !== undefined) {
       this.namer?.attempt(observation, decision.entry);
     }
+    this.sharing?.decided(decision);
     const { isStranger, isWanted } = this.memory.follow({ observation, decision });
     if (isStranger) this.namer?.refusal(observation, isWanted);
   }

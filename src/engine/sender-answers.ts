@@ -57,6 +57,7 @@ export class SenderAnswers {
     const nowMs = engine.clock.monotonicMs();
     const lifeMs = (forSeconds ?? engine.config.whitelistTime) * 1000;
     const { entry, wasThere } = engine.tracker.allow(prefix, nowMs, nowMs + lifeMs);
+    engine.sharing?.attempt(entry);
     engine.entriesChanged(allowedLine(entry, Math.round((entry.deadlineMs - nowMs) / 1000)));
     return { prefix: formatPrefix(prefix), expiresInMs: entry.deadlineMs - nowMs, wasThere };
   }

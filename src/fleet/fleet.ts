@@ -68,7 +68,7 @@ export interface FleetParts {
   readonly limits: () => FleetLimits;
   readonly whitelist: Whitelisting;
   /** whether the store takes what we write, and we can read it */
-  readonly outcome: (error: StoreError | undefined) => void;
+  readonly outcome: (what: 'writing' | 'reading', error: StoreError | undefined) => void;
   /** whether somebody else writes under our name */
   readonly muted: (isMuted: boolean) => void;
 }
@@ -110,7 +110,7 @@ export class Fleet {
       nonce,
       adopt: (change) => this.adopt(change),
       muted,
-      outcome,
+      outcome: (error) => outcome('writing', error),
     });
     this.reader = new Reader({
       store,
@@ -120,7 +120,7 @@ export class Fleet {
       take: (node, change) => this.take(node, change),
       skipped: () => void this.skipped.unknown++,
       synced: () => whitelist.synced((text) => this.merged.best(text) !== undefined),
-      outcome,
+      outcome: (error) => outcome('reading', error),
     });
     this.sweepLater();
   }

@@ -47,6 +47,10 @@ export class Writer {
   /** what the store has is what we think */
   private isSure = false;
   private isReady = false;
+  /** somebody else has written to our keys: all is to be written anew */
+  private isTouched = false;
+  /** fields of our hash when it was last written */
+  private count = 0;
   /** a write is under way, or was, and nobody knows what has become of it */
   private pendingN: number | undefined;
   private isBusy = false;
@@ -106,7 +110,7 @@ export class Writer {
       if (!this.isSure) await this.begin();
       if (this.isSure) {
         await this.tell();
-        const isMore = this.parts.own.untoldSize > 0;
+        const isMore = this.parts.own.untoldSize > 0 || !this.isSure;
         waitMs = isMore ? GAP_MS : this.writtenMs + BEACON_MS - this.nowMs;
       }
       this.parts.outcome(undefined);
@@ -133,7 +137,7 @@ export class Writer {
       if (fields !== undefined || count > 0) await this.adopt();
       this.epoch = { stamp: Math.max(stamp, (theirs?.epoch.stamp ?? 0) + 1), nonce };
     } else if (theirs !== undefined && isSameEpoch(theirs.epoch, this.epoch)) {
-      if (this.isReady && theirs.isReady && this.isAsWeThink(theirs, count)) {
+      if (!this.isTouched && this.isReady && theirs.isReady && this.isAsWeThink(theirs, count)) {
         this.n = theirs.n;
         this.pendingN = undefined;
         this.isSure = true;
@@ -209,6 +213,7 @@ export class Writer {
     this.isReady = true;
     if (!(await this.write({ message: {}, set: [], remove: [] }))) return;
     this.isSure = true;
+    this.isTouched = false;
   }
 
   /** Tells what is to be told, or only that we are there. */
@@ -218,8 +223,11 @@ export class Writer {
     const isDue = this.nowMs - this.writtenMs >= BEACON_MS;
     if (batch.changes.length + batch.over.length === 0 && !isDue) return;
     const message = batch.changes.length === 0 ? {} : { c: batch.changes.map(writeChange).join('\n') };
-    if (await this.write({ message, ...fieldsOf(batch) })) own.told(batch);
-    else this.isSure = false;
+    if (await this.write({ message, ...fieldsOf(batch) })) {
+      own.told(batch);
+      this.isTouched = own.untoldSize === 0 && this.count !== own.fields;
+    } else this.isTouched = true;
+    if (this.isTouched) this.isSure = false;
   }
 
   /** @returns whether it was done, and the store has what we think */
@@ -238,6 +246,7 @@ export class Writer {
     if (after === undefined) return false;
     this.writtenMs = this.nowMs;
     this.n = n;
+    this.count = after.count;
     this.pendingN = undefined;
     if (message !== undefined) this.messages++;
     return after.head?.['e'] === e && after.head['n'] === head['n'];

@@ -11,6 +11,7 @@ export const ORIGINS: readonly Origin[] = Object.keys({
   name: true,
   pool: true,
   outbound: true,
+  peer: true,
 } satisfies Record<Origin, true>) as Origin[];
 
 const FIRST_CAPACITY = 1024;

@@ -21,6 +21,8 @@ export interface Counters {
   pooled: number;
   /** connections that this network has opened to mail servers */
   outbound: number;
+  /** entries that another gateway has seen, and that were not there */
+  vouched: number;
 }
 
 /** All at 0. */
@@ -39,5 +41,6 @@ export function newCounters(): Counters {
     named: 0,
     pooled: 0,
     outbound: 0,
+    vouched: 0,
   };
 }

@@ -9,13 +9,14 @@ import { NO_USE, Rank, type Use, Uses } from './uses.js';
 /**
  * Where an entry comes from: `attempt` (its address tried the fake MX), `adopted` (found in the table at start),
  * `manual` (put into the table by an operator while we ran), `name` (another address of the name of one that tried),
- * `pool` (of the same sender's pool as one that tried).
+ * `pool` (of the same sender's pool as one that tried), `outbound` (this network has connected to it), `peer` (another
+ * gateway has seen it).
  */
-export type Origin = 'attempt' | 'adopted' | 'manual' | 'name' | 'pool' | 'outbound';
+export type Origin = 'attempt' | 'adopted' | 'manual' | 'name' | 'pool' | 'outbound' | 'peer';
 
 /** Whether an entry came by somebody else's attempt. */
-export function isCompanion(origin: Origin): origin is 'name' | 'pool' | 'outbound' {
-  return origin === 'name' || origin === 'pool' || origin === 'outbound';
+export function isCompanion(origin: Origin): origin is 'name' | 'pool' | 'outbound' | 'peer' {
+  return origin === 'name' || origin === 'pool' || origin === 'outbound' || origin === 'peer';
 }
 
 /** A whitelisted address or prefix. Times are monotonic milliseconds. */
@@ -49,9 +50,19 @@ export class Entry implements Timed {
     this.queuedMs = this.deadlineMs;
   }
 
-  /** until when it lives: by its last attempt, or by its last admission, whatever is later */
+  /** until when it lives: by its last attempt, its last admission, or another gateway's word, whatever is latest */
   get deadlineMs(): number {
+    return Math.max(this.ownDeadlineMs, this.uses.vouched(this.id));
+  }
+
+  /** until when it lives by what was seen here */
+  get ownDeadlineMs(): number {
     return Math.max(this.grantedMs, this.uses.until(this.id));
+  }
+
+  /** until when other gateways let it live; minus infinity: they do not */
+  get vouchedMs(): number {
+    return this.uses.vouched(this.id);
   }
 
   /** canonical text of its prefix: one string, which table and state file share */
@@ -72,6 +83,7 @@ export class Entry implements Timed {
 
 function rankOf(origin: Origin): Rank {
   if (origin === 'manual') return Rank.MANUAL;
+  if (origin === 'peer') return Rank.PEER;
   return isCompanion(origin) ? Rank.COMPANION : Rank.OWN;
 }
 
@@ -217,6 +229,17 @@ export class Whitelist {
     this.changes.changed(id);
   }
 
+  /** Other gateways let an entry live until then; minus infinity: they do not. */
+  vouch(entry: Entry, untilMs: number): void {
+    if (this.uses.vouched(entry.id) === untilMs) return;
+    // the heap does not find out by itself that something ends earlier
+    const isEarlier = untilMs < this.uses.vouched(entry.id);
+    if (isEarlier) this.deadlines.remove(entry);
+    this.uses.vouch(entry.id, untilMs);
+    if (isEarlier) this.deadlines.add(entry);
+    this.changes.changed(entry.id);
+  }
+
   /** One entry takes the place of another one, which is taken out: it has been used as both were. */
   replace(entry: Entry, old: Entry): void {
     this.uses.inherit(entry.id, old.id);
@@ -239,7 +262,12 @@ export class Whitelist {
     return this.entries.item(this.uses.first());
   }
 
-  /** The oldest entry of those that came by somebody else's attempt and were never admitted. */
+  /** The oldest entry of those that only other gateways have seen. */
+  idlePeer(): Entry | undefined {
+    return this.entries.item(this.uses.firstPeer());
+  }
+
+  /** The same, else the oldest of those that came by somebody else's attempt and were never admitted. */
   idleCompanion(): Entry | undefined {
     return this.entries.item(this.uses.firstCompanion());
   }

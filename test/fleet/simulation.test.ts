@@ -226,6 +226,7 @@ async function run(
   events: readonly (readonly [number, Event])[],
   seed: number,
   isLossless: boolean,
+  mostOverMs: number,
 ): Promise<void> {
   let random = seed;
   const scene = new Scene(names, () => (random = (random * 16_807) % 2_147_483_647) % 30);
@@ -237,7 +238,7 @@ async function run(
       ends.splice(ends.indexOf(one), 1);
       one.end();
     }
-    assert.ok(scene.overdueMs <= 2000, `an entry is over for ${scene.overdueMs} ms`);
+    assert.ok(scene.overdueMs <= mostOverMs, `an entry is over for ${scene.overdueMs} ms`);
   };
   await scene.pass(3000);
   for (const [waitMs, event] of events) {
@@ -263,17 +264,22 @@ for (const [name, fault] of Object.entries(faults)) {
     checkAtRandom(fault, name !== 'crash without a state file'));
 }
 
+// a node that begins while the store is frozen: what is first heard of it is as old as that has lasted
 it('all of it at random: all are equal afterwards, and nothing lives on', () =>
-  checkAtRandom(anything, false));
+  checkAtRandom(anything, false, 6000));
 
-async function checkAtRandom(fault: fc.Arbitrary<Event>, isLossless: boolean): Promise<void> {
+async function checkAtRandom(
+  fault: fc.Arbitrary<Event>,
+  isLossless: boolean,
+  mostOverMs = 2000,
+): Promise<void> {
   const event = fc.oneof({ weight: 8, arbitrary: change }, { weight: 1, arbitrary: fault });
   const events = fc.array(fc.tuple(fc.integer({ min: 0, max: 1500 }), event), {
     minLength: 5,
     maxLength: 25,
   });
   const property = fc.asyncProperty(events, fc.integer({ min: 1, max: 1e6 }), (all, seed) =>
-    run(all, seed, isLossless),
+    run(all, seed, isLossless, mostOverMs),
   );
   await fc.assert(property, { numRuns: Number(process.env['RUNS'] ?? 15) });
 }

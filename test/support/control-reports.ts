@@ -36,6 +36,7 @@ export const COUNTERS: Counters = {
   named: 143,
   pooled: 44,
   outbound: 0,
+  vouched: 0,
 };
 
 export const STATUS: StatusReport = {

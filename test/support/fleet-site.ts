@@ -14,7 +14,7 @@ interface Known {
 }
 
 /** A whitelist with nothing but what the fleet asks of it. */
-class Model implements Whitelisting {
+export class Model implements Whitelisting {
   readonly entries = new Map<PrefixText, Known>();
   hasSynced = false;
 
@@ -105,7 +105,7 @@ export class SimulatedNode {
       nonce: `r${this.runs++}${this.name.toLowerCase()}`,
       limits: () => this.limits,
       whitelist: this.model,
-      outcome: (error) => error !== undefined && this.problems.add(error.problem),
+      outcome: (_, error) => error !== undefined && this.problems.add(error.problem),
       muted: (isMuted) => (this.isMuted = isMuted),
     });
   }

@@ -55,6 +55,7 @@ function groupsOf({ counters, frames, entries, unjudged, names }: StatisticsRepo
         ['  for another address of a name', counters.named],
         ['  for a member of a pool', counters.pooled],
         ['  adopted from the table', counters.adopted],
+        ...(counters.vouched === 0 ? [] : [['  seen by another gateway', counters.vouched] as const]),
         ['renewed', counters.renewals],
         ['expired', counters.expired],
         ['  used', counters.expiredUsed],
