@@ -16,12 +16,13 @@ const ending = isLong ? '.long.js' : '.test.js';
 
 /**
  * What some tests use: a real tcpdump, libpcap's headers for the optional packages, namespaces, rules, mail, DNS,
- * shells, a terminal, manual pages.
+ * signatures and certificates, shells, a terminal, manual pages.
  */
 const PACKAGES = [
   ...['tcpdump', 'libpcap-dev', 'g++', 'make', 'python3'],
   ...['iproute2', 'iptables', 'nftables', 'util-linux', 'procps', 'postfix', 'nsd', 'systemd'],
-  ...['mksh', 'dash', 'shellcheck', 'tmux', 'mandoc', 'redis-server', 'openssl'],
+  ...['unbound', 'ldnsutils', 'openssl'],
+  ...['mksh', 'dash', 'shellcheck', 'tmux', 'mandoc', 'redis-server'],
 ];
 
 /** Mail servers that send to ours; they cannot be installed beside Postfix. */

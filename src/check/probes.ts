@@ -2,6 +2,7 @@
 import { allowedDomainsProbe } from './allowed-domains.js';
 import { captureProbe, pflogProbe } from './capture.js';
 import { dnsProbe } from './dns.js';
+import { dnswlProbe } from './dnswl.js';
 import { fakeProbe, realProbe } from './listeners.js';
 import { pfProbe } from './pf.js';
 import type { Probe } from './probe.js';
@@ -25,5 +26,6 @@ export const PROBES: readonly Probe[] = [
   fakeProbe,
   realProbe,
   dnsProbe,
+  dnswlProbe,
   allowedDomainsProbe,
 ];

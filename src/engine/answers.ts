@@ -160,7 +160,7 @@ export class Answers {
       pf,
       configuration: [
         ...surroundings.configuration(),
-        ...engine.domains.findings(),
+        ...engine.dnsFindings(),
         ...(engine.sharing?.findings() ?? []),
       ],
       stateError: surroundings.state()?.error,

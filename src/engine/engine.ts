@@ -1,15 +1,17 @@
 // Packets in, decisions and log out.
 import { type Config, needsRestart, takeOver } from '../config/config.js';
-import type { LogReport } from '../control/protocol.js';
+import type { HealthFinding, LogReport } from '../control/protocol.js';
 import type { Log } from '../log/log.js';
 import { levelOf } from '../log/settings.js';
 import type { Observation, Undecoded } from '../packet/observation.js';
 import type { HashKey } from '../tracker/siphash.js';
+import { type ResolverCounters, sumOf } from '../names/resolver.js';
 import type { Address, Prefix, PrefixText } from '../packet/address.js';
 import type { TableEntry } from '../table/table.js';
 import type { Decision } from '../tracker/decision.js';
 import type { EntryListener, Tracker, TrackerConfig } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
+import { AllowList } from './allow-list.js';
 import { Domains, type DomainsParts } from './domains.js';
 import type { Core, Firewall, FirewallReport } from './firewall.js';
 import type { History } from './history.js';
@@ -85,6 +87,7 @@ export class Engine implements Core {
   readonly domains: Domains;
   /** other gateways; undefined: nothing is shared */
   sharing: Sharing | undefined;
+  private readonly allowList: AllowList;
   private isServing = false;
   private isRestoring = false;
   private readonly judgeOfFrames: Judge;
@@ -151,6 +154,16 @@ export class Engine implements Core {
         memory: this.memory,
       });
     }
+    this.allowList = new AllowList({
+      config: () => this.config,
+      tracker: this.tracker,
+      clock: this.clock,
+      admitted: () => {
+        this.armExpiry();
+        this.changed('entries');
+      },
+      say: (line) => this.voice.sayOften({ level: line.level, kind: line.fields.event }, () => line),
+    });
   }
 
   /** the newest events */
@@ -209,6 +222,7 @@ export class Engine implements Core {
     this.sharing?.restore(this.memory.departures);
     this.sharing?.begin();
     this.domains.begin();
+    this.allowList.begin();
     this.armExpiry();
   }
 
@@ -236,6 +250,7 @@ export class Engine implements Core {
     this.namer?.renew();
     this.domains.reload();
     this.sharing?.reconfigured();
+    this.allowList.begin();
     this.followAlways();
     const { fakeMailserver, realMailserver, allow, allowDomain } = config;
     const message =
@@ -252,7 +267,8 @@ export class Engine implements Core {
     this.say(statisticsLine(this.tracker.counters, this.tracker.size));
     this.say(countersLine(this.tracker.counters, this.tracker.size));
     this.say(unjudgedLine(this.judgeOfFrames.unjudged));
-    if (this.namer !== undefined) this.say(namesLine(this.namer.counters(), this.namer.skipped));
+    const asked = this.askedOfDns();
+    if (asked !== undefined) this.say(namesLine(asked.counters, asked.skipped));
     this.firewall.logStatistics();
   }
 
@@ -263,6 +279,7 @@ export class Engine implements Core {
     this.namer?.close();
     this.domains.close();
     this.sharing?.close();
+    this.allowList.close();
     await this.firewall.stop(withinMs);
     this.voice.close();
   }
@@ -286,9 +303,20 @@ export class Engine implements Core {
         readonly notMade: number;
       }
     | undefined {
-    if (this.namer === undefined) return undefined;
-    const { asked, fromCache, failed, dropped } = this.namer.counters();
-    return { asked, fromCache, failed, notMade: dropped + this.namer.skipped };
+    const all = this.askedOfDns();
+    if (all === undefined) return undefined;
+    const { asked, fromCache, failed, dropped } = all.counters;
+    return { asked, fromCache, failed, notMade: dropped + all.skipped };
+  }
+
+  private askedOfDns(): { readonly counters: ResolverCounters; readonly skipped: number } | undefined {
+    const { namer, allowList } = this;
+    if (namer === undefined) return this.config.dnswl === undefined ? undefined : allowList.asked();
+    const asked = allowList.asked();
+    return {
+      counters: sumOf(namer.counters(), asked.counters),
+      skipped: namer.skipped + asked.skipped,
+    };
   }
 
   /** Asks DNS who somebody is, if it may be asked. */
@@ -300,6 +328,11 @@ export class Engine implements Core {
   logReport(): LogReport {
     const { description, lost } = this.parts.log;
     return { description, lost };
+  }
+
+  /** What an administrator should know of what DNS says. */
+  dnsFindings(): HealthFinding[] {
+    return [...this.domains.findings(), ...this.allowList.findings()];
   }
 
   /** How the firewall is doing. */
@@ -353,7 +386,9 @@ export class Engine implements Core {
     }
     this.sharing?.decided(decision);
     const { isStranger, isWanted } = this.memory.follow({ observation, decision });
-    if (isStranger) this.namer?.refusal(observation, isWanted);
+    if (!isStranger) return;
+    this.namer?.refusal(observation, isWanted);
+    this.allowList.refusal(observation);
   }
 
   limitEntries(maxEntries: number): void {

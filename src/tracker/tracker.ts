@@ -15,7 +15,7 @@ import { type Decision, droppedBesideRules, leave } from './decision.js';
 import { Roles, type RolesConfig } from './roles.js';
 import type { HashKey } from './siphash.js';
 import { NO_USE, type Use } from './uses.js';
-import { type Entry, isCompanion, type Origin, Whitelist } from './whitelist.js';
+import { type Companion, COMPANIONS, type Entry, isCompanion, type Origin, Whitelist } from './whitelist.js';
 
 /** What the tracker must know. May be exchanged while it runs. */
 export interface TrackerConfig extends RolesConfig {
@@ -189,7 +189,7 @@ export class Tracker {
    */
   admit(
     address: Address,
-    origin: 'name' | 'pool',
+    origin: Companion,
     nowMs: number,
     deadlineMs: number,
     parent?: Entry,
@@ -200,13 +200,12 @@ export class Tracker {
       return 'not-needed';
     }
     if (this.roles.allowing(address) !== undefined || !this.roles.canHaveEntry(address)) return 'not-needed';
-    // who is of a pool has come to the real MX, and waits
-    const hasRoom = origin === 'pool' ? this.makeRoom(this.whitelist.idleCompanion()) : !this.isFull;
+    const { waits, counter } = COMPANIONS[origin];
+    const hasRoom = waits ? this.makeRoom(this.whitelist.idleCompanion()) : !this.isFull;
     if (!hasRoom) return 'no-room';
-    if (origin === 'name') this.counters.named++;
-    else this.counters.pooled++;
+    this.counters[counter]++;
     const single = { address, length: ADDRESS_BITS[familyOf(address)] };
-    const prefix = origin === 'name' ? single : this.roles.entryPrefix(address);
+    const prefix = waits ? this.roles.entryPrefix(address) : single;
     const entry = this.add(prefix, origin, nowMs, deadlineMs);
     entry.parent = parent;
     return entry;

@@ -76,6 +76,7 @@ mx2 A 127.0.0.4
 backup A 203.0.113.9`,
   'null.example': '@ MX 0 .',
   'none.example': '@ A 203.0.113.9',
+  'list.example': '* A 127.0.0.255',
 };
 
 function checkTests(flavour: Flavour): void {
@@ -161,8 +162,12 @@ function checkTests(flavour: Flavour): void {
       'ok       real MX 127.0.0.4: greets with "220 mx2.well.example ESMTP"',
       'ok       DNS of well.example: 10 mx1.well.example (fake), 20 mx2.well.example',
       '         (real)',
+      'ok       MTA-STS of well.example: there is no policy, so senders go by the MX',
+      '         records alone',
+      'ok       DANE of well.example: no MX host has TLSA records, so senders do not',
+      '         use it',
       '',
-      process.getuid?.() === 0 && flavour !== 'openbsd' ? 'all is well: 16 checks' : '1 note',
+      process.getuid?.() === 0 && flavour !== 'openbsd' ? 'all is well: 18 checks' : '1 note',
     ]);
     assert.equal(stderr, '');
     assert.equal(status, 0);
@@ -306,6 +311,13 @@ function checkTests(flavour: Flavour): void {
     assert.deepEqual(brief(await findings(['--user', 'nosuchuser']), 'user'), [
       'error: user: there is no user nosuchuser, so mxallowd does not start',
     ]);
+  });
+
+  it('notices a DNS allow list that has been asked too much', once, async () => {
+    assert.deepEqual(brief(await findings(['--dnswl', 'list.example']), 'dnswl-wrong'), [
+      'warning: dnswl list.example: it answers 127.0.0.255 about 127.0.0.1: too much was asked of it; nobody is let in by it',
+    ]);
+    assert.ok(![...(await findings([])).keys()].some((id) => id.startsWith('dnswl')));
   });
 
   it('does not wait for a pfctl that hangs', async (t) => {

@@ -101,6 +101,7 @@ describe('a state file', () => {
         evicted: 0,
         adopted: 5,
         named: 6,
+        listed: 0,
         pooled: 7,
         outbound: 0,
         vouched: 0,
