@@ -2,6 +2,7 @@
 import type * as v from 'valibot';
 import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
+import { fleetReport } from './fleet-answers.js';
 import { bool, list, maybe, number, numbers, object, oneOf, type Schema, text } from './schema.js';
 
 /** All origins, with what they mean. */
@@ -127,6 +128,8 @@ const log = object({
 export type LogReport = v.InferOutput<typeof log>;
 
 const status = object({
+  /** other gateways; undefined: nothing is shared */
+  fleet: maybe(fleetReport),
   version: text,
   node: text,
   /** the system and its release, as `FreeBSD 14.1-RELEASE` */
@@ -190,6 +193,8 @@ const entry = object({
   name: maybe(text),
   /** the entry that it came in with */
   parent: maybe(text),
+  /** other gateways that have seen it */
+  gateways: maybe(list(text)),
 });
 /** An entry, or a network of a domain, for people. */
 export type ListedEntry = v.InferOutput<typeof entry>;
@@ -344,6 +349,7 @@ export const RESULTS = {
     /** nothing is dropped, only told */
     dryRun: bool,
   }),
+  fleet: fleetReport,
   reload: object({ messages: list(text) }),
   /** items are {@link WatchTick} */
   watch: object({}),

@@ -18,6 +18,7 @@ import { judgeHealth } from './health.js';
 import { type PfState, PfView, WATCHED_MS } from './pf-view.js';
 import { RefusedAnswers } from './refused-answers.js';
 import { SenderAnswers } from './sender-answers.js';
+import { fleetReportOf } from './fleet-answers.js';
 import { Exit } from '../sysexits.js';
 
 /** What is known of the processes, beside the engine. */
@@ -79,6 +80,8 @@ export class Answers {
         return this.status();
       case 'stats':
         return this.statistics();
+      case 'fleet':
+        return fleetReportOf(this.engine);
       case 'list':
         return this.list(answering);
       case 'allow':
@@ -107,6 +110,7 @@ export class Answers {
     const byOrigin: Partial<Record<Origin, number>> = {};
     for (const { origin } of engine.tracker.entries()) byOrigin[origin] = (byOrigin[origin] ?? 0) + 1;
     return {
+      fleet: engine.sharing === undefined ? undefined : fleetReportOf(engine),
       version,
       node: process.version,
       system: `${systemName()} ${release()}`,

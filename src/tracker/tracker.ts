@@ -201,7 +201,9 @@ export class Tracker {
     }
     if (this.roles.allowing(address) !== undefined || !this.roles.canHaveEntry(address)) return 'not-needed';
     const { waits, counter } = COMPANIONS[origin];
-    const hasRoom = waits ? this.makeRoom(this.whitelist.idleCompanion()) : !this.isFull;
+    const hasRoom = waits
+      ? this.makeRoom(this.whitelist.idleCompanion())
+      : this.makeRoom(this.whitelist.idlePeer());
     if (!hasRoom) return 'no-room';
     this.counters[counter]++;
     const single = { address, length: ADDRESS_BITS[familyOf(address)] };

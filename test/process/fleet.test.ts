@@ -85,7 +85,16 @@ describe('daemons that share a Redis', { skip }, () => {
     await until('it is an entry there', async () => (await listed(at(1))).length === 1);
     const [entry] = await listed(at(1));
     assert.equal(entry?.origin, 'peer');
-    const prefix = entry?.prefix ?? '';
+    assert.deepEqual(entry.gateways, ['mx1']);
+    const prefix = entry.prefix;
+    const why = await ask(at(1).controlSocket, { command: 'why', address: prefix });
+    assert.match(why.result.text, /\(peer; seen at mx1 \d+ s ago\)/);
+    const fleet = await ask(at(1).controlSocket, { command: 'fleet' });
+    assert.deepEqual(
+      [fleet.result.theirs, fleet.result.peers.map(({ name, here }) => [name, here])],
+      [1, [['mx1', 1]]],
+    );
+    assert.equal((await statusOf(at(1))).fleet?.node, 'mx2');
     await until('it is in the table there', () => has(at(1), prefix));
     at(1).log(admission(1));
     await until('it is known here, too', async () => {

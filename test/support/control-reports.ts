@@ -51,6 +51,7 @@ export const STATUS: StatusReport = {
   startedAtMs: NOW_MS - UP_MS,
   upMs: UP_MS,
   findings: [],
+  fleet: undefined,
   domains: undefined,
   entries: {
     total: 139,
@@ -116,6 +117,7 @@ function entry(
     isRegular: false,
     name: undefined,
     parent: undefined,
+    gateways: undefined,
     ...more,
   };
 }
