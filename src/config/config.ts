@@ -4,7 +4,7 @@ import { escapeText } from '../packet/escape.js';
 import { isLocal } from './fleet-url.js';
 import { defaultTextOn, OPTION_LIST, type OptionKey, OPTIONS, type OptionSpec } from './options.js';
 import type { Problem } from './problem.js';
-import type { Check } from './values.js';
+import { type Check, type Strangers, strangersText } from './values.js';
 
 /** An option as it was given, not yet checked. */
 export interface Given {
@@ -28,6 +28,7 @@ export interface Config {
   /** each once */
   readonly allowDomain: readonly string[];
   readonly port: number;
+  readonly strangers: Strangers;
   /** seconds */
   readonly whitelistTime: number;
   /** seconds; 0: an admission does not prolong anything */
@@ -96,19 +97,22 @@ export type ConfigResult =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
+/** What a configuration is for: the firewall of a system, or recordings, which are judged without one. */
+export type Target = NodeJS.Platform | 'replay';
+
 /**
  * Checks and combines what the file and the command line say. Addresses add up; of anything else the last word
  * counts, and the command line comes after the file.
  * @param given - file first
- * @param platform - Linux has queues instead of pf
+ * @param target - Linux has queues instead of pf
  * @param earlier - problems found while the texts were read; they are reported together with those found here
  */
 export function resolveConfig(
   given: readonly Given[],
   earlier: readonly Problem[],
-  platform: NodeJS.Platform,
+  target: Target,
 ): ConfigResult {
-  const resolver = new Resolver(given, platform);
+  const resolver = new Resolver(given, target === 'replay' ? 'openbsd' : target);
   const port = resolver.scalar('port');
   const addresses = {
     fakeMailserver: resolver.many('fakeMailserver'),
@@ -116,10 +120,12 @@ export function resolveConfig(
     allow: resolver.many('allow'),
     allowDomain: [...new Set(resolver.many('allowDomain'))],
   };
+  const strangers = resolver.scalar('strangers') ?? { kind: 'drop' };
   const whitelistTime = resolver.scalar('whitelistTime') ?? 0;
   const config: Config = {
     ...addresses,
     port: port ?? 0,
+    strangers,
     whitelistTime,
     knownTime: resolver.scalar('knownTime') ?? 0,
     isKnownTimeImplied: resolver.isGiven('whitelistTime') && !resolver.isGiven('knownTime'),
@@ -137,12 +143,14 @@ export function resolveConfig(
     dnsTimeout: resolver.scalar('dnsTimeout') ?? 0,
     capture: resolver.scalar('capture') ?? 'auto',
     pflogInterface: resolver.scalar('pflogInterface') ?? '',
-    pcapFilter: resolver.isGiven('pcapFilter') ? (resolver.scalar('pcapFilter') ?? '') : `port ${port}`,
+    pcapFilter: resolver.isGiven('pcapFilter')
+      ? (resolver.scalar('pcapFilter') ?? '')
+      : portFilter(port, strangers),
     tcpdump: resolver.scalar('tcpdump'),
     table: resolver.scalar('table') ?? '',
     anchor: resolver.scalar('anchor') ?? '',
     pfctl: resolver.scalar('pfctl') ?? '',
-    queueNum: queueNum(resolver, platform),
+    queueNum: queueNum(resolver, target),
     queueLength: resolver.scalar('queueLength') ?? 0,
     failOpen: resolver.isGiven('failOpen'),
     dryRun: resolver.isGiven('dryRun'),
@@ -170,8 +178,9 @@ export function resolveConfig(
     ...earlier,
     ...resolver.problems,
     ...checkServers(config, given, earlier),
-    ...checkQueue(config, given),
-    ...checkFleet(config, given),
+    ...(target === 'replay'
+      ? []
+      : [...checkQueue(config, given), ...checkStrangers(config, given), ...checkFleet(config, given)]),
   ];
   return problems.length === 0 ? { ok: true, config } : { ok: false, problems };
 }
@@ -192,9 +201,9 @@ export function defaultValue<K extends OptionKey>(
 /** The rule of 1.9's manual, for a configuration that names neither a queue nor a pfctl. */
 const LINUX_QUEUE = { first: 23, last: 23 };
 
-function queueNum(resolver: Resolver, platform: NodeJS.Platform): Config['queueNum'] {
+function queueNum(resolver: Resolver, target: Target): Config['queueNum'] {
   const given = resolver.scalar('queueNum');
-  if (platform !== 'linux') return undefined;
+  if (target !== 'linux') return undefined;
   return resolver.isGiven('queueNum') || resolver.isGiven('pfctl') ? given : LINUX_QUEUE;
 }
 
@@ -272,6 +281,37 @@ function checkFleet({ fleetUrl, fleetInsecure, fleetCa }: Config, given: readonl
   if (fleetCa !== undefined && !fleetUrl.isTls)
     return at('fleetCa', 'fleet-ca is for rediss:// only: fleet-url is without TLS');
   return [];
+}
+
+/** What the firewall cannot do. */
+function checkStrangers({ strangers, queueNum }: Config, given: readonly Given[]): Problem[] {
+  const message = strangersProblem(strangers, queueNum === undefined);
+  const last = given.findLast(({ key }) => key === 'strangers');
+  if (message === undefined || last === undefined) return [];
+  const subject = last.origin === 'file' ? 'strangers: ' : '';
+  return [{ where: last.where, kind: kindOf(last), message: subject + message }];
+}
+
+function strangersProblem(strangers: Strangers, isPf: boolean): string | undefined {
+  const shown = strangersText(strangers);
+  if (isPf && strangers.kind === 'mark') {
+    return `"${shown}" is for NFQUEUE (Linux): pf leads strangers to a port, write "redirect PORT" (docs/strangers.md)`;
+  }
+  if (!isPf && strangers.kind === 'redirect') {
+    return (
+      `"${shown}" is for pf: NFQUEUE leads nobody to a port, but can mark packets for a rule of yours that does; ` +
+      'write "mark N" (docs/strangers.md)'
+    );
+  }
+  return undefined;
+}
+
+/**
+ * What is captured: FreeBSD's pf logs whom it leads to another port with that port.
+ */
+function portFilter(port: number | undefined, strangers: Strangers): string {
+  const other = strangers.kind === 'redirect' && strangers.port !== port ? ` or port ${strangers.port}` : '';
+  return `port ${port}${other}`;
 }
 
 /** At least one of each, and none that is both. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { spawn, type StdioOptions } from 'node:child_process';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -14,6 +15,8 @@ describe('what whoever starts us has left', { skip: reason }, () => {
   let place: Workplace;
   let family: Family | undefined;
   let daemon: Daemon | undefined;
+  /** of who was started; of one in the background others hold the output open */
+  let exited: Promise<unknown> | undefined;
   beforeEach(async () => {
     place = await Workplace.create('nobody');
   });
@@ -32,6 +35,7 @@ describe('what whoever starts us has left', { skip: reason }, () => {
     stdio.push(...open, 'pipe');
     const child = spawn(process.execPath, [CLI, '-c', place.config, ...args], { stdio });
     for (const descriptor of open) closeSync(descriptor);
+    exited = once(child, 'exit');
     family = new Family(child.pid ?? 0, () => true);
     daemon = new Daemon(child);
     return daemon;
@@ -59,7 +63,7 @@ describe('what whoever starts us has left', { skip: reason }, () => {
       await started.line(/mxallowd is ready/);
       await addDaemon();
       // who has started the one in the background is none of the daemon's processes, and ends
-      if (where === 'background') await started.ended;
+      if (where === 'background') await exited;
       const all = family?.look() ?? [];
       const capture = all.find((pid) => argvOf(pid)[0] === 'cat');
       assert.deepEqual(
