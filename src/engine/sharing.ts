@@ -53,7 +53,7 @@ export interface SharingParts {
 const NAMES_PER_SECOND = 50;
 
 /** What is wrong, and what to do about it. */
-const PROBLEMS: Readonly<Record<StoreProblem, string>> = {
+export const STORE_PROBLEMS: Readonly<Record<StoreProblem, string>> = {
   away: 'cannot be reached',
   frozen: 'takes connections, and does not answer',
   'out-of-memory': 'has no memory left (raise its maxmemory)',
@@ -297,7 +297,7 @@ export class Sharing implements Whitelisting {
   private problem(): string | undefined {
     const error = this.worst();
     if (error !== undefined) {
-      return `fleet: ${this.where} ${PROBLEMS[error.problem]}: ${error.message}; this gateway goes on alone`;
+      return `fleet: ${this.where} ${STORE_PROBLEMS[error.problem]}: ${error.message}; this gateway goes on alone`;
     }
     if (this.isLinked) return undefined;
     return `fleet: ${this.where} is ${this.wasLinked ? 'lost' : 'not connected yet'}; this gateway goes on alone`;
