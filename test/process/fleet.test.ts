@@ -164,6 +164,38 @@ describe('daemons that share a Redis', { skip }, () => {
     assert.deepEqual(readdirSync(at(1).folder).includes('fleet-password'), true);
   });
 
+  it('a gateway that tells what it must not is believed only within limits', async () => {
+    const nowMs = Date.now();
+    const words = (values: Record<string, string>): string[] => Object.entries(values).flat();
+    const head = { e: `${nowMs}-x`, n: '1', t: String(nowMs), ready: '1', v: '9', count: '7' };
+    const far = String(nowMs + 900 * 86_400_000);
+    const entry = `${nowMs} ${far} k`;
+    const hash = {
+      '0.0.0.0/0': entry,
+      '198.51.100.0/24': entry,
+      '127.0.0.1': entry,
+      '203.0.113.9': entry,
+      '203.0.113.10': `${nowMs + 3 * 3_600_000} ${far} k`,
+      '203.0.113.11': 'junk',
+      nobody: entry,
+    };
+    server.tell('HSET', 'mx:mx:now:evil', ...words(hash));
+    server.tell('HSET', 'mx:mx:node:evil', ...words({ p: '1', ...head }));
+    server.tell('HSET', 'mx:mx:node:later', ...words({ p: '2', ...head }));
+    for (const place of places) {
+      await until('it is read', async () => (await listed(place)).length > 0);
+      const all = await listed(place);
+      assert.deepEqual(
+        all.map(({ prefix }) => prefix),
+        ['203.0.113.9'],
+      );
+      assert.ok((all[0]?.expiresInMs ?? Infinity) <= 8 * 86_400_000);
+      const { result } = await ask(place.controlSocket, { command: 'fleet' });
+      assert.deepEqual(result.skipped, { unknown: 2, stamp: 1, prefix: 3, manual: 0 });
+      assert.match(result.peers.find(({ name }) => name === 'later')?.problem ?? '', /later version/);
+    }
+  });
+
   it('a wrong password is said in words, and everything else goes on', async () => {
     const place = await Workplace.create();
     places.push(place);
