@@ -8,7 +8,7 @@ import { until } from '../test/support/daemon.js';
 import { RealNode, RedisServer } from '../test/support/redis.js';
 import { machine, quantile, verdict } from './support.js';
 
-const TARGETS = { medianMs: 10, p99Ms: 50, readMs: 30_000 };
+const TARGETS = { medianMs: 10, p99Ms: 50, readMs: 30_000, frozen: 1.1 };
 const ATTEMPTS = 2000;
 const SECONDS = 5;
 const NODES = 50;
@@ -147,10 +147,63 @@ async function newcomer(server: RedisServer): Promise<void> {
   node.close();
 }
 
+/** What an attempt costs who decides, in microseconds: nothing of it waits for the store. */
+async function cost(node: RealNode): Promise<number> {
+  let spentMs = 0;
+  for (let round = 0; round < 200; round++) {
+    const texts = Array.from({ length: 100 }, next);
+    const startMs = performance.now();
+    for (const text of texts) node.attempt(text);
+    spentMs += performance.now() - startMs;
+    await sleep(1);
+  }
+  return (spentMs * 1000) / 20_000;
+}
+
+async function frozen(server: RedisServer): Promise<void> {
+  server.tell('FLUSHALL');
+  const [node] = await startAll(server, 1);
+  if (node === undefined) return;
+  await cost(node);
+  const connected = await cost(node);
+  server.signal('SIGSTOP');
+  const away = await cost(node);
+  server.signal('SIGCONT');
+  const ratio = away / connected;
+  console.log(
+    `an attempt costs ${connected.toFixed(1)} us, with the store frozen ${away.toFixed(1)} us (${ratio.toFixed(2)} times)`,
+  );
+  console.log(`  target ${TARGETS.frozen} times: ${verdict(ratio <= TARGETS.frozen)}`);
+  node.close();
+}
+
+/** 20,000 known senders, each told anew each day. */
+async function month(server: RedisServer): Promise<void> {
+  server.tell('FLUSHALL');
+  const [node] = await startAll(server, 1);
+  if (node === undefined) return;
+  const all = Array.from({ length: ENTRIES_OF_A_NODE }, next);
+  const used: string[] = [];
+  for (let day = 1; day <= 30; day++) {
+    for (const text of all) node.attempt(text);
+    node.fleet.own.tellAll();
+    node.fleet.writer.poke();
+    await until('all is told', () => node.fleet.own.untoldSize === 0);
+    if ([1, 2, 10, 30].includes(day))
+      used.push(`day ${day}: ${(info(server, 'used_memory') / 1e6).toFixed(1)} MB`);
+  }
+  console.log(
+    `the store with ${ENTRIES_OF_A_NODE} senders of a gateway, all told anew each day: ${used.join(', ')}`,
+  );
+  node.close();
+}
+
 console.log(machine());
 const server = await new RedisServer().start();
 await latency(server);
 for (const count of [2, 10, 50])
   for (const perSecond of [10, 100, 1000]) await load(server, count, perSecond);
 await newcomer(server);
+await frozen(server);
+await month(server);
 await server.close();
