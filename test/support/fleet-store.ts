@@ -193,7 +193,7 @@ export class SimulatedStore implements Store {
           try {
             resolve(run(this.isUp && connection === this.connection));
           } catch (error) {
-            reject(error);
+            reject(error instanceof Error ? error : new Error(String(error)));
           }
         }),
       );
