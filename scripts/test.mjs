@@ -22,7 +22,7 @@ const PACKAGES = [
   ...['tcpdump', 'libpcap-dev', 'g++', 'make', 'python3'],
   ...['iproute2', 'iptables', 'nftables', 'util-linux', 'procps', 'postfix', 'postgrey', 'nsd', 'systemd'],
   ...['unbound', 'ldnsutils', 'openssl'],
-  ...['mksh', 'dash', 'shellcheck', 'tmux', 'mandoc'],
+  ...['mksh', 'dash', 'shellcheck', 'tmux', 'mandoc', 'redis-server', 'redis-sentinel'],
 ];
 
 /** Mail servers that send to ours; they cannot be installed beside Postfix. */

@@ -3,6 +3,7 @@ import { allowedDomainsProbe } from './allowed-domains.js';
 import { captureProbe, pflogProbe } from './capture.js';
 import { dnsProbe } from './dns.js';
 import { dnswlProbe } from './dnswl.js';
+import { fleetProbe } from './fleet.js';
 import { fakeProbe, realProbe } from './listeners.js';
 import { pfProbe } from './pf.js';
 import type { Probe } from './probe.js';
@@ -28,4 +29,5 @@ export const PROBES: readonly Probe[] = [
   dnsProbe,
   dnswlProbe,
   allowedDomainsProbe,
+  fleetProbe,
 ];

@@ -61,6 +61,7 @@ function run(argv: ParsedArguments): number {
     ...(config.dnswl === undefined ? [] : [listRow(config.dnswl, config.dnswlTrust)]),
     ...dnsRows(config),
     ...dryRows(config),
+    ...(config.fleetUrl === undefined ? [] : [fleetRow(config)]),
     ['user', userRow(config.user)],
     ['state file', config.stateFile || 'none: a restart forgets everything'],
     ['control socket', controlRow(config)],
@@ -84,6 +85,15 @@ function strangersRow(strangers: Strangers): string {
     case 'mark':
       return `are let in with packet mark ${strangers.mark}, for rules of your own (docs/strangers.md)`;
   }
+}
+
+function fleetRow({ fleetUrl, fleetSite, fleetNode, fleetShare, fleetManual }: Config): Row {
+  const manual = fleetManual ? '; what others do by hand counts' : '';
+  const node = fleetNode ?? 'the host name';
+  return [
+    'shared',
+    `by ${fleetUrl?.text} as ${node} of site ${fleetSite}; others fill ${fleetShare} %${manual}`,
+  ];
 }
 
 function knownRow({ knownTime }: Config): string {

@@ -57,6 +57,11 @@ export const COMMANDS: readonly Loadable[] = [
     load: async () => (await import('./why/why.js')).command,
   },
   {
+    name: 'fleet',
+    help: 'the gateways that share their whitelist with this one',
+    load: async () => (await import('./fleet/fleet.js')).command,
+  },
+  {
     name: 'check',
     help: 'look at the whole set-up, and say what is wrong with it',
     load: async () => (await import('./check.js')).command,

@@ -1,6 +1,7 @@
 // The configuration: file and command line combined and checked. Pure.
 import { type Address, formatAddress, type Prefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
+import { isLocal } from './fleet-url.js';
 import { defaultTextOn, OPTION_LIST, type OptionKey, OPTIONS, type OptionSpec } from './options.js';
 import type { Problem } from './problem.js';
 import { type Check, type Strangers, strangersText } from './values.js';
@@ -63,6 +64,17 @@ export interface Config {
   readonly failOpen: boolean;
   readonly dryRun: boolean;
   readonly queueExit: ValueOf<'queueExit'>;
+  /** undefined: nothing is shared */
+  readonly fleetUrl: ValueOf<'fleetUrl'> | undefined;
+  readonly fleetSite: string;
+  /** undefined: the host name */
+  readonly fleetNode: string | undefined;
+  readonly fleetPasswordFile: string | undefined;
+  readonly fleetCa: string | undefined;
+  /** percent of maxEntries */
+  readonly fleetShare: number;
+  readonly fleetManual: boolean;
+  readonly fleetInsecure: boolean;
   /** undefined: the default user, if there is one */
   readonly user: string | undefined;
   readonly foreground: boolean;
@@ -143,6 +155,14 @@ export function resolveConfig(
     failOpen: resolver.isGiven('failOpen'),
     dryRun: resolver.isGiven('dryRun'),
     queueExit: resolver.scalar('queueExit') ?? 'drop',
+    fleetUrl: resolver.scalar('fleetUrl'),
+    fleetSite: resolver.scalar('fleetSite') ?? '',
+    fleetNode: resolver.isGiven('fleetNode') ? resolver.scalar('fleetNode') : undefined,
+    fleetPasswordFile: resolver.scalar('fleetPasswordFile'),
+    fleetCa: resolver.scalar('fleetCa'),
+    fleetShare: resolver.scalar('fleetShare') ?? 0,
+    fleetManual: resolver.isGiven('fleetManual'),
+    fleetInsecure: resolver.isGiven('fleetInsecure'),
     user: resolver.isGiven('user') ? resolver.scalar('user') : undefined,
     foreground: resolver.isGiven('foreground'),
     pidFile: resolver.isGiven('pidFile') ? resolver.scalar('pidFile') : undefined,
@@ -158,7 +178,9 @@ export function resolveConfig(
     ...earlier,
     ...resolver.problems,
     ...checkServers(config, given, earlier),
-    ...(target === 'replay' ? [] : [...checkQueue(config, given), ...checkStrangers(config, given)]),
+    ...(target === 'replay'
+      ? []
+      : [...checkQueue(config, given), ...checkStrangers(config, given), ...checkFleet(config, given)]),
   ];
   return problems.length === 0 ? { ok: true, config } : { ok: false, problems };
 }
@@ -223,7 +245,8 @@ class Resolver {
     const checked = spec.check(item.text);
     if (checked.ok) return checked.value;
     const subject = item.origin === 'file' ? `${spec.name}: ` : '';
-    const message = `${subject}"${escapeText(item.text, 80)}" is not ${checked.expected}`;
+    const shown = checked.isSecret === true ? 'the value' : `"${escapeText(item.text, 80)}"`;
+    const message = `${subject}${shown} is not ${checked.expected}`;
     this.problems.push({ where: item.where, kind: kindOf(item), message });
     return undefined;
   }
@@ -240,6 +263,24 @@ function checkQueue(config: Config, given: readonly Given[]): Problem[] {
   const message =
     'dry-run works with NFQUEUE only (queue-num, Linux): pf would drop all the same; see docs/pf.md for a way to look first';
   return dry.map((item) => ({ where: item.where, kind: kindOf(item), message }));
+}
+
+/** What is said there lets people in, and a password goes with it. */
+function checkFleet({ fleetUrl, fleetInsecure, fleetCa }: Config, given: readonly Given[]): Problem[] {
+  const at = (key: OptionKey, message: string): Problem[] => {
+    return given
+      .filter((item) => item.key === key)
+      .map((item) => ({ where: item.where, kind: kindOf(item), message }));
+  };
+  if (fleetUrl === undefined) return [];
+  if (!fleetUrl.isTls && !fleetInsecure && !isLocal(fleetUrl)) {
+    const message =
+      'fleet-url: without TLS (rediss://) whoever is on the way lets in whom he likes; fleet-insecure if that cannot be';
+    return at('fleetUrl', message);
+  }
+  if (fleetCa !== undefined && !fleetUrl.isTls)
+    return at('fleetCa', 'fleet-ca is for rediss:// only: fleet-url is without TLS');
+  return [];
 }
 
 /** What the firewall cannot do. */

@@ -1,5 +1,6 @@
 // The option table: one source for command line, file, help and manual.
 import { WIDEST_ENTRY } from '../packet/address.js';
+import { fleetUrl } from './fleet-url.js';
 import { CAPTURE_NAMES } from './names.js';
 import * as check from './values.js';
 
@@ -27,7 +28,7 @@ interface OptionShape<T> {
   /** what a SIGHUP takes over; the others need a restart */
   readonly reloads?: true;
   /** which heading of the help it stands under */
-  readonly group: 'Addresses' | 'Whitelist' | 'Names' | 'Capture' | 'Table' | 'Linux' | 'Service';
+  readonly group: 'Addresses' | 'Whitelist' | 'Names' | 'Capture' | 'Table' | 'Linux' | 'Fleet' | 'Service';
   /** judging a recording needs it, too */
   readonly forReplay?: true;
   /** commands that ask a running daemon need it, too */
@@ -325,6 +326,63 @@ export const OPTIONS = {
     defaultText: 'drop',
     help: 'for what is left in the queue at the end: drop or accept',
     group: 'Linux',
+  }),
+  fleetUrl: option({
+    name: 'fleet-url',
+    value: 'URL',
+    check: fleetUrl,
+    help: 'Redis or Valkey by which gateways share their whitelist',
+    group: 'Fleet',
+  }),
+  fleetSite: option({
+    name: 'fleet-site',
+    value: 'NAME',
+    check: check.name('a name of letters, digits, dots and dashes', /^[A-Za-z0-9._-]+$/, 64),
+    defaultText: 'mx',
+    help: 'gateways with the same name there share',
+    group: 'Fleet',
+  }),
+  fleetNode: option({
+    name: 'fleet-node',
+    value: 'NAME',
+    check: check.name('a name of letters, digits, dots and dashes', /^[A-Za-z0-9._-]+$/, 64),
+    defaultText: 'the host name',
+    help: "this gateway's name, another one for each",
+    group: 'Fleet',
+  }),
+  fleetPasswordFile: option({
+    name: 'fleet-password-file',
+    value: 'PATH',
+    check: check.absolutePath,
+    help: 'file with the password for it',
+    group: 'Fleet',
+  }),
+  fleetCa: option({
+    name: 'fleet-ca',
+    value: 'PATH',
+    check: check.absolutePath,
+    help: 'certificates to trust for rediss:// (PEM)',
+    group: 'Fleet',
+  }),
+  fleetShare: option({
+    name: 'fleet-share',
+    value: 'PART',
+    check: check.percent,
+    defaultText: '50%',
+    help: 'part of max-entries that others may fill',
+    reloads: true,
+    group: 'Fleet',
+  }),
+  fleetManual: option({
+    name: 'fleet-manual',
+    help: 'take part in what others allow and forget by hand',
+    reloads: true,
+    group: 'Fleet',
+  }),
+  fleetInsecure: option({
+    name: 'fleet-insecure',
+    help: 'talk to another host without TLS',
+    group: 'Fleet',
   }),
   user: option({
     name: 'user',

@@ -13,7 +13,9 @@ import { whyNoSender } from '../packet/no-sender.js';
 
 /** A checked value, or what was expected instead. */
 export type Checked<T> =
-  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly expected: string };
+  | { readonly ok: true; readonly value: T }
+  /** `isSecret`: there may be a password in it, so it is not shown */
+  | { readonly ok: false; readonly expected: string; readonly isSecret?: true };
 
 /** Turns the text of an option's value into the value. */
 export type Check<T> = (text: string) => Checked<T>;
@@ -96,6 +98,12 @@ export const queueRange: Check<{ readonly first: number; readonly last: number }
   return match !== null && first <= last && last <= 65_535 && last - first < MOST_QUEUES
     ? good({ first, last })
     : bad(`a queue number from 0 to 65535, or a range of at most ${MOST_QUEUES} such as 23-26`);
+};
+
+/** A part of a whole: `50` or `50%`; out comes the number. */
+export const percent: Check<number> = (text) => {
+  const checked = integer(0, 100)(text.replace(/%$/, ''));
+  return checked.ok ? checked : bad('a part from 0% to 100%');
 };
 
 /** Number of bits of a stored prefix. */

@@ -2,6 +2,7 @@
 import type * as v from 'valibot';
 import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
+import { fleetReport } from './fleet-answers.js';
 import { bool, list, maybe, number, numbers, object, oneOf, type Schema, text, unlessOld } from './schema.js';
 
 /** All origins, with what they mean. */
@@ -13,6 +14,7 @@ export const ORIGINS: Readonly<Record<Origin, string>> = {
   adopted: 'found in the table at the start',
   manual: 'put in by an operator',
   outbound: 'this network has opened a connection to it',
+  peer: 'another gateway has seen it',
 };
 
 /** What stands for an origin in a list: a network that is admitted at all times because a domain's SPF record names it. */
@@ -43,6 +45,7 @@ const counters: Schema<Counters> = object({
   pooled: number,
   outbound: number,
   listed: number,
+  vouched: unlessOld(number, 0),
 });
 
 const severity = oneOf('note', 'warning', 'error');
@@ -126,6 +129,8 @@ const log = object({
 export type LogReport = v.InferOutput<typeof log>;
 
 const status = object({
+  /** other gateways; undefined: nothing is shared */
+  fleet: maybe(fleetReport),
   version: text,
   node: text,
   /** the system and its release, as `FreeBSD 14.1-RELEASE` */
@@ -193,6 +198,8 @@ const entry = object({
   name: maybe(text),
   /** the entry that it came in with */
   parent: maybe(text),
+  /** other gateways that have seen it */
+  gateways: maybe(list(text)),
 });
 /** An entry, or a network of a domain, for people. */
 export type ListedEntry = v.InferOutput<typeof entry>;
@@ -365,6 +372,7 @@ export const RESULTS = {
     /** nothing is dropped, only told */
     dryRun: bool,
   }),
+  fleet: fleetReport,
   reload: object({ messages: list(text) }),
   /** items are {@link WatchTick} */
   watch: object({}),

@@ -32,6 +32,7 @@ export type ControlRequest =
   | { readonly command: 'status' }
   | { readonly command: 'list' }
   | { readonly command: 'stats' }
+  | { readonly command: 'fleet' }
   | {
       readonly command: 'allow';
       /** an address, or a prefix no wider than what is stored of a sender */

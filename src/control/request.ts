@@ -2,7 +2,7 @@
 import { MAX_SECONDS } from '../config/values.js';
 import type { ControlRequest } from './protocol.js';
 
-const PLAIN = new Set<string>(['status', 'list', 'stats', 'reload', 'watch']);
+const PLAIN = new Set<string>(['status', 'list', 'stats', 'fleet', 'reload', 'watch']);
 const WITH_ADDRESS = new Set<string>(['allow', 'forget', 'why']);
 /** An IPv6 prefix has 43 characters at the most. */
 const MOST_ADDRESS = 64;

@@ -18,6 +18,7 @@ import { judgeHealth } from './health.js';
 import { type PfState, PfView, WATCHED_MS } from './pf-view.js';
 import { RefusedAnswers } from './refused-answers.js';
 import { SenderAnswers } from './sender-answers.js';
+import { fleetReportOf } from './fleet-answers.js';
 import { strangersText } from '../config/values.js';
 import { Exit } from '../sysexits.js';
 
@@ -80,6 +81,8 @@ export class Answers {
         return this.status();
       case 'stats':
         return this.statistics();
+      case 'fleet':
+        return fleetReportOf(this.engine);
       case 'list':
         return this.list(answering);
       case 'allow':
@@ -108,6 +111,7 @@ export class Answers {
     const byOrigin: Partial<Record<Origin, number>> = {};
     for (const { origin } of engine.tracker.entries()) byOrigin[origin] = (byOrigin[origin] ?? 0) + 1;
     return {
+      fleet: engine.sharing === undefined ? undefined : fleetReportOf(engine),
       version,
       node: process.version,
       system: `${systemName()} ${release()}`,
@@ -161,7 +165,11 @@ export class Answers {
       lastRefusalAgoMs: this.ago(refusal),
       firewall: engine.firewallReport(),
       pf,
-      configuration: [...surroundings.configuration(), ...engine.dnsFindings()],
+      configuration: [
+        ...surroundings.configuration(),
+        ...engine.dnsFindings(),
+        ...(engine.sharing?.findings() ?? []),
+      ],
       stateError: surroundings.state()?.error,
       isRoot: surroundings.isRoot,
     });

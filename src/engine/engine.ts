@@ -33,6 +33,7 @@ import {
 } from './messages.js';
 import { Namer } from './namer.js';
 import { type Restored, takeIn } from './restored.js';
+import { type OpenStore, Sharing } from './sharing.js';
 import type { Happening } from './telling.js';
 import { Voice } from './voice.js';
 import { amount } from '../words.js';
@@ -87,6 +88,8 @@ export class Engine implements Core {
   always: readonly Prefix[];
   /** the domains whose networks are admitted at all times */
   readonly domains: Domains;
+  /** other gateways; undefined: nothing is shared */
+  sharing: Sharing | undefined;
   private readonly allowList: AllowList;
   private isServing = false;
   private isRestoring = false;
@@ -130,11 +133,13 @@ export class Engine implements Core {
       removed: (entry, reason) => {
         this.firewall.removed(entry);
         this.memory.removed(entry, reason);
+        this.sharing?.removed(entry, reason);
         if (this.isRestoring) this.expired.add(entry.text);
         this.changed('entries');
         const level = reason === 'no-room' ? 'warn' : 'info';
         this.voice.sayOften({ level, kind: removalEvent(reason) }, () => removalLine(entry, reason));
       },
+      named: (entry) => this.sharing?.named(entry),
     };
     this.firewall = parts.makeFirewall(this);
     this.judgeOfFrames = new Judge(this.trackerConfig(this.config.maxEntries), listener, parts.hashKey);
@@ -173,6 +178,23 @@ export class Engine implements Core {
     return this.judgeOfFrames.tracker;
   }
 
+  /** Has it share what it sees with other gateways, and what they see. To be called before {@link start}. */
+  share(access: OpenStore, version: string): void {
+    this.sharing = new Sharing({
+      access,
+      version,
+      config: () => this.config,
+      tracker: this.tracker,
+      clock: this.clock,
+      namer: this.namer,
+      changed: () => {
+        this.armExpiry();
+        this.changed('entries');
+      },
+      say: (line) => this.say(line),
+    });
+  }
+
   /**
    * Does what needs root; it can be given up then, if the firewall does not need it later.
    * @throws StartError when that cannot be done
@@ -195,10 +217,13 @@ export class Engine implements Core {
       this.stopping = true;
       this.domains.close();
       this.cancelExpiry?.();
+      this.sharing?.close();
       this.voice.close();
       throw error;
     }
     this.isServing = true;
+    this.sharing?.restore(this.memory.departures);
+    this.sharing?.begin();
     this.domains.begin();
     this.allowList.begin();
     this.armExpiry();
@@ -227,6 +252,7 @@ export class Engine implements Core {
     this.parts.log.setLevel(levelOf(config));
     this.namer?.renew();
     this.domains.reload();
+    this.sharing?.reconfigured();
     this.allowList.begin();
     this.followAlways();
     const { fakeMailserver, realMailserver, allow, allowDomain } = config;
@@ -255,6 +281,7 @@ export class Engine implements Core {
     this.cancelExpiry?.();
     this.namer?.close();
     this.domains.close();
+    this.sharing?.close();
     this.allowList.close();
     await this.firewall.stop(withinMs);
     this.voice.close();
@@ -360,6 +387,7 @@ export class Engine implements Core {
     if (decision.kind === 'attempt' && decision.entry !== undefined) {
       this.namer?.attempt(observation, decision.entry);
     }
+    this.sharing?.decided(decision);
     const { isStranger, isWanted } = this.memory.follow({ observation, decision });
     if (!isStranger) return;
     this.namer?.refusal(observation, isWanted);

@@ -87,6 +87,7 @@ const WORDS: Readonly<Record<string, readonly [field: string, one: string, more:
   expiry: ['expiries', 'expiry', 'expiries'],
   eviction: ['evictions', 'entry without room', 'entries without room'],
   replaced: ['replaced', 'entry for a whole network now', 'entries for whole networks now'],
+  withdrawn: ['withdrawn', 'taken back by its gateway', 'taken back by their gateways'],
   forgotten: ['forgotten', 'taken out by hand', 'taken out by hand'],
   resolved: ['resolved', 'name found', 'names found'],
   named: ['named', 'let in by name', 'let in by name'],

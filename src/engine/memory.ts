@@ -133,6 +133,11 @@ export class Memory implements NoteSource {
     }
   }
 
+  /** Entries that have ended, those that ended last at the end. */
+  get departures(): Iterable<Departure> {
+    return this.departed;
+  }
+
   all(): Note[] {
     return [
       ...[...this.strangers].map(noteOf),
@@ -143,8 +148,8 @@ export class Memory implements NoteSource {
 
   takeChanges(most: number, isAll: boolean): Note[] {
     const strangers = this.strangers.takeChanges(most, isAll).map(noteOf);
-    // a crash may take them away: they are many, and nothing depends on them
-    const departures = isAll ? this.departed.takeChanges(most - strangers.length).map(departureNote) : [];
+    // a crash may take them away: they are many, and nothing depends on them, but on what an operator has done
+    const departures = this.departed.takeChanges(most - strangers.length, isAll).map(departureNote);
     return [...strangers, ...departures];
   }
 

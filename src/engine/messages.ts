@@ -250,6 +250,11 @@ const REMOVALS: Readonly<Record<RemovalReason, Readonly<Record<'why' | 'event' |
     event: 'replaced',
     brief: 'what is stored of its sender has taken its place',
   },
+  withdrawn: {
+    why: 'no other gateway vouches for it any more',
+    event: 'withdrawn',
+    brief: 'no other gateway vouches for it any more',
+  },
 };
 
 /** The event of an entry's end. */

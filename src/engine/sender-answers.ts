@@ -22,6 +22,7 @@ import type { Stranger } from '../tracker/strangers.js';
 import { KEPT_MS } from '../names/domain-networks.js';
 import type { DomainNetwork } from '../tracker/roles.js';
 import type { Entry } from '../tracker/whitelist.js';
+import { inWords } from '../clock.js';
 import type { Engine } from './engine.js';
 import type { Remembered } from './history.js';
 import { allowedLine, forgottenLine } from './messages.js';
@@ -60,6 +61,7 @@ export class SenderAnswers {
     const nowMs = engine.clock.monotonicMs();
     const lifeMs = (forSeconds ?? engine.config.whitelistTime) * 1000;
     const { entry, wasThere } = engine.tracker.allow(prefix, nowMs, nowMs + lifeMs);
+    engine.sharing?.attempt(entry);
     engine.entriesChanged(allowedLine(entry, Math.round((entry.deadlineMs - nowMs) / 1000)));
     return { prefix: formatPrefix(prefix), expiresInMs: entry.deadlineMs - nowMs, wasThere };
   }
@@ -173,7 +175,7 @@ export class SenderAnswers {
     }
     if (entry === undefined) return this.unknown(address);
     const seconds = Math.max(0, Math.round((entry.deadlineMs - engine.clock.monotonicMs()) / 1000));
-    const text = `it is let in for another ${durationText(seconds)}, as ${entry.text} (${entry.origin})`;
+    const text = `it is let in for another ${durationText(seconds)}, as ${entry.text} (${entry.origin}${this.seenAt(entry)})`;
     return { now: 'whitelisted', text };
   }
 
@@ -238,6 +240,7 @@ export class SenderAnswers {
       isRegular: undefined,
       name: one.domain,
       parent: undefined,
+      gateways: undefined,
     };
   }
 
@@ -258,7 +261,26 @@ export class SenderAnswers {
       isRegular,
       name: name === undefined ? undefined : escapeText(name, 255),
       parent: parent && parent.text,
+      gateways: this.gateways(entry),
     };
+  }
+
+  /** Other gateways that let it in. */
+  private gateways({ text }: Entry): string[] | undefined {
+    const all = this.engine.sharing?.fleet.vouchers(text).map(({ node }) => node) ?? [];
+    return all.length === 0 ? undefined : all.sort();
+  }
+
+  /** `; seen at mx3 4 s ago, at mx4 2 h ago` */
+  private seenAt({ text }: Entry): string {
+    const { sharing } = this.engine;
+    const all = sharing?.fleet.vouchers(text) ?? [];
+    if (sharing === undefined || all.length === 0) return '';
+    const newest = all.sort((a, b) => b.sighting.stamp - a.sighting.stamp).slice(0, 5);
+    const words = newest.map(({ node, sighting: { stamp } }) => {
+      return `at ${node} ${inWords(Math.max(0, sharing.fleet.ownMs - stamp))} ago`;
+    });
+    return `; seen ${words.join(', ')}`;
   }
 
   /** What would be stored of a sender that has this address; a wider network is not for a while, but for good. */

@@ -12,6 +12,7 @@ import { Answers, type ReloadResult } from '../engine/answers.js';
 import type { Clock } from '../clock.js';
 import { Engine, type EngineParts } from '../engine/engine.js';
 import { type Core, type Firewall } from '../engine/firewall.js';
+import { fleetAccess } from './fleet-access.js';
 import { randomHashKey } from './hash-key.js';
 import type { Line } from '../engine/messages.js';
 import { becomeUser, keepOnly } from './privileges.js';
@@ -102,6 +103,8 @@ export class Host {
       await this.engine.prepare();
       const { plan } = this.parts;
       this.state?.prepareFolder(plan.kind === 'become' ? plan.user : undefined);
+      const access = await fleetAccess(this.parts.config, this.parts.clock);
+      if (access !== undefined) this.engine.share(access, this.parts.version);
       await this.giveUpRoot();
       // not before: what is logged starts children
       this.held.release();

@@ -36,7 +36,10 @@ function* saved(entries: Iterable<Entry>): Generator<SavedEntry> {
 }
 
 function save(entry: Entry): SavedEntry {
-  const { text, origin, addedMs, deadlineMs, lastAttemptMs, attempts, name } = entry;
+  const { text, origin, addedMs, lastAttemptMs, attempts, name } = entry;
+  // what other gateways vouch for is theirs to say; but for now it lets in who has not been seen here
+  const isOurs = origin !== 'peer' || entry.admissions > 0;
+  const deadlineMs = isOurs ? entry.ownDeadlineMs : entry.deadlineMs;
   return {
     prefix: text,
     origin,

@@ -12,6 +12,7 @@ export const ORIGINS: readonly Origin[] = Object.keys({
   pool: true,
   dnswl: true,
   outbound: true,
+  peer: true,
 } satisfies Record<Origin, true>) as Origin[];
 
 const FIRST_CAPACITY = 1024;

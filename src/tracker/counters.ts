@@ -25,6 +25,8 @@ export interface Counters {
   listed: number;
   /** connections that this network has opened to mail servers */
   outbound: number;
+  /** entries that another gateway has seen, and that were not there */
+  vouched: number;
 }
 
 /** All at 0. */
@@ -45,5 +47,6 @@ export function newCounters(): Counters {
     listed: 0,
     pooled: 0,
     outbound: 0,
+    vouched: 0,
   };
 }

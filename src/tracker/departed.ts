@@ -56,13 +56,14 @@ export class Departed {
     return this.byPrefix.values();
   }
 
-  /** Takes what has not been taken yet. */
-  takeChanges(most: number): Departure[] {
+  /** Takes what has not been taken yet. @param isAll - otherwise only what an operator has taken out */
+  takeChanges(most: number, isAll = true): Departure[] {
     const taken: Departure[] = [];
     for (const prefix of this.changed) {
       if (taken.length >= most) break;
-      this.changed.delete(prefix);
       const departure = this.byPrefix.get(prefix);
+      if (!isAll && departure?.reason !== 'forgotten') continue;
+      this.changed.delete(prefix);
       if (departure !== undefined) taken.push(departure);
     }
     return taken;

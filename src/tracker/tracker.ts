@@ -46,14 +46,16 @@ export interface Redirect {
 
 /**
  * Why an entry ceased to be: its time was over, it had to make room, an operator took it out, or what is stored of
- * its sender has taken its place.
+ * its sender has taken its place, or the other gateways that had seen it have taken that back.
  */
-export type RemovalReason = 'timeout' | 'no-room' | 'forgotten' | 'replaced';
+export type RemovalReason = 'timeout' | 'no-room' | 'forgotten' | 'replaced' | 'withdrawn';
 
 /** Who wants to know of entries that come and go: the table's side, and the log. */
 export interface EntryListener {
   added(entry: Entry): void;
   removed(entry: Entry, reason: RemovalReason): void;
+  /** its name is known now, or is another one */
+  named?(entry: Entry): void;
 }
 
 /** What outlives a run, of an entry. Times are monotonic milliseconds. */
@@ -183,7 +185,8 @@ export class Tracker {
       if (entry === undefined) return;
       this.counters.expired++;
       if (entry.admissions > 0) this.counters.expiredUsed++;
-      else this.counters.expiredUnused++;
+      // who has only been seen elsewhere is counted there
+      else if (entry.origin !== 'peer') this.counters.expiredUnused++;
       this.listener.removed(entry, 'timeout');
     }
   }
@@ -229,7 +232,9 @@ export class Tracker {
     }
     if (this.roles.allowing(address) !== undefined || !this.roles.canHaveEntry(address)) return 'not-needed';
     const { waits, counter } = COMPANIONS[origin];
-    const hasRoom = waits ? this.makeRoom(this.whitelist.idleCompanion()) : !this.isFull;
+    const hasRoom = waits
+      ? this.makeRoom(this.whitelist.idleCompanion())
+      : this.makeRoom(this.whitelist.idlePeer());
     if (!hasRoom) return 'no-room';
     this.counters[counter]++;
     const single = { address, length: ADDRESS_BITS[familyOf(address)] };
@@ -253,6 +258,10 @@ export class Tracker {
     }
     const before = { ...this.lifeByUse(saved), text };
     const entry = this.whitelist.add(prefix, origin, addedMs, deadlineMs, before);
+    if (origin === 'peer') {
+      entry.grantedMs = Number.NEGATIVE_INFINITY;
+      this.whitelist.vouch(entry, deadlineMs);
+    }
     entry.attempts = saved.attempts;
     entry.lastAttemptMs = saved.lastAttemptMs;
     entry.name = saved.name;
@@ -295,6 +304,47 @@ export class Tracker {
     return { entry: this.add(prefix, 'manual', nowMs, deadlineMs), wasThere: false };
   }
 
+  /**
+   * Another gateway has seen a sender. Nobody whom we have seen has to make room.
+   * @param text - canonical text of `prefix`
+   * @param untilMs - until when all the other gateways let it live
+   * @param isAtLeast - others may let it live longer already
+   */
+  vouch(
+    prefix: Prefix,
+    text: PrefixText,
+    untilMs: number,
+    isAtLeast: boolean,
+    nowMs: number,
+  ): Entry | 'no-room' | 'not-needed' {
+    const known = this.whitelist.get(prefix);
+    if (known !== undefined) {
+      if (!isAtLeast || untilMs > known.vouchedMs) this.whitelist.vouch(known, untilMs);
+      return known;
+    }
+    if (this.roles.allowing(prefix.address) !== undefined) return 'not-needed';
+    if (!this.makeRoom(this.whitelist.idlePeer())) return 'no-room';
+    const before = { use: NO_USE, untilMs: Number.NEGATIVE_INFINITY, text };
+    const entry = this.whitelist.add(prefix, 'peer', nowMs, untilMs, before);
+    entry.grantedMs = Number.NEGATIVE_INFINITY;
+    this.whitelist.vouch(entry, untilMs);
+    this.counters.vouched++;
+    this.listener.added(entry);
+    return entry;
+  }
+
+  /** No other gateway lets a sender live any more; it goes if we have not seen it ourselves. */
+  unvouch(prefix: Prefix, nowMs: number): void {
+    const entry = this.whitelist.get(prefix);
+    if (entry === undefined) return;
+    if (entry.ownDeadlineMs > nowMs) {
+      this.whitelist.vouch(entry, Number.NEGATIVE_INFINITY);
+      return;
+    }
+    this.whitelist.remove(entry);
+    this.listener.removed(entry, entry.vouchedMs <= nowMs ? 'timeout' : 'withdrawn');
+  }
+
   /** An operator takes an entry out. */
   forget(entry: Entry): void {
     this.whitelist.remove(entry);
@@ -303,7 +353,9 @@ export class Tracker {
 
   /** Notes the confirmed name of an entry. */
   setName(entry: Entry, name: string): void {
+    if (entry.name === name) return;
     this.whitelist.setName(entry, name);
+    this.listener.named?.(entry);
   }
 
   /** Begins to note what changes, for {@link takeChanges}. */

@@ -8,6 +8,8 @@ export const Rank = {
   COMPANION: 1,
   /** an operator let it in */
   MANUAL: 2,
+  /** another gateway has seen it */
+  PEER: 3,
 } as const;
 /** One of {@link Rank}. */
 export type Rank = (typeof Rank)[keyof typeof Rank];
@@ -37,18 +39,23 @@ const REGULARS_SHARE = 0.8;
 
 /** The lines of entries, by who goes first; in each, who goes first is at the head. */
 const LINES = {
+  /** seen by other gateways, and never admitted here; the oldest first */
+  peers: 0,
   /** came by somebody else's attempt, and were never admitted; the oldest first */
-  idleCompanions: 0,
+  idleCompanions: 1,
   /** never admitted; least recently tried first */
-  unused: 1,
+  unused: 2,
   /** admitted; least recently admitted first */
-  known: 2,
+  known: 3,
   /** admitted at least twice, with time in between; least recently admitted first */
-  regulars: 3,
+  regulars: 4,
   /** let in by hand; least recently tried first */
-  manual: 4,
+  manual: 5,
 } as const;
 type Line = (typeof LINES)[keyof typeof LINES];
+
+/** Where those belong that were never admitted; the others: unused. */
+const HOMES = { [Rank.COMPANION]: LINES.idleCompanions, [Rank.PEER]: LINES.peers } as const;
 
 const ALL_LINES = Object.values(LINES);
 const NONE = -1;
@@ -64,6 +71,8 @@ export class Uses {
   private firstMs = new Float64Array(FIRST_CAPACITY);
   private lastMs = new Float64Array(FIRST_CAPACITY);
   private untilMs = new Float64Array(FIRST_CAPACITY);
+  /** empty as long as nobody vouches for anybody */
+  private vouchedMs = new Float64Array(0);
   private ranks = new Uint8Array(FIRST_CAPACITY);
   private lines = new Uint8Array(FIRST_CAPACITY);
   private older = new Int32Array(FIRST_CAPACITY);
@@ -82,6 +91,19 @@ export class Uses {
   /** Until when its admissions let it live, monotonic milliseconds; minus infinity: they do not. */
   until(id: number): number {
     return this.untilMs[id] ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** Until when other gateways let it live, monotonic milliseconds; minus infinity: they do not. */
+  vouched(id: number): number {
+    return this.vouchedMs[id] ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** Other gateways let it live until then. */
+  vouch(id: number, untilMs: number): void {
+    if (this.vouchedMs.length === 0) {
+      this.vouchedMs = new Float64Array(this.admissions.length).fill(Number.NEGATIVE_INFINITY);
+    }
+    this.vouchedMs[id] = untilMs;
   }
 
   /** All that is known of its admissions. */
@@ -117,6 +139,7 @@ export class Uses {
     this.firstMs[id] = use.firstAdmissionMs ?? 0;
     this.lastMs[id] = use.lastAdmissionMs ?? 0;
     this.untilMs[id] = untilMs;
+    if (this.vouchedMs.length > 0) this.vouchedMs[id] = Number.NEGATIVE_INFINITY;
     this.ranks[id] = rank;
     if (use.admissions > 0) this.isUnordered = true;
     this.append(
@@ -173,13 +196,19 @@ export class Uses {
     this.unlink(id);
   }
 
-  /** The oldest companion that was never admitted; -1 when there is none. */
+  /** The oldest that only other gateways have seen; -1 when there is none. */
+  firstPeer(): number {
+    return this.heads[LINES.peers] ?? NONE;
+  }
+
+  /** The same, else the oldest companion that was never admitted; -1 when there is none. */
   firstCompanion(): number {
-    return this.heads[LINES.idleCompanions] ?? NONE;
+    const peer = this.firstPeer();
+    return peer !== NONE ? peer : (this.heads[LINES.idleCompanions] ?? NONE);
   }
 
   /**
-   * The one that goes first: the oldest companion that was never admitted, else the oldest never admitted, else the
+   * The one that goes first: the oldest that only other gateways have seen, else the oldest companion that was never admitted, else the oldest never admitted, else the
    * known one that was used longest ago, else the regular, else the oldest that was let in by hand; -1: there is none.
    */
   first(): number {
@@ -213,7 +242,7 @@ export class Uses {
   private home(id: number): Line {
     if (this.ranks[id] === Rank.MANUAL) return LINES.manual;
     if (this.count(id) > 0) return LINES.known;
-    return this.ranks[id] === Rank.COMPANION ? LINES.idleCompanions : LINES.unused;
+    return HOMES[this.ranks[id] as keyof typeof HOMES] ?? LINES.unused;
   }
 
   /** Makes it the last one of a line. */
@@ -251,6 +280,9 @@ export class Uses {
     this.firstMs = copied(this.firstMs, new Float64Array(capacity));
     this.lastMs = copied(this.lastMs, new Float64Array(capacity));
     this.untilMs = copied(this.untilMs, new Float64Array(capacity));
+    if (this.vouchedMs.length > 0) {
+      this.vouchedMs = copied(this.vouchedMs, new Float64Array(capacity).fill(Number.NEGATIVE_INFINITY));
+    }
     this.ranks = copied(this.ranks, new Uint8Array(capacity));
     this.lines = copied(this.lines, new Uint8Array(capacity));
     this.older = copied(this.older, new Int32Array(capacity));

@@ -9,9 +9,10 @@ import { NO_USE, Rank, type Use, Uses } from './uses.js';
 /**
  * Where an entry comes from: `attempt` (its address tried the fake MX), `adopted` (found in the table at start),
  * `manual` (put into the table by an operator while we ran), `name` (another address of the name of one that tried),
- * `pool` (of the same sender's pool as one that tried), `dnswl` (a DNS allow list knows it).
+ * `pool` (of the same sender's pool as one that tried), `dnswl` (a DNS allow list knows it), `peer` (another gateway has seen
+ * it).
  */
-export type Origin = 'attempt' | 'adopted' | 'manual' | 'outbound' | Companion;
+export type Origin = 'attempt' | 'adopted' | 'manual' | 'outbound' | 'peer' | Companion;
 
 /**
  * Those for whom DNS speaks: how they are counted, and whether they have come to the real MX and wait (then one that was
@@ -27,8 +28,8 @@ export const COMPANIONS = {
 export type Companion = keyof typeof COMPANIONS;
 
 /** Whether an entry came by something else than an attempt of its own, and not by hand. */
-export function isCompanion(origin: Origin): origin is Companion | 'outbound' {
-  return origin === 'outbound' || Object.hasOwn(COMPANIONS, origin);
+export function isCompanion(origin: Origin): origin is Companion | 'outbound' | 'peer' {
+  return origin === 'outbound' || origin === 'peer' || Object.hasOwn(COMPANIONS, origin);
 }
 
 /** A whitelisted address or prefix. Times are monotonic milliseconds. */
@@ -62,9 +63,19 @@ export class Entry implements Timed {
     this.queuedMs = this.deadlineMs;
   }
 
-  /** until when it lives: by its last attempt, or by its last admission, whatever is later */
+  /** until when it lives: by its last attempt, its last admission, or another gateway's word, whatever is latest */
   get deadlineMs(): number {
+    return Math.max(this.ownDeadlineMs, this.uses.vouched(this.id));
+  }
+
+  /** until when it lives by what was seen here */
+  get ownDeadlineMs(): number {
     return Math.max(this.grantedMs, this.uses.until(this.id));
+  }
+
+  /** until when other gateways let it live; minus infinity: they do not */
+  get vouchedMs(): number {
+    return this.uses.vouched(this.id);
   }
 
   /** canonical text of its prefix: one string, which table and state file share */
@@ -85,6 +96,7 @@ export class Entry implements Timed {
 
 function rankOf(origin: Origin): Rank {
   if (origin === 'manual') return Rank.MANUAL;
+  if (origin === 'peer') return Rank.PEER;
   return isCompanion(origin) ? Rank.COMPANION : Rank.OWN;
 }
 
@@ -230,6 +242,17 @@ export class Whitelist {
     this.changes.changed(id);
   }
 
+  /** Other gateways let an entry live until then; minus infinity: they do not. */
+  vouch(entry: Entry, untilMs: number): void {
+    if (this.uses.vouched(entry.id) === untilMs) return;
+    // the heap does not find out by itself that something ends earlier
+    const isEarlier = untilMs < this.uses.vouched(entry.id);
+    if (isEarlier) this.deadlines.remove(entry);
+    this.uses.vouch(entry.id, untilMs);
+    if (isEarlier) this.deadlines.add(entry);
+    this.changes.changed(entry.id);
+  }
+
   /** One entry takes the place of another one, which is taken out: it has been used as both were. */
   replace(entry: Entry, old: Entry): void {
     this.uses.inherit(entry.id, old.id);
@@ -252,7 +275,12 @@ export class Whitelist {
     return this.entries.item(this.uses.first());
   }
 
-  /** The oldest entry of those that came by somebody else's attempt and were never admitted. */
+  /** The oldest entry of those that only other gateways have seen. */
+  idlePeer(): Entry | undefined {
+    return this.entries.item(this.uses.firstPeer());
+  }
+
+  /** The same, else the oldest of those that came by somebody else's attempt and were never admitted. */
   idleCompanion(): Entry | undefined {
     return this.entries.item(this.uses.firstCompanion());
   }

@@ -231,6 +231,14 @@ describe('examples/mxallowd.conf', () => {
       'pool-window 3600',
       'dns-server 127.0.0.1',
       'dns-timeout 2',
+      'fleet-url rediss://mx1@192.0.2.10',
+      'fleet-password-file /etc/mxallowd.fleet',
+      'fleet-ca /etc/ssl/mxallowd-store.crt',
+      'fleet-site mx',
+      'fleet-node mx1',
+      'fleet-share 50%',
+      'fleet-manual',
+      'fleet-insecure',
     ]);
   });
 

@@ -90,7 +90,7 @@ test('an endless deadline is written as the largest number that can be read', ()
 test('counters are written with their names', () => {
   assert.match(
     countersBody({ ...NO_COUNTERS, attempts: 17 }),
-    /^C attempts=17 renewals=0 .* pooled=0 outbound=0$/,
+    /^C attempts=17 renewals=0 .* pooled=0 outbound=0 vouched=0$/,
   );
 });
 

@@ -96,7 +96,7 @@ describe('a state file', () => {
     assert.deepEqual(loaded.counters, {
       ...{ attempts: 17, renewals: 3, refusals: 40, redirected: 0, admissions: 9, added: 14, expired: 2 },
       ...{ expiredUsed: 1, expiredUnused: 1, evicted: 0, adopted: 5 },
-      ...{ named: 6, listed: 0, pooled: 7, outbound: 0 },
+      ...{ named: 6, listed: 0, pooled: 7, outbound: 0, vouched: 0 },
     });
     assert.equal(loaded.writtenAtMs, WALL);
   });

@@ -38,6 +38,7 @@ export const COUNTERS: Counters = {
   listed: 0,
   pooled: 44,
   outbound: 0,
+  vouched: 0,
 };
 
 export const STATUS: StatusReport = {
@@ -51,6 +52,7 @@ export const STATUS: StatusReport = {
   startedAtMs: NOW_MS - UP_MS,
   upMs: UP_MS,
   findings: [],
+  fleet: undefined,
   domains: undefined,
   entries: {
     total: 139,
@@ -118,6 +120,7 @@ function entry(
     isRegular: false,
     name: undefined,
     parent: undefined,
+    gateways: undefined,
     ...more,
   };
 }

@@ -216,7 +216,15 @@ describe('who is let in', () => {
         let config: TrackerConfig = { ...CONFIG, whitelistTimeMs: LIFE_MS, maxEntries: 3 };
         const held = new Map<string, Entry>();
         let gone: Entry[] = [];
-        const counted = { added: 0, restored: 0, timeout: 0, 'no-room': 0, forgotten: 0, replaced: 0 };
+        const counted = {
+          added: 0,
+          restored: 0,
+          timeout: 0,
+          'no-room': 0,
+          forgotten: 0,
+          replaced: 0,
+          withdrawn: 0,
+        };
         const tracker = new Tracker(
           config,
           {

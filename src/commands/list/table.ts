@@ -34,7 +34,9 @@ export function entryTable(entries: readonly ListedEntry[], total: number, width
 function cells(entry: ListedEntry): string[] {
   return [
     entry.prefix,
-    entry.origin,
+    entry.gateways === undefined || entry.origin !== 'peer'
+      ? entry.origin
+      : `peer ${entry.gateways.join(' ')}`,
     duration(entry.ageMs),
     duration(entry.expiresInMs),
     String(entry.attempts),

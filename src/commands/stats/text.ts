@@ -62,6 +62,7 @@ function groupsOf({ counters, frames, entries, unjudged, names }: StatisticsRepo
         ['  for a member of a pool', counters.pooled],
         ...(counters.listed === 0 ? [] : [['  for one of a DNS allow list', counters.listed] as const]),
         ['  adopted from the table', counters.adopted],
+        ...(counters.vouched === 0 ? [] : [['  seen by another gateway', counters.vouched] as const]),
         ['renewed', counters.renewals],
         ['expired', counters.expired],
         ['  used', counters.expiredUsed],

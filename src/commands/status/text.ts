@@ -1,5 +1,6 @@
 // A status for people. Pure.
 import { ORIGINS } from '../../control/answers.js';
+import type { FleetReport } from '../../control/fleet-answers.js';
 import type {
   CaptureReport,
   HealthFinding,
@@ -31,6 +32,7 @@ export function statusLines(report: StatusReport): string[] {
       ...(report.state === undefined ? [] : stateRows(report.state)),
       logRow(report.log),
       ...entryRows(report.entries),
+      ...(report.fleet === undefined ? [] : [fleetRow(report.fleet)]),
       ...(report.domains === undefined ? [] : [domainsRow(report.domains)]),
     ],
     TITLE_WIDTH,
@@ -125,6 +127,17 @@ function stateRows({ path, writtenAgoMs, error }: StateReport): Row[] {
 /** Where log lines go, and how many did not get there. */
 export function logRow({ description, lost }: LogReport): Row {
   return ['log', `${description}: ${counted(lost, 'line')} lost`];
+}
+
+/** What is wrong with it is among the findings. */
+function fleetRow({ node, site, peers, theirs, isLinked, latencyMs }: FleetReport): Row {
+  const took = latencyMs === undefined ? '' : `, wrote in ${Math.round(latencyMs)} ms`;
+  const store = isLinked ? `store connected${took}` : 'store away';
+  const others = counted(peers.length, 'other gateway');
+  return [
+    'fleet',
+    `${node} of site ${site}: ${store}; ${others}, ${counted(theirs, 'entry', 'entries')} of theirs`,
+  ];
 }
 
 function domainsRow({ count, networks }: NonNullable<StatusReport['domains']>): Row {

@@ -68,6 +68,7 @@ const CAME: Readonly<Record<EndedEntry['origin'], string>> = {
   adopted: 'was found in the table',
   manual: 'was let in by hand',
   outbound: 'was connected to by this network',
+  peer: 'was seen by another gateway',
 };
 
 const ENDED: Readonly<Record<EndedEntry['reason'], string>> = {
