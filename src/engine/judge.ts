@@ -3,6 +3,7 @@ import type { HashKey } from '../tracker/siphash.js';
 import type { Config } from '../config/config.js';
 import type { Frame } from '../packet/frame.js';
 import { decode, type Observation, type Undecoded, type UndecodedReason } from '../packet/observation.js';
+import { isNflogAction } from '../packet/nflog.js';
 import { Action } from '../packet/pflog.js';
 import { type Decision, leave, type UnjudgedReason } from '../tracker/decision.js';
 import { type EntryListener, Tracker, type TrackerConfig } from '../tracker/tracker.js';
@@ -42,7 +43,7 @@ export class Judge {
       return { observation: undefined, decision: { kind: 'unjudged', reason: decoded.reason } };
     }
     const decision =
-      decoded.isSyn && decoded.action !== Action.NONE
+      decoded.isSyn && decoded.action !== Action.NONE && !isNflogAction(decoded.action)
         ? this.once(decoded, nowMs)
         : this.tracker.observe(decoded, nowMs);
     if (decision.kind === 'unjudged') this.countUnjudged(decision.reason);

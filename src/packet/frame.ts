@@ -1,11 +1,13 @@
 // A frame: bytes as captured.
 
-/** Link types that carry pf's log (LINKTYPE_ values, libpcap pcap-common.c). */
+/** Link types that carry a firewall's log (LINKTYPE_ values, libpcap pcap-common.c). */
 export const LinkType = {
   /** pflog as of OpenBSD 3.4, and FreeBSD, NetBSD, macOS */
   PFLOG: 117,
   /** pflog before OpenBSD 3.4 */
   OLD_PFLOG: 17,
+  /** Linux's netfilter log */
+  NFLOG: 239,
 } as const;
 
 /** One of {@link LinkType}. */
@@ -23,6 +25,6 @@ export interface Frame {
   /** when it was captured: milliseconds since 1970 UTC, with a fraction (precise to a microsecond) */
   readonly timeMs: number;
   readonly linkType: LinkType;
-  /** byte order of the machine that captured, for the fields that pf writes in host order */
+  /** byte order of the machine that captured, for the fields that are in host order */
   readonly littleEndian: boolean;
 }

@@ -11,6 +11,7 @@ import {
   ipv4TotalLength,
   ipv6TotalLength,
 } from './ip.js';
+import { locateNflog, type NflogFailure } from './nflog.js';
 import {
   Action,
   type HeaderFailure,
@@ -27,6 +28,7 @@ export const TcpFlag = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16, URG: 32, ECE: 
 /** Why a frame says nothing about a TCP segment. */
 export type UndecodedReason =
   | HeaderFailure
+  | NflogFailure
   | IpFailure
   | 'unknown-address-family'
   | 'version-mismatch'
@@ -61,7 +63,7 @@ export class Observation {
     readonly hasIpOptions: boolean,
     /** 1 is in (packet/pflog `Direction`) */
     readonly direction: number,
-    /** the rule's action (packet/pflog `Action`), not the packet's fate */
+    /** the rule's action (packet/pflog `Action`, packet/nflog `NflogAction`), not the packet's fate */
     readonly action: number,
     /** why; 0 is a match (packet/pflog `PfReason`) */
     readonly pfReason: number,
@@ -123,6 +125,7 @@ const IP_HEADER = { 4: 20, 6: 40 } as const;
 export function decode(frame: Frame): Observation | Undecoded {
   const { data, offset } = frame;
   const available = Math.min(frame.captureLength, data.length - offset);
+  if (frame.linkType === LinkType.NFLOG) return decodeNflog(frame, offset + available);
   const location = locateHeader(data, offset, available, frame.linkType);
   if (typeof location === 'string') return failed(location);
   const end = offset + available;
@@ -149,6 +152,21 @@ export function decode(frame: Frame): Observation | Undecoded {
     isOld ? '' : readName(data, offset + 20),
     isOld ? (uint16(data, offset + 20) << 16) >> 16 : int32(data, offset + 36),
   );
+}
+
+/**
+ * Decodes a message of NFLOG. The kernel has judged the packet already, as a SYN; what its rule did is the action.
+ * @param end - offset after the frame
+ */
+function decodeNflog({ data, offset, littleEndian, timeMs }: Frame, end: number): Observation | Undecoded {
+  const location = locateNflog(data, offset, end, littleEndian);
+  if (typeof location === 'string') return failed(location);
+  const { start, direction, action } = location;
+  const version = start < location.end ? (data[start] as number) >> 4 : 0;
+  if (version !== 4 && version !== 6) return failed('version-mismatch');
+  const tcp = locateTcp(data, start, location.end, version);
+  if (typeof tcp === 'string') return failed(tcp);
+  return observation(data, start, tcp, version, timeMs, direction, action, PfReason.MATCH, '', '', -1);
 }
 
 /**

@@ -22,6 +22,8 @@ import { framesOf, PFLOG_RECORDINGS } from '../support/recordings.js';
 
 const REASONS = {
   'truncated-pflog': true,
+  'truncated-nflog': true,
+  'other-prefix': true,
   'bad-pflog-length': true,
   'unknown-address-family': true,
   'version-mismatch': true,
