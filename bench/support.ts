@@ -31,6 +31,7 @@ export const TRACKER_CONFIG: TrackerConfig = {
   allow: [],
   port: 25,
   whitelistTimeMs: 3_600_000,
+  knownTimeMs: 8 * 86_400_000,
   ipv4Prefix: 32,
   ipv6Prefix: 64,
   maxEntries: 100_000,

@@ -49,6 +49,7 @@ function run(argv: ParsedArguments): number {
     ['allowed at all times', config.allow.map(formatPrefix).join(' ') || 'nobody'],
     ['port', String(config.port)],
     ['whitelist time', `${durationText(config.whitelistTime)} after the last attempt`],
+    ['known time', knownRow(config)],
     ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
     ...(config.queueNum === undefined ? pfRows(config) : queueRows(config, config.queueNum)),
     ['names', namesRow(config)],
@@ -61,6 +62,12 @@ function run(argv: ParsedArguments): number {
   ];
   printLines([...formatRows(rows, TITLE_WIDTH), `${loaded.path ?? 'the command line'}: ok`]);
   return Exit.OK;
+}
+
+function knownRow({ knownTime }: Config): string {
+  return knownTime === 0
+    ? 'none: reaching the real MX prolongs nothing'
+    : `${durationText(knownTime)} after the real MX was reached last`;
 }
 
 function pfRows(config: Config): Row[] {

@@ -28,6 +28,10 @@ export interface Config {
   readonly port: number;
   /** seconds */
   readonly whitelistTime: number;
+  /** seconds; 0: an admission does not prolong anything */
+  readonly knownTime: number;
+  /** whether the configuration has a time of its own for attempts, and none for admissions, as one of 1.9 or 2.0 */
+  readonly isKnownTimeImplied: boolean;
   readonly maxEntries: number;
   readonly ipv4Prefix: number;
   readonly ipv6Prefix: number;
@@ -107,6 +111,8 @@ export function resolveConfig(
     ...addresses,
     port: port ?? 0,
     whitelistTime,
+    knownTime: resolver.scalar('knownTime') ?? 0,
+    isKnownTimeImplied: resolver.isGiven('whitelistTime') && !resolver.isGiven('knownTime'),
     maxEntries: resolver.scalar('maxEntries') ?? 0,
     ipv4Prefix: resolver.scalar('ipv4Prefix') ?? 0,
     ipv6Prefix: resolver.scalar('ipv6Prefix') ?? 0,

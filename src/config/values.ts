@@ -127,14 +127,15 @@ export function duration(min = 1, max = MAX_SECONDS): Check<number> {
   };
 }
 
-/** A time as {@link duration} reads it: `1h30m`, `36d`. @param seconds - a whole number, 1 or more */
+/** A time as {@link duration} reads it: `1h30m`, `36d`. @param seconds - a whole number, not negative */
 export function durationText(seconds: number): string {
   let rest = seconds;
-  return UNITS.map(([unit, size]) => {
+  const text = UNITS.map(([unit, size]) => {
     const count = Math.floor(rest / size);
     rest -= count * size;
     return count === 0 ? '' : `${count}${unit}`;
   }).join('');
+  return text === '' ? '0' : text;
 }
 
 /**

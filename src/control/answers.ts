@@ -160,6 +160,9 @@ const status = object({
     most: number,
     /** by {@link Origin}; another version may know others */
     byOrigin: numbers,
+    /** those that have reached the real MX, and of those the regulars; not counted: those let in by hand */
+    known: maybe(number),
+    regulars: maybe(number),
   }),
   /** how long ago; undefined: none since the start */
   lastFrameAgoMs: maybe(number),
@@ -187,6 +190,10 @@ const entry = object({
   /** undefined: it has not tried the fake MX itself */
   lastAttemptAgoMs: maybe(number),
   admissions: number,
+  /** undefined: it has not reached the real MX */
+  lastAdmissionAgoMs: maybe(number),
+  /** whether it has reached it at least twice, with ten minutes in between: the last of the known to go */
+  isRegular: maybe(bool),
   /** escaped */
   name: maybe(text),
   /** the entry that it came in with */

@@ -18,6 +18,7 @@ import {
   decisionLevel,
   decisionLine,
   isStrangeRefusal,
+  knownTimeLine,
   type Line,
   namesLine,
   removalEvent,
@@ -327,6 +328,8 @@ export class Engine implements Core {
     // netfilter has no table that they could be in
     if (this.firewall.authority !== 'pf') this.expired.clear();
     if (strange.length > 0) this.say(strangeEntriesLine(strange));
+    const { isKnownTimeImplied, knownTime } = this.config;
+    if (isKnownTimeImplied && knownTime > 0 && !restored.hasKnownTime) this.say(knownTimeLine(knownTime));
   }
 
   /** For lines that a sender can cause at will: made only when they are wanted, and not too many. */

@@ -103,6 +103,7 @@ export function trackerConfig(
     allow: config.allow,
     port: config.port,
     whitelistTimeMs: config.whitelistTime * 1000,
+    knownTimeMs: config.knownTime * 1000,
     ipv4Prefix: config.ipv4Prefix,
     ipv6Prefix: config.ipv6Prefix,
     maxEntries,

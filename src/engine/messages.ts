@@ -1,5 +1,6 @@
 // The log lines about packets, entries, names and tables. Pure.
 import type { CaptureStatistics } from '../capture/source.js';
+import { durationText } from '../config/values.js';
 import type { Fields } from '../log/log.js';
 import type { Level } from '../log/line.js';
 import type { ResolverCounters } from '../names/resolver.js';
@@ -253,6 +254,14 @@ export function countersLine(counters: Counters, entries: number): Line {
 export function captureLine({ received, dropped }: CaptureStatistics): Line {
   const message = `${amount(received, 'frame')} received, ${dropped ?? 'an unknown number'} dropped`;
   return { level: 'info', message, fields: { event: 'capture-statistics', received, dropped } };
+}
+
+/** A configuration of an earlier version has got a second time: said once. @param seconds - known-time */
+export function knownTimeLine(seconds: number): Line {
+  const message =
+    `who has reached the real MX is let in for another ${durationText(seconds)} from then (known-time, new); ` +
+    'known-time 0 leaves it at whitelist-time, as before';
+  return { level: 'info', message, fields: { event: 'known-time', seconds } };
 }
 
 /** Packets that led to no decision. */

@@ -170,13 +170,14 @@ export class Namer {
     }
   }
 
-  /** The other addresses of a sender's names live as long as it does. */
+  /** The other addresses of a sender's names have the same time as it has to reach the real MX. */
   private admitOthers(source: Address, entry: Entry, names: readonly ReverseName[]): void {
     const { tracker, say, admitted, clock } = this.parts;
-    const { fakeMailserver, realMailserver } = this.parts.config();
+    const { fakeMailserver, realMailserver, whitelistTime } = this.parts.config();
+    const deadlineMs = entry.lastAttemptMs + whitelistTime * 1000;
     const ours = [...fakeMailserver, ...realMailserver];
     for (const [address, name] of companions(source, names, ours)) {
-      const added = tracker.admit(address, 'name', clock.monotonicMs(), entry.deadlineMs, entry);
+      const added = tracker.admit(address, 'name', clock.monotonicMs(), deadlineMs, entry);
       if (!(added instanceof Entry)) continue;
       tracker.setName(added, name);
       say(namedLine(added, name));

@@ -11,6 +11,8 @@ export interface Restored {
   /** what `allow` had put into the table */
   readonly allowed: readonly PrefixText[];
   readonly counters: Counters | undefined;
+  /** whether it was written by a version that has a time for those who have reached the real MX */
+  readonly hasKnownTime: boolean;
 }
 
 /**

@@ -175,7 +175,8 @@ export class SenderAnswers {
   /** An entry for people. */
   listed(entry: Entry): ListedEntry {
     const nowMs = this.engine.clock.monotonicMs();
-    const { prefix, origin, addedMs, deadlineMs, attempts, lastAttemptMs, admissions, name, parent } = entry;
+    const { prefix, origin, addedMs, deadlineMs, attempts, lastAttemptMs, name, parent } = entry;
+    const { admissions, lastAdmissionMs, isRegular } = entry.use;
     return {
       prefix: formatPrefix(prefix),
       origin,
@@ -184,6 +185,8 @@ export class SenderAnswers {
       attempts,
       lastAttemptAgoMs: attempts > 0 ? Math.round(nowMs - lastAttemptMs) : undefined,
       admissions,
+      lastAdmissionAgoMs: lastAdmissionMs === undefined ? undefined : Math.round(nowMs - lastAdmissionMs),
+      isRegular,
       name: name === undefined ? undefined : escapeText(name, 255),
       parent: parent && parent.text,
     };

@@ -241,8 +241,11 @@ export class PfFirewall implements Firewall {
     if (!isEntrySized(entry.prefix)) return 'leave';
     const lifeMs = config.whitelistTime * 1000;
     const ageMs = entry.clearedAtMs === undefined ? 0 : Math.max(0, clock.wallMs() - entry.clearedAtMs);
+    // who is there that long has been used, or has tried again: when, only the state file could have told
+    const isOld = ageMs >= lifeMs && ageMs < config.knownTime * 1000;
     const origin = this.hasCompared ? 'manual' : 'adopted';
-    return tracker.adopt(entry.prefix, origin, lifeMs - ageMs, clock.monotonicMs()) ? 'adopt' : 'delete';
+    const leftMs = isOld ? lifeMs : lifeMs - ageMs;
+    return tracker.adopt(entry.prefix, origin, leftMs, clock.monotonicMs()) ? 'adopt' : 'delete';
   }
 
   private onWriter(event: WriterEvent): void {

@@ -34,10 +34,9 @@ export async function loadLibc(): Promise<LibcResult> {
   return { ok: true, libc: { koffi, find } };
 }
 
-/** What is wrong with koffi, in words: it is not there, or something else keeps it from being loaded. */
-function whyNotLoaded({ code, message }: NodeJS.ErrnoException): string {
-  if (code === 'EMFILE' || code === 'ENFILE') return `cannot load koffi: too many open files (${code})`;
-  const isThere = code !== 'ERR_MODULE_NOT_FOUND' && !/native koffi/i.test(message);
-  if (isThere) return `cannot load the npm package koffi: ${message.split('\n')[0] ?? ''}`;
-  return 'needs the npm package koffi (npm install koffi; it comes compiled for Linux, FreeBSD and OpenBSD)';
+/** What is wrong with koffi, in words: that there are no descriptors left does not mean that it is not there. */
+function whyNotLoaded({ code }: NodeJS.ErrnoException): string {
+  return code === 'EMFILE' || code === 'ENFILE'
+    ? `cannot load the npm package koffi: too many open files (${code})`
+    : 'needs the npm package koffi (npm install koffi; it comes compiled for Linux, FreeBSD and OpenBSD)';
 }

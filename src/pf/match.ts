@@ -20,6 +20,8 @@ export interface Scene {
   /** interface or group that packets come in by; undefined: not known */
   readonly arrival: string | undefined;
   readonly interfaces: Interfaces | undefined;
+  /** undefined: neither of the two, or not known */
+  readonly os?: 'openbsd' | 'freebsd' | undefined;
 }
 
 /** A network of so few bits may well have any stranger in it. */

@@ -1,6 +1,6 @@
 // Addresses and ports in a printed rule. Pure.
 import { ADDRESS_BITS, familyOf, parseAddress, type Prefix, prefixOf } from '../packet/address.js';
-import type { Endpoint, PortCondition, RuleAddress } from './rule.js';
+import type { Endpoint, PortCondition, Redirect, RuleAddress } from './rule.js';
 
 /** Words of a rule, taken one after the other. */
 export class Words {
@@ -92,4 +92,18 @@ function parsePort(words: Words): PortCondition | undefined {
   return isRange && /^\d+$/.test(first) && /^\d+$/.test(last)
     ? { operator, values: [first, last] }
     : undefined;
+}
+
+/**
+ * Reads where a rule redirects to: `127.0.0.1 port 2525`, `{ 10.0.0.1, 10.0.0.2 } round-robin`.
+ * @param values - the words behind `rdr-to` and the like
+ */
+export function parseRedirect(values: readonly string[], rewrites: boolean): Redirect {
+  const [target = '', word, portText = '', ...more] = values;
+  const hasPort = word === 'port';
+  const port = hasPort && /^\d+$/.test(portText) ? Number(portText) : undefined;
+  // with a port that we cannot read, and with whatever else there is, nobody knows where it leads
+  const isPlain = word === undefined || (hasPort && port !== undefined && more.length === 0);
+  const address = isPlain ? parseAddress(target) : undefined;
+  return { address, port, text: values.join(' '), rewrites };
 }

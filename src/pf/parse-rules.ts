@@ -1,13 +1,13 @@
 // What `pfctl -s rules` prints. Pure.
 import type { Family } from '../packet/address.js';
-import { ANYBODY, parseEndpoint, Words } from './parse-endpoint.js';
-import type { Criteria, Endpoint, PfRule, RuleLog } from './rule.js';
+import { ANYBODY, parseEndpoint, parseRedirect, Words } from './parse-endpoint.js';
+import type { Criteria, Endpoint, PfRule, Redirect, RuleLog } from './rule.js';
 
 /** Where `log` without `to` goes. */
 export const DEFAULT_PFLOG = 'pflog0';
 
 /** A bound on what is read: a rule set larger than this is none. */
-const MOST_RULES = 50_000;
+export const MOST_RULES = 50_000;
 const DEEPEST = 64;
 
 /**
@@ -53,13 +53,14 @@ interface Draft {
   doubts: string[];
   quick: boolean;
   log?: RuleLog;
+  redirect?: Redirect;
   translates: boolean;
 }
 
 function parseRule(text: string, inside: readonly PfRule[] | undefined): PfRule {
   const unknown: PfRule = { kind: 'unknown', text };
-  const tokens = text.match(WORD) ?? [];
-  if (tokens.join('').length !== text.replace(/\s/g, '').length + blanksIn(tokens)) return unknown;
+  const tokens = wordsOf(text);
+  if (tokens === undefined) return unknown;
   const words = new Words(tokens);
   const action = words.take();
   if (action === 'scrub' || (action === 'no' && words.skip('scrub'))) {
@@ -80,8 +81,20 @@ function parseRule(text: string, inside: readonly PfRule[] | undefined): PfRule 
   if (action === 'block' && (returns || words.next === 'drop')) words.take();
   const draft = read(words);
   if (draft === undefined) return unknown;
-  const { quick, log, translates } = draft;
-  return { kind: action, text, criteria: criteriaOf(draft), quick, log, returns, translates };
+  const { quick, log, redirect, translates } = draft;
+  return { kind: action, text, criteria: criteriaOf(draft), quick, log, returns, redirect, translates };
+}
+
+/** The words of a rule; undefined when there is something between them. */
+export function wordsOf(text: string): string[] | undefined {
+  const tokens = text.match(WORD) ?? [];
+  return tokens.join('').length === text.replace(/\s/g, '').length + blanksIn(tokens) ? tokens : undefined;
+}
+
+/** What a rule is about, of one that does nothing else; undefined when it cannot be read. */
+export function readCondition(words: Words): { criteria: Criteria; log: RuleLog | undefined } | undefined {
+  const draft = read(words);
+  return draft === undefined ? undefined : { criteria: criteriaOf(draft), log: draft.log };
 }
 
 /** Blanks inside quotes and brackets belong to their word. */
@@ -112,6 +125,8 @@ interface OptionShape {
   readonly words: number | 'many';
   /** whether it decides if a rule matches, in a way that cannot be judged from here */
   readonly doubt?: true;
+  /** whether later rules see the new address */
+  readonly redirects?: 'rewrites' | 'diverts';
   readonly translates?: true;
 }
 
@@ -124,14 +139,12 @@ const OPTIONS: ReadonlyMap<string, OptionShape> = new Map<string, OptionShape>([
     name,
     { words: 1 },
   ]),
-  ...['divert-to', 'divert-reply', 'divert-packet', 'divert', 'route-to', 'reply-to', 'dup-to'].map(
+  ...['divert-reply', 'divert-packet', 'divert', 'route-to', 'reply-to', 'dup-to', 'dnpipe', 'dnqueue'].map(
     (name): [string, OptionShape] => [name, { words: 'many' }],
   ),
-  ...['dnpipe', 'dnqueue'].map((name): [string, OptionShape] => [name, { words: 'many' }]),
-  ...['rdr-to', 'nat-to', 'binat-to', 'af-to'].map((name): [string, OptionShape] => [
-    name,
-    { words: 'many', translates: true },
-  ]),
+  ...['nat-to', 'binat-to'].map((name): [string, OptionShape] => [name, { words: 'many', translates: true }]),
+  ['rdr-to', { words: 'many', redirects: 'rewrites' }],
+  ['divert-to', { words: 'many', redirects: 'diverts' }],
   ...['tagged', 'probability', 'tos', 'max-pkt-rate'].map((name): [string, OptionShape] => [
     name,
     { words: 1, doubt: true },
@@ -148,7 +161,7 @@ const HEAD = new Set(['in', 'out', 'log', 'quick', 'on', 'inet', 'inet6', 'proto
 const TAIL = new Set(['flags', 'fragment', 'icmp-type', 'icmp6-type', '!']);
 
 function isKnown(word: string): boolean {
-  return HEAD.has(word) || TAIL.has(word) || OPTIONS.has(word);
+  return HEAD.has(word) || TAIL.has(word) || OPTIONS.has(word) || word === 'af-to';
 }
 
 function read(words: Words): Draft | undefined {
@@ -238,12 +251,23 @@ function readTail(words: Words, draft: Draft): boolean {
     takeMany(words);
     return true;
   }
+  if (word === 'af-to') return readFamilyChange(words, draft);
   const option = OPTIONS.get(word);
   if (option === undefined) return false;
   const values = option.words === 'many' ? takeMany(words) : takeSome(words, option.words);
   if (values === undefined) return false;
   if (option.doubt === true) draft.doubts.push([`${negation}${word}`, ...values].join(' '));
+  if (option.redirects !== undefined) draft.redirect = parseRedirect(values, option.redirects === 'rewrites');
   if (option.translates === true) draft.translates = true;
+  return true;
+}
+
+/** `af-to inet from 192.0.2.4 to 10.0.0.25`: words that mean something else in front of it. */
+function readFamilyChange(words: Words, draft: Draft): boolean {
+  if (!words.skip('inet') && !words.skip('inet6')) return false;
+  if (words.skip('from')) takeMany(words);
+  const target = words.skip('to') ? takeMany(words) : [];
+  draft.redirect = parseRedirect(target, true);
   return true;
 }
 

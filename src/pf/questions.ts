@@ -1,7 +1,26 @@
 // What is asked of loaded rules, and what the answers mean. Pure.
+import { type Address, formatAddress } from '../packet/address.js';
+import { escapeText } from '../packet/escape.js';
 import type { Outcome } from './evaluate.js';
 import type { Severity } from './finding.js';
 import { namesDestination } from './match.js';
+import { quote } from './quote.js';
+
+/** What mxallowd looks for in pf's log. */
+export interface Listening {
+  /** where it listens */
+  readonly pflog: string;
+  /** of the mail servers that the question is about */
+  readonly addresses: readonly Address[];
+  readonly port: number;
+}
+
+/** What is wrong, and what to do. */
+interface Problem {
+  readonly severity: Severity;
+  readonly message: string;
+  readonly advice: string;
+}
 
 /** What should become of a SYN, and what it means when something else does. */
 export interface Question {
@@ -11,15 +30,15 @@ export interface Question {
   readonly listed: boolean;
   /** is asked only when those of these names are answered well */
   readonly after: readonly string[];
-  readonly isGood: (outcome: Outcome, pflog: string) => boolean;
+  readonly isGood: (outcome: Outcome, listening: Listening) => boolean;
   /** how bad it is otherwise, what happens then, and what to do */
-  readonly problem: (
-    outcome: Outcome,
-    pflog: string,
-  ) => { readonly severity: Severity; readonly message: string; readonly advice: string };
+  readonly problem: (outcome: Outcome, listening: Listening) => Problem;
 }
 
-const isLogged = (outcome: Outcome, pflog: string): boolean => outcome.logs.includes(pflog);
+/** Whether mxallowd hears of it, as of somebody who came to one of these mail servers. */
+function isLogged({ logs, logged }: Outcome, { pflog, addresses, port }: Listening): boolean {
+  return logs.includes(pflog) && logged?.port === port && addresses.includes(logged.address);
+}
 
 /** In the order of what hurts most. */
 export const QUESTIONS: readonly Question[] = [
@@ -29,17 +48,13 @@ export const QUESTIONS: readonly Question[] = [
     listed: false,
     after: [],
     isGood: isLogged,
-    problem: ({ logs }, pflog) => ({
+    problem: (outcome, listening) => ({
       severity: 'error',
-      message:
-        logs[0] === undefined
-          ? 'attempts are not logged, so nobody is ever admitted'
-          : `attempts are logged to ${logs[0]}, but mxallowd listens on ${pflog}`,
-      advice: logAdvice(
-        logs,
-        pflog,
-        'the rule that decides needs "log"; "mxallowd pf-conf" prints rules that do it',
-      ),
+      ...unlogged(outcome, listening, {
+        who: 'attempts',
+        so: ', so nobody is ever admitted',
+        advice: 'the rule that decides needs "log"; "mxallowd pf-conf" prints rules that do it',
+      }),
     }),
   },
   {
@@ -75,18 +90,7 @@ export const QUESTIONS: readonly Question[] = [
     listed: false,
     after: [],
     isGood: ({ action }) => action === 'block',
-    problem: (outcome) =>
-      isLearning(outcome)
-        ? {
-            severity: 'warning',
-            message: 'strangers are let in, and logged',
-            advice: 'right while you go live; then write "block drop" for "pass" in that rule',
-          }
-        : {
-            severity: 'error',
-            message: 'strangers are let in',
-            advice: 'block port 25 of the real MX; "mxallowd pf-conf" prints the rules',
-          },
+    problem: (outcome, listening) => redirection(outcome, listening) ?? letIn(outcome),
   },
   {
     id: 'rules-real-log',
@@ -94,13 +98,13 @@ export const QUESTIONS: readonly Question[] = [
     listed: false,
     after: ['rules-real-block'],
     isGood: isLogged,
-    problem: ({ logs }, pflog) => ({
+    problem: (outcome, listening) => ({
       severity: 'warning',
-      message:
-        logs[0] === undefined
-          ? 'refused senders are not logged: they are not counted, and no pool gets in by them'
-          : `refused senders are logged to ${logs[0]}, but mxallowd listens on ${pflog}`,
-      advice: logAdvice(logs, pflog, 'the rule that decides needs "log"'),
+      ...unlogged(outcome, listening, {
+        who: 'refused senders',
+        so: ': they are not counted, and no pool gets in by them',
+        advice: 'the rule that decides needs "log"',
+      }),
     }),
   },
   {
@@ -121,9 +125,9 @@ export const QUESTIONS: readonly Question[] = [
     listed: true,
     after: [],
     isGood: ({ action }) => action === 'pass',
-    problem: () => ({
+    problem: (outcome) => ({
       severity: 'error',
-      message: 'admitted senders are kept out',
+      message: `admitted senders are kept out${moved(outcome)}`,
       advice: 'a rule must pass them before others block; "mxallowd pf-conf" prints the rules',
     }),
   },
@@ -133,19 +137,79 @@ export const QUESTIONS: readonly Question[] = [
     listed: true,
     after: ['rules-real-admit', 'rules-real-block'],
     isGood: isLogged,
-    problem: ({ logs }, pflog) => ({
+    problem: (outcome, listening) => ({
       severity: 'warning',
-      message:
-        logs[0] === undefined
-          ? 'admitted senders are not logged: they are not counted, and are the first to go when it is full'
-          : `admitted senders are logged to ${logs[0]}, but mxallowd listens on ${pflog}`,
-      advice: logAdvice(logs, pflog, 'the rule that passes them needs "log"'),
+      ...unlogged(outcome, listening, {
+        who: 'admitted senders',
+        so: ': they are not counted, and are the first to go when it is full',
+        advice: 'the rule that passes them needs "log"',
+      }),
     }),
   },
 ];
 
-function logAdvice(logs: readonly string[], pflog: string, otherwise: string): string {
-  return logs[0] === undefined ? otherwise : `set pflog-interface ${logs[0]}, or write "log (to ${pflog})"`;
+/** Why mxallowd does not hear of somebody. */
+function unlogged(
+  { logs, logged }: Outcome,
+  { pflog }: Listening,
+  { who, so, advice }: { readonly who: string; readonly so: string; readonly advice: string },
+): Pick<Problem, 'message' | 'advice'> {
+  if (logs[0] === undefined) return { message: `${who} are not logged${so}`, advice };
+  if (!logs.includes(pflog)) {
+    return {
+      message: `${who} are logged to ${logs[0]}, but mxallowd listens on ${pflog}`,
+      advice: `set pflog-interface ${logs[0]}, or write "log (to ${pflog})"`,
+    };
+  }
+  const where =
+    logged === undefined ? 'another address' : `${formatAddress(logged.address)} port ${logged.port}`;
+  return {
+    message: `${who} are redirected, and logged as going to ${where}${so}`,
+    advice: 'mxallowd.conf must name the address and port that pf logs',
+  };
+}
+
+/** What is done with strangers that do not stay where they have come to; undefined: they stay. */
+function redirection(outcome: Outcome, listening: Listening): Problem | undefined {
+  const { redirected, rule } = outcome;
+  if (redirected === undefined) return undefined;
+  const { to, by } = redirected;
+  const target = escapeText(to.text, 60);
+  // what decides redirects, or it is meant for strangers alone
+  if (rule === by || by.criteria.from.address.kind === 'table') {
+    const isHeard = isLogged(outcome, listening);
+    return {
+      severity: 'warning',
+      message: `strangers are redirected to ${target}, ${isHeard ? 'which mxallowd takes for an admission' : 'and mxallowd does not see them'}`,
+      advice: 'right only if what listens there is for strangers, as spamd is',
+    };
+  }
+  return {
+    severity: 'error',
+    message: `strangers are let in: ${quote(by)} leads them to ${target} before the rules for the real MX are looked at`,
+    advice:
+      'write the rules for the address that it leads to, or let pass rules redirect (rdr-to), not match rules',
+  };
+}
+
+function moved({ redirected }: Outcome): string {
+  if (redirected === undefined) return '';
+  const { to, by } = redirected;
+  return `: ${quote(by)} leads them to ${escapeText(to.text, 60)} before the rules for the real MX are looked at`;
+}
+
+function letIn(outcome: Outcome): Problem {
+  return isLearning(outcome)
+    ? {
+        severity: 'warning',
+        message: 'strangers are let in, and logged',
+        advice: 'right while you go live; then write "block drop" for "pass" in that rule',
+      }
+    : {
+        severity: 'error',
+        message: 'strangers are let in',
+        advice: 'block port 25 of the real MX; "mxallowd pf-conf" prints the rules',
+      };
 }
 
 /** A rule of one's own for the real MX that passes and logs: how one goes live. */

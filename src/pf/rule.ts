@@ -1,5 +1,5 @@
 // A rule of pf, as it was read.
-import type { Family, Prefix } from '../packet/address.js';
+import type { Address, Family, Prefix } from '../packet/address.js';
 
 /** Where an address in a rule points. */
 export type RuleAddress =
@@ -56,6 +56,18 @@ export interface RuleLog {
   readonly matches: boolean;
 }
 
+/** Where a rule sends packets on to, instead of where they were sent. */
+export interface Redirect {
+  /** undefined: one that cannot be known from here, as one of a table's */
+  readonly address: Address | undefined;
+  /** undefined: the port stays */
+  readonly port: number | undefined;
+  /** as pfctl printed it: `127.0.0.1 port 2525`; not escaped */
+  readonly text: string;
+  /** whether later rules see the new address; not with `divert-to`, which changes nothing in the packet */
+  readonly rewrites: boolean;
+}
+
 interface RuleBase {
   /** as pfctl printed it, without number and indentation; not escaped */
   readonly text: string;
@@ -69,7 +81,9 @@ export interface FilterRule extends RuleBase {
   readonly log: RuleLog | undefined;
   /** `block return`: refuses, instead of dropping */
   readonly returns: boolean;
-  /** changes the addresses that later rules see (`match ... rdr-to`) */
+  /** `rdr-to`, `af-to`, `divert-to` */
+  readonly redirect: Redirect | undefined;
+  /** changes addresses in another way (`nat-to`, `binat-to`) */
   readonly translates: boolean;
 }
 
@@ -92,6 +106,17 @@ export interface ScrubRule extends RuleBase {
   readonly reassembles: boolean;
 }
 
+/** FreeBSD's `rdr` and `no rdr`, which come before all filter rules; the first that matches decides. */
+export interface RedirectRule extends RuleBase {
+  readonly kind: 'rdr';
+  readonly criteria: Criteria;
+  readonly log: RuleLog | undefined;
+  /** undefined: `no rdr` */
+  readonly redirect: Redirect | undefined;
+  /** `rdr pass`: no filter rule is looked at */
+  readonly passes: boolean;
+}
+
 /** A line that we cannot read. */
 export interface UnknownRule extends RuleBase {
   readonly kind: 'unknown';
@@ -99,3 +124,6 @@ export interface UnknownRule extends RuleBase {
 
 /** A rule as `pfctl -s rules` prints it. */
 export type PfRule = FilterRule | AnchorRule | ScrubRule | UnknownRule;
+
+/** A rule as FreeBSD's `pfctl -s nat` prints it, as far as it concerns what comes in. */
+export type TranslationRule = RedirectRule | UnknownRule;

@@ -61,8 +61,8 @@ export class StateKeeper {
     if (loaded.kind === 'loaded' || loaded.size > 0)
       this.say(loadedLine(this.path, loaded.size, loaded.expired.length));
     const entries = restored(loaded.entries, nowMs);
-    const { expired, removed, allowed, counters } = loaded;
-    return { entries, expired: [...expired, ...removed], allowed, counters };
+    const { expired, removed, allowed, counters, hasKnownTime } = loaded;
+    return { entries, expired: [...expired, ...removed], allowed, counters, hasKnownTime };
   }
 
   /** Begins to write; what {@link load} has found must have been taken in. */
@@ -90,18 +90,23 @@ export class StateKeeper {
 
 /** One at a time: a second list of all of them would be garbage at once. */
 function* restored(entries: Iterable<LoadedEntry>, nowMs: number): Generator<RestoredEntry> {
+  const before = (agoMs: number | undefined): number | undefined => {
+    return agoMs === undefined ? undefined : nowMs - agoMs;
+  };
   for (const entry of entries) {
-    const { prefix, network, origin, remainingMs, ageMs, lastAttemptAgoMs, attempts, admissions, name } =
-      entry;
+    const { prefix, network, origin, attempts, admissions, isRegular, name } = entry;
     yield {
       prefix: network,
       text: prefix,
       origin,
-      addedMs: nowMs - ageMs,
-      deadlineMs: nowMs + remainingMs,
-      lastAttemptMs: nowMs - lastAttemptAgoMs,
+      addedMs: nowMs - entry.ageMs,
+      deadlineMs: nowMs + entry.remainingMs,
+      lastAttemptMs: nowMs - entry.lastAttemptAgoMs,
       attempts,
       admissions,
+      firstAdmissionMs: before(entry.firstAdmissionAgoMs),
+      lastAdmissionMs: before(entry.lastAdmissionAgoMs),
+      isRegular,
       name,
     };
   }

@@ -32,7 +32,7 @@ function* saved(entries: Iterable<Entry>): Generator<SavedEntry> {
 }
 
 function save(entry: Entry): SavedEntry {
-  const { text, origin, addedMs, deadlineMs, lastAttemptMs, attempts, admissions, name } = entry;
+  const { text, origin, addedMs, deadlineMs, lastAttemptMs, attempts, name } = entry;
   return {
     prefix: text,
     origin,
@@ -40,7 +40,7 @@ function save(entry: Entry): SavedEntry {
     deadlineMs,
     lastAttemptMs,
     attempts,
-    admissions,
+    ...entry.use,
     name,
   };
 }

@@ -8,6 +8,7 @@ import {
   WIDEST_NETWORK,
 } from '../packet/address.js';
 import { type Counters, newCounters } from '../tracker/counters.js';
+import { KNOWN_TIME, REGULAR } from './format.js';
 import { ORIGINS, RecordedEntries } from './recorded-entries.js';
 import { Words } from './words.js';
 
@@ -24,8 +25,12 @@ export type Reception = 'taken' | 'unknown' | 'invalid';
 const ORIGIN_WORDS = ORIGINS.map((origin) => Buffer.from(origin));
 
 /** Kinds of lines, by their first word. */
-const KINDS = ['+', '-', 'T', 'C', 'A'] as const;
+const KINDS = ['+', '-', 'T', 'C', 'A', 'K', 'S'] as const;
 const KIND_WORDS = KINDS.map((kind) => Buffer.from(kind));
+const REGULAR_WORD = [Buffer.from(REGULAR)];
+
+/** Until another line tells it. */
+const UNTOLD = { firstAdmissionMs: undefined, lastAdmissionMs: undefined, isRegular: false } as const;
 
 /** More networks than a configuration file can name. */
 const MOST_ALLOWED = 100_000;
@@ -39,6 +44,8 @@ export class Contents {
   readonly allowed = new Set<PrefixText>();
   time: RecordedTime | undefined;
   counters: Counters | undefined;
+  /** whether it was written by a version that has a time for those who have reached the real MX */
+  hasKnownTime = false;
   /** lines about entries for which there was no room */
   entriesLeftOut = 0;
   private readonly words = new Words();
@@ -62,6 +69,10 @@ export class Contents {
         return this.takeCounters();
       case 'A':
         return this.takeAllowed();
+      case 'K':
+        return this.takeUse();
+      case 'S':
+        return this.takeSaid();
     }
   }
 
@@ -83,8 +94,29 @@ export class Contents {
     if (!this.isPrefix(prefix) || origin === undefined || !areNumbers) return 'invalid';
     const name = words.done ? undefined : words.text();
     if (!words.done || (name !== undefined && hostName(name) !== name)) return 'invalid';
-    this.entries.set(prefix, { origin, addedMs, deadlineMs, lastAttemptMs, attempts, admissions, name });
+    const times = { addedMs, deadlineMs, lastAttemptMs };
+    this.entries.set(prefix, { origin, ...times, attempts, ...UNTOLD, admissions, name });
     this.removed.delete(prefix);
+    return 'taken';
+  }
+
+  /** When the entry of the line before was admitted. */
+  private takeUse(): Reception {
+    const { words } = this;
+    const prefix = words.text();
+    const firstMs = words.number();
+    const lastMs = words.number();
+    if (!this.isPrefix(prefix) || Number.isNaN(firstMs + lastMs) || lastMs < firstMs) return 'invalid';
+    const isRegular = !words.done;
+    if (isRegular && words.oneOf(REGULAR_WORD) !== 0) return 'invalid';
+    if (!words.done) return 'invalid';
+    this.entries.setUse(prefix, firstMs, lastMs, isRegular);
+    return 'taken';
+  }
+
+  /** What has been said to the administrator; words that we do not know are a later version's. */
+  private takeSaid(): Reception {
+    while (!this.words.done) if (this.words.text() === KNOWN_TIME) this.hasKnownTime = true;
     return 'taken';
   }
 

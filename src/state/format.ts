@@ -15,6 +15,9 @@ import type { SavedEntry } from './source.js';
  *   CHECKSUM A 198.51.100.0/24 2001:db8::/32    and has these; 2.0.0 passes such lines over
  *   CHECKSUM + 192.0.2.7 attempt 1000 3601000 1000 1 0 mail.example.org
  *            an entry: prefix, origin, added, deadline, last attempt, attempts, admissions, name if it has one
+ *   CHECKSUM K 192.0.2.7 2000 901000 regular    behind its line: first and last admission, and whether it is a regular;
+ *                                               2.0.0 passes it over
+ *   CHECKSUM S known-time                       what has been said to the administrator; 2.0.0 passes it over
  *   CHECKSUM - 192.0.2.7                        no entry any more
  *
  * A snapshot has one T line before its entries and one behind them, each write to the journal begins with one. The last
@@ -70,8 +73,27 @@ export function countersBody(counters: Counters): string {
     .join(' ')}`;
 }
 
+/** The word for a regular in a line of admissions. */
+export const REGULAR = 'regular';
+
+/** The word that says: the administrator has been told of known-time. */
+export const KNOWN_TIME = 'known-time';
+
+/** The body of a line with what has been said to the administrator. */
+export function saidBody(): string {
+  return `S ${KNOWN_TIME}`;
+}
+
+/** The bodies of the lines for an entry. */
+export function entryBodies(entry: SavedEntry): string[] {
+  const { prefix, firstAdmissionMs, lastAdmissionMs, isRegular } = entry;
+  if (firstAdmissionMs === undefined || lastAdmissionMs === undefined) return [entryBody(entry)];
+  const use = `K ${prefix} ${whole(firstAdmissionMs)} ${whole(lastAdmissionMs)}${isRegular ? ` ${REGULAR}` : ''}`;
+  return [entryBody(entry), use];
+}
+
 /** The body of a line for an entry. A name that is no host name is left out: nothing depends on it. */
-export function entryBody(entry: SavedEntry): string {
+function entryBody(entry: SavedEntry): string {
   const times = `${whole(entry.addedMs)} ${whole(entry.deadlineMs)} ${whole(entry.lastAttemptMs)}`;
   const body = `+ ${entry.prefix} ${entry.origin} ${times} ${entry.attempts} ${entry.admissions}`;
   const name = entry.name === undefined ? undefined : hostName(entry.name);

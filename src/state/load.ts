@@ -24,6 +24,10 @@ export interface LoadedEntry {
   readonly lastAttemptAgoMs: number;
   readonly attempts: number;
   readonly admissions: number;
+  /** undefined: it was not admitted, or nobody has written down when */
+  readonly firstAdmissionAgoMs: number | undefined;
+  readonly lastAdmissionAgoMs: number | undefined;
+  readonly isRegular: boolean;
   /** its name in DNS; a host name in lower case */
   readonly name: string | undefined;
 }
@@ -43,6 +47,8 @@ export interface LoadedState {
   /** what `allow` had put into the table */
   readonly allowed: readonly PrefixText[];
   readonly counters: Counters | undefined;
+  /** whether it was written by a version that has a time for those who have reached the real MX */
+  readonly hasKnownTime: boolean;
   /** when the file was last written, milliseconds since 1970 */
   readonly writtenAtMs: number | undefined;
   readonly problems: readonly StateProblem[];
@@ -81,6 +87,7 @@ const NOTHING = {
   removed: [],
   allowed: [],
   counters: undefined,
+  hasKnownTime: false,
   writtenAtMs: undefined,
 } as const;
 
@@ -191,6 +198,7 @@ function translate(path: string, file: string, { parsed, bytes }: Parsed, wallNo
     removed: [...contents.removed],
     allowed: [...contents.allowed],
     counters,
+    hasKnownTime: contents.hasKnownTime,
     writtenAtMs: time?.wallMs,
     problems,
   };
@@ -230,6 +238,9 @@ function living(
 }
 
 function* alive(entries: RecordedEntries, nowMs: number): Generator<LoadedEntry> {
+  const ago = (atMs: number | undefined): number | undefined => {
+    return atMs === undefined ? undefined : Math.max(0, nowMs - atMs);
+  };
   for (const [prefix, entry] of entries) {
     if (entry.deadlineMs <= nowMs) continue;
     yield {
@@ -241,6 +252,9 @@ function* alive(entries: RecordedEntries, nowMs: number): Generator<LoadedEntry>
       lastAttemptAgoMs: Math.max(0, nowMs - entry.lastAttemptMs),
       attempts: entry.attempts,
       admissions: entry.admissions,
+      firstAdmissionAgoMs: ago(entry.firstAdmissionMs),
+      lastAdmissionAgoMs: ago(entry.lastAdmissionMs),
+      isRegular: entry.isRegular,
       name: entry.name,
     };
   }

@@ -14,7 +14,7 @@ export const ORIGINS: readonly Origin[] = Object.keys({
 
 const FIRST_CAPACITY = 1024;
 /** Numbers of an entry. */
-const COLUMNS = 5;
+const COLUMNS = 7;
 
 /**
  * The entries of a file, their times those of the process that wrote it, in flat arrays: a hundred thousand objects, which live until the start is over, would cost
@@ -26,6 +26,7 @@ export class RecordedEntries {
   private readonly names = new Map<number, string>();
   private numbers = new Float64Array(FIRST_CAPACITY * COLUMNS);
   private origins = new Uint8Array(FIRST_CAPACITY);
+  private regulars = new Uint8Array(FIRST_CAPACITY);
 
   get size(): number {
     return this.places.size;
@@ -48,9 +49,21 @@ export class RecordedEntries {
     numbers[at + 2] = entry.lastAttemptMs;
     numbers[at + 3] = entry.attempts;
     numbers[at + 4] = entry.admissions;
+    numbers[at + 5] = entry.firstAdmissionMs ?? NaN;
+    numbers[at + 6] = entry.lastAdmissionMs ?? NaN;
+    this.regulars[place] = entry.isRegular ? 1 : 0;
     this.origins[place] = ORIGINS.indexOf(entry.origin);
     if (entry.name !== undefined) this.names.set(place, entry.name);
     else if (this.names.size > 0) this.names.delete(place);
+  }
+
+  /** Sets when an entry was admitted; nothing happens when it is not there. */
+  setUse(prefix: PrefixText, firstMs: number, lastMs: number, isRegular: boolean): void {
+    const place = this.places.get(prefix);
+    if (place === undefined) return;
+    this.numbers[place * COLUMNS + 5] = firstMs;
+    this.numbers[place * COLUMNS + 6] = lastMs;
+    this.regulars[place] = isRegular ? 1 : 0;
   }
 
   delete(prefix: PrefixText): void {
@@ -77,6 +90,10 @@ export class RecordedEntries {
 
   private at(place: number): EntryFacts {
     const number = (column: number): number => this.numbers[place * COLUMNS + column] ?? NaN;
+    const time = (column: number): number | undefined => {
+      const value = number(column);
+      return Number.isNaN(value) ? undefined : value;
+    };
     return {
       origin: ORIGINS[this.origins[place] ?? 0] ?? 'adopted',
       addedMs: number(0),
@@ -84,6 +101,9 @@ export class RecordedEntries {
       lastAttemptMs: number(2),
       attempts: number(3),
       admissions: number(4),
+      firstAdmissionMs: time(5),
+      lastAdmissionMs: time(6),
+      isRegular: this.regulars[place] === 1,
       name: this.names.get(place),
     };
   }
@@ -95,5 +115,8 @@ export class RecordedEntries {
     const origins = new Uint8Array(this.origins.length * 2);
     origins.set(this.origins);
     this.origins = origins;
+    const regulars = new Uint8Array(this.regulars.length * 2);
+    regulars.set(this.regulars);
+    this.regulars = regulars;
   }
 }

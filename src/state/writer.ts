@@ -7,9 +7,10 @@ import type { Clock } from '../clock.js';
 import {
   allowedBodies,
   countersBody,
-  entryBody,
+  entryBodies,
   headerText,
   removedBody,
+  saidBody,
   sealed,
   seedOf,
   timeBody,
@@ -78,7 +79,7 @@ export class StateWriter {
     const file = await create(temporary);
     try {
       await this.drain();
-      await write(file, this.head(file));
+      await write(file, [...this.head(file), saidBody()]);
       await this.writeEntries(file);
       file.snapshotSize = file.size;
       // a second time line: one that is damaged must not cost everything
@@ -164,7 +165,7 @@ export class StateWriter {
       while (lines.length < SLICE) {
         const step = entries.next();
         if (step.done === true) return write(file, lines);
-        lines.push(entryBody(step.value));
+        lines.push(...entryBodies(step.value));
       }
       await write(file, lines);
     }
@@ -178,15 +179,15 @@ export class StateWriter {
     let before = head;
     for (let left = Math.max(this.source.changes, 1); left > 0; left -= SLICE) {
       const changes = this.source.takeChanges(SLICE);
-      await write(file, [...before, ...changes.map(changeBody)]);
+      await write(file, [...before, ...changes.flatMap(changeBodies)]);
       before = [];
       if (changes.length < SLICE) return;
     }
   }
 }
 
-function changeBody(change: StateChange): string {
-  return change.kind === 'entry' ? entryBody(change.entry) : removedBody(change.prefix);
+function changeBodies(change: StateChange): string[] {
+  return change.kind === 'entry' ? entryBodies(change.entry) : [removedBody(change.prefix)];
 }
 
 async function create(path: string): Promise<OpenFile> {

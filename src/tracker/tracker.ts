@@ -14,6 +14,7 @@ import { type Counters, newCounters } from './counters.js';
 import { type Decision, droppedBesideRules, leave } from './decision.js';
 import { Roles, type RolesConfig } from './roles.js';
 import type { HashKey } from './siphash.js';
+import { NO_USE, type Use } from './uses.js';
 import { type Entry, isCompanion, type Origin, Whitelist } from './whitelist.js';
 
 /** What the tracker must know. May be exchanged while it runs. */
@@ -22,6 +23,8 @@ export interface TrackerConfig extends RolesConfig {
   readonly port: number;
   /** how long an entry lives after the last attempt */
   readonly whitelistTimeMs: number;
+  /** how long it lives after its last admission at least; 0: an admission does not let it live longer */
+  readonly knownTimeMs: number;
   /** entries at the most */
   readonly maxEntries: number;
   /**
@@ -44,13 +47,12 @@ export interface EntryListener {
 }
 
 /** What outlives a run, of an entry. Times are monotonic milliseconds. */
-export interface EntryFacts {
+export interface EntryFacts extends Use {
   readonly origin: Origin;
   readonly addedMs: number;
   readonly deadlineMs: number;
   readonly lastAttemptMs: number;
   readonly attempts: number;
-  readonly admissions: number;
   /** its confirmed name in DNS */
   readonly name: string | undefined;
 }
@@ -77,7 +79,7 @@ export class Tracker {
     private readonly listener: EntryListener,
     private readonly hashKey: HashKey,
   ) {
-    this.whitelist = new Whitelist(hashKey);
+    this.whitelist = new Whitelist(hashKey, config.maxEntries);
     this.roles = new Roles(config, hashKey);
   }
 
@@ -92,6 +94,7 @@ export class Tracker {
   configure(config: TrackerConfig): void {
     this.config = config;
     this.roles = new Roles(config, this.hashKey);
+    this.whitelist.most = config.maxEntries;
     while (this.whitelist.size > config.maxEntries && this.evict(this.whitelist.expendable()));
   }
 
@@ -110,7 +113,9 @@ export class Tracker {
     const { family, source0, source1, source2, source3 } = observation;
     if (!isPossibleSource(family, source0, source1, source2, source3)) return leave('impossible-source');
     const id = this.whitelist.match(family, source0, source1, source2, source3);
-    return role === 'fake' ? this.attempt(observation, id, nowMs) : this.request(observation, id, passed);
+    return role === 'fake'
+      ? this.attempt(observation, id, nowMs)
+      : this.request(observation, id, passed, nowMs);
   }
 
   /** pf has said something else of the same packet: what was counted for it is taken back. */
@@ -208,12 +213,25 @@ export class Tracker {
     if (!this.makeRoom(isIdleCompanion ? this.whitelist.idleCompanion() : this.whitelist.expendable())) {
       return false;
     }
-    const entry = this.whitelist.add(prefix, origin, addedMs, deadlineMs, admissions, text);
+    const before = { ...this.lifeByUse(saved), text };
+    const entry = this.whitelist.add(prefix, origin, addedMs, deadlineMs, before);
     entry.attempts = saved.attempts;
     entry.lastAttemptMs = saved.lastAttemptMs;
     entry.name = saved.name;
     this.listener.added(entry);
     return true;
+  }
+
+  /**
+   * What an entry has from its admissions. Of one that an earlier version has written nobody knows when they were: it
+   * has got its time by its last attempt, so that was not long before.
+   */
+  private lifeByUse(saved: RestoredEntry): { readonly use: Use; readonly untilMs: number } {
+    const { admissions, deadlineMs, lastAttemptMs } = saved;
+    if (admissions === 0) return { use: NO_USE, untilMs: Number.NEGATIVE_INFINITY };
+    if (saved.lastAdmissionMs !== undefined) return { use: saved, untilMs: deadlineMs };
+    const use = { ...saved, firstAdmissionMs: lastAttemptMs, lastAdmissionMs: lastAttemptMs };
+    return { use, untilMs: lastAttemptMs + this.config.knownTimeMs };
   }
 
   /** Takes over what was counted in earlier runs. */
@@ -270,6 +288,11 @@ export class Tracker {
     return this.whitelist.takeChanges(most);
   }
 
+  /** number of entries that were admitted, and of those the number of regulars */
+  get known(): { readonly all: number; readonly regulars: number } {
+    return { all: this.whitelist.known, regulars: this.whitelist.regulars };
+  }
+
   /** The entry that an address falls under. */
   find(address: Address): Entry | undefined {
     return this.whitelist.entry(this.whitelist.match(familyOf(address), ...addressWords(address)));
@@ -315,17 +338,16 @@ export class Tracker {
       this.whitelist.renew(own, nowMs, deadlineMs);
     }
     if (isOfSize) return { kind: 'attempt', reason: 'promoted', entry: known };
-    const { admissions, name } = known;
-    this.whitelist.remove(known);
-    this.listener.removed(known, 'replaced');
+    const { name } = known;
     const entry = own ?? this.whitelist.add(prefix, 'attempt', nowMs, deadlineMs);
-    if (admissions > 0) this.whitelist.use(entry.id, admissions);
+    this.whitelist.replace(entry, known);
+    this.listener.removed(known, 'replaced');
     if (name !== undefined && entry.name === undefined) this.whitelist.setName(entry, name);
     if (own === undefined) this.listener.added(entry);
     return { kind: 'attempt', reason: 'promoted', entry };
   }
 
-  private request(observation: Observation, id: number, passed: boolean): Decision {
+  private request(observation: Observation, id: number, passed: boolean, nowMs: number): Decision {
     const allowed = id < 0 && this.roles.allowsSource(observation);
     const known = id >= 0 || allowed;
     const entry = this.whitelist.entry(id);
@@ -335,7 +357,7 @@ export class Tracker {
       return { kind: 'refusal', reason: known ? 'not-yet-in-table' : 'not-whitelisted', entry };
     }
     this.counters.admissions++;
-    if (id >= 0) this.whitelist.use(id);
+    if (id >= 0) this.whitelist.use(id, nowMs, this.config.knownTimeMs);
     const reason = id >= 0 ? 'whitelisted' : allowed ? 'always-allowed' : 'passed-by-pf';
     return { kind: 'admission', reason, entry };
   }

@@ -4,6 +4,7 @@ import { Changes } from './changes.js';
 import { Deadlines, type Timed } from './deadlines.js';
 import { PrefixMap } from './prefix-map.js';
 import type { HashKey } from './siphash.js';
+import { NO_USE, Rank, type Use, Uses } from './uses.js';
 
 /**
  * Where an entry comes from: `attempt` (its address tried the fake MX), `adopted` (found in the table at start),
@@ -35,16 +36,22 @@ export class Entry implements Timed {
     readonly prefix: Prefix,
     public origin: Origin,
     readonly addedMs: number,
-    public deadlineMs: number,
-    private readonly counts: AdmissionCounts,
-    /** its number among the entries, and its place in {@link AdmissionCounts} */
+    /** until when it lives whether it is used or not, by its last attempt or by whoever let it in */
+    public grantedMs: number,
+    private readonly uses: Uses,
+    /** its number among the entries, and its place in {@link Uses} */
     readonly id: number,
     text?: PrefixText,
   ) {
     this.madeText = text;
     this.lastAttemptMs = addedMs;
     this.attempts = origin === 'attempt' ? 1 : 0;
-    this.queuedMs = deadlineMs;
+    this.queuedMs = this.deadlineMs;
+  }
+
+  /** until when it lives: by its last attempt, or by its last admission, whatever is later */
+  get deadlineMs(): number {
+    return Math.max(this.grantedMs, this.uses.until(this.id));
   }
 
   /** canonical text of its prefix: one string, which table and state file share */
@@ -54,145 +61,35 @@ export class Entry implements Timed {
 
   /** how often it was used */
   get admissions(): number {
-    return this.counts.of(this.id);
+    return this.uses.count(this.id);
+  }
+
+  /** how often it was used, and when */
+  get use(): Use {
+    return this.uses.of(this.id);
   }
 }
-
-/** Ends of a line of entries, the one that goes first at its head. */
-interface Line {
-  head: number;
-  tail: number;
-}
-
-const NONE = -1;
-const FIRST_CAPACITY = 64;
-
-/** Who goes first when there is no room. */
-const Rank = {
-  /** came by an attempt of its own, or was in the table */
-  OWN: 0,
-  /** came by somebody else's attempt */
-  COMPANION: 1,
-  /** an operator let it in */
-  MANUAL: 2,
-} as const;
-type Rank = (typeof Rank)[keyof typeof Rank];
 
 function rankOf(origin: Origin): Rank {
   if (origin === 'manual') return Rank.MANUAL;
   return isCompanion(origin) ? Rank.COMPANION : Rank.OWN;
 }
 
-/**
- * What an admission changes, in flat arrays: how often an entry was used, and its neighbours in the order in which
- * entries are given up. Apart from the entries, so that a flood of admissions does not go through all of memory.
- */
-class AdmissionCounts {
-  private admissions = new Uint32Array(FIRST_CAPACITY);
-  private older = new Int32Array(FIRST_CAPACITY);
-  private newer = new Int32Array(FIRST_CAPACITY);
-  private ranks = new Uint8Array(FIRST_CAPACITY);
-  /** companions that were never admitted */
-  private readonly idleCompanions: Line = { head: NONE, tail: NONE };
-  /** never admitted, least recently tried first */
-  private readonly unused: Line = { head: NONE, tail: NONE };
-  /** admitted at least once, or let in by hand; least recently tried first */
-  private readonly used: Line = { head: NONE, tail: NONE };
-
-  of(id: number): number {
-    return this.admissions[id] ?? 0;
-  }
-
-  add(id: number, rank: Rank, admissions: number): void {
-    if (id >= this.admissions.length) this.grow();
-    this.admissions[id] = admissions;
-    this.ranks[id] = rank;
-    this.append(this.lineOf(id), id);
-  }
-
-  /** Gives it another rank, as the last of its kind. */
-  rank(id: number, rank: Rank): void {
-    this.unlink(this.lineOf(id), id);
-    this.ranks[id] = rank;
-    this.append(this.lineOf(id), id);
-  }
-
-  /** Notes so many admissions, at least one. */
-  use(id: number, times: number): void {
-    const before = this.of(id);
-    if (before === 0) this.unlink(this.lineOf(id), id);
-    this.admissions[id] = before + times;
-    if (before === 0) this.append(this.lineOf(id), id);
-  }
-
-  /** Makes it the last one to go of its kind. */
-  touch(id: number): void {
-    const line = this.lineOf(id);
-    this.unlink(line, id);
-    this.append(line, id);
-  }
-
-  remove(id: number): void {
-    this.unlink(this.lineOf(id), id);
-  }
-
-  /** The oldest companion that was never admitted; {@link NONE} when there is none. */
-  firstCompanion(): number {
-    return this.idleCompanions.head;
-  }
-
-  /**
-   * The one that goes first: the oldest companion that was never admitted, else the oldest never admitted, else the
-   * oldest; {@link NONE} when there is none.
-   */
-  first(): number {
-    const line = [this.idleCompanions, this.unused, this.used].find(({ head }) => head !== NONE);
-    return line?.head ?? NONE;
-  }
-
-  private lineOf(id: number): Line {
-    if (this.of(id) > 0 || this.ranks[id] === Rank.MANUAL) return this.used;
-    return this.ranks[id] === Rank.COMPANION ? this.idleCompanions : this.unused;
-  }
-
-  private append(line: Line, id: number): void {
-    this.older[id] = line.tail;
-    this.newer[id] = NONE;
-    if (line.tail === NONE) line.head = id;
-    else this.newer[line.tail] = id;
-    line.tail = id;
-  }
-
-  private unlink(line: Line, id: number): void {
-    const older = this.older[id] ?? NONE;
-    const newer = this.newer[id] ?? NONE;
-    if (older === NONE) line.head = newer;
-    else this.newer[older] = newer;
-    if (newer === NONE) line.tail = older;
-    else this.older[newer] = older;
-  }
-
-  private grow(): void {
-    const bigger = <T extends Uint32Array | Int32Array | Uint8Array>(array: T, copy: T): T => {
-      copy.set(array);
-      return copy;
-    };
-    const capacity = this.admissions.length * 2;
-    this.admissions = bigger(this.admissions, new Uint32Array(capacity));
-    this.older = bigger(this.older, new Int32Array(capacity));
-    this.newer = bigger(this.newer, new Int32Array(capacity));
-    this.ranks = bigger(this.ranks, new Uint8Array(capacity));
-  }
-}
+/** Of an entry that is new. */
+const UNUSED = { use: NO_USE, untilMs: Number.NEGATIVE_INFINITY } as const;
 
 /** The entries, their deadlines, and the order in which they go when there is no room. */
 export class Whitelist {
   private readonly entries: PrefixMap<Entry>;
   private readonly deadlines = new Deadlines<Entry>();
-  private readonly counts = new AdmissionCounts();
+  private readonly uses = new Uses();
   private readonly changes = new Changes();
 
-  constructor(hashKey: HashKey) {
+  /** @param most - entries that there may be; may be changed at any time */
+  constructor(
+    hashKey: HashKey,
+    public most: number,
+  ) {
     this.entries = new PrefixMap(hashKey);
   }
 
@@ -220,23 +117,35 @@ export class Whitelist {
     return this.entries.values();
   }
 
+  /** number of entries that were admitted, regulars among them */
+  get known(): number {
+    return this.uses.known;
+  }
+
+  /** number of regulars */
+  get regulars(): number {
+    return this.uses.regulars;
+  }
+
   /**
    * Adds an entry; the caller has checked that there is none for this prefix.
-   * @param admissions - how often it was used before, in an earlier run
-   * @param text - of the prefix, if it is at hand
+   * @param grantedMs - until when it lives without being used
+   * @param before - what is known of an earlier run: its uses, until when they let it live, the text of its prefix
    */
   add(
     prefix: Prefix,
     origin: Origin,
     nowMs: number,
-    deadlineMs: number,
-    admissions = 0,
-    text?: PrefixText,
+    grantedMs: number,
+    before:
+      { readonly use: Use; readonly untilMs: number; readonly text: PrefixText } | undefined = undefined,
   ): Entry {
-    const make = (id: number): Entry => new Entry(prefix, origin, nowMs, deadlineMs, this.counts, id, text);
-    const entry = this.entries.setWith(prefix, make);
+    const entry = this.entries.setWith(prefix, (id) => {
+      const { use, untilMs } = before ?? UNUSED;
+      this.uses.add(id, rankOf(origin), use, untilMs, this.most);
+      return new Entry(prefix, origin, nowMs, grantedMs, this.uses, id, before?.text);
+    });
     this.deadlines.add(entry);
-    this.counts.add(entry.id, rankOf(origin), admissions);
     this.changes.added(entry.id);
     return entry;
   }
@@ -245,7 +154,7 @@ export class Whitelist {
   setOrigin(entry: Entry, origin: 'attempt' | 'manual'): void {
     entry.origin = origin;
     entry.parent = undefined;
-    this.counts.rank(entry.id, rankOf(origin));
+    this.uses.rank(entry.id, rankOf(origin));
     this.changes.changed(entry.id);
   }
 
@@ -288,41 +197,51 @@ export class Whitelist {
     entry.attempts++;
     entry.lastAttemptMs = nowMs;
     this.extend(entry, deadlineMs);
-    this.counts.touch(entry.id);
+    this.uses.touch(entry.id);
     this.changes.changed(entry.id);
   }
 
   /** The entry lives at least until `deadlineMs`. */
   extend(entry: Entry, deadlineMs: number): void {
-    if (deadlineMs <= entry.deadlineMs) return;
-    entry.deadlineMs = deadlineMs;
+    if (deadlineMs <= entry.grantedMs) return;
+    entry.grantedMs = deadlineMs;
     this.changes.changed(entry.id);
   }
 
-  /** Notes admissions of the entry with this number. */
-  use(id: number, times = 1): void {
-    this.counts.use(id, times);
+  /**
+   * Notes an admission of the entry with this number.
+   * @param lifeMs - how long it lets the entry live from now on; 0: it does not
+   */
+  use(id: number, nowMs: number, lifeMs: number): void {
+    this.uses.use(id, nowMs, lifeMs, this.most);
     this.changes.changed(id);
   }
 
-  /** Its count of admissions can be read until the next entry is added. */
+  /** One entry takes the place of another one, which is taken out: it has been used as both were. */
+  replace(entry: Entry, old: Entry): void {
+    this.uses.inherit(entry.id, old.id);
+    this.changes.changed(entry.id);
+    this.remove(old);
+  }
+
+  /** What is known of its admissions can be read until the next entry is added. */
   remove(entry: Entry): void {
     if (!this.entries.delete(entry.prefix)) return;
     this.deadlines.remove(entry);
-    this.counts.remove(entry.id);
+    this.uses.remove(entry.id);
     this.changes.removed(entry.id, () => entry.text);
     // a child that lives on must not keep a whole line of ancestors in memory
     entry.parent = undefined;
   }
 
-  /** The entry that goes first when there is no room: the oldest never admitted one, else the oldest one. */
+  /** The entry that goes first when there is no room: {@link Uses.first}. */
   expendable(): Entry | undefined {
-    return this.entries.item(this.counts.first());
+    return this.entries.item(this.uses.first());
   }
 
   /** The oldest entry of those that came by somebody else's attempt and were never admitted. */
   idleCompanion(): Entry | undefined {
-    return this.entries.item(this.counts.firstCompanion());
+    return this.entries.item(this.uses.firstCompanion());
   }
 
   /** Removes and returns one entry whose deadline has come. */

@@ -393,6 +393,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'allowed at all times: nobody',
       'port:                 25',
       'whitelist time:       1h after the last attempt',
+      'known time:           8d after the real MX was reached last',
       'entries:              at most 100000; IPv4 /32, IPv6 /64',
       'capture:              auto on pflog0, filter "port 25"',
       'table:                <mx-white>, by /sbin/pfctl',
@@ -428,7 +429,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       '1024',
     ];
     const { status, stdout } = await runCli(['check-config', '-c', GOOD, ...more]);
-    assert.deepEqual(linesOf(stdout).slice(6, 13), [
+    assert.deepEqual(linesOf(stdout).slice(7, 14), [
       'NFQUEUE:              7 to 9',
       'queue length:         1024; what finds it full is accepted',
       'at the end:           what is left in the queue: accept',
@@ -470,6 +471,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'allowed at all times: 198.51.100.0/24',
       'port:                 2525',
       'whitelist time:       2h after the last attempt',
+      'known time:           8d after the real MX was reached last',
       'entries:              at most 100000; IPv4 /32, IPv6 /64',
       'capture:              auto on pflog0, filter "port 2525"',
       'table:                <mx-white> of anchor "mx", by /sbin/pfctl',
@@ -543,6 +545,7 @@ describe('what was installed for 1.9', { concurrency: true }, () => {
     'allowed at all times: nobody',
     'port:                 25',
     'whitelist time:       1m after the last attempt',
+    'known time:           8d after the real MX was reached last',
     'entries:              at most 100000; IPv4 /32, IPv6 /64',
     ...firewall(queue),
     // 1.9 without names has no other addresses; pools it did not know

@@ -38,7 +38,11 @@ describe('a wrong command line for the daemon', { concurrency: true }, () => {
       ['list', '--origin=attempt,mars'],
       ['--origin: "attempt,mars" is not a list such as attempt,pool of attempt, name, pool, adopted, manual'],
     ],
-    ['an unknown order', ['list', '--sort=size'], ['--sort: "size" is not one of address, left, age, used']],
+    [
+      'an unknown order',
+      ['list', '--sort=size'],
+      ['--sort: "size" is not one of address, left, age, last, used'],
+    ],
     ['an empty part of a name', ['list', '--name='], ['--name: "" is not part of a name']],
     ['used and unused', ['list', '--used', '--unused'], ['--unused: nothing is both used and unused']],
     ['a word that nobody needs', ['status', 'now'], ['status takes options only, not "now"']],
@@ -53,7 +57,7 @@ describe('a wrong command line for the daemon', { concurrency: true }, () => {
       ['list', 'x', '--sort=y'],
       [
         '"x" is not an address, nor a network such as 192.0.2.0/24',
-        '--sort: "y" is not one of address, left, age, used',
+        '--sort: "y" is not one of address, left, age, last, used',
       ],
     ],
   ];

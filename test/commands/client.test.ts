@@ -57,7 +57,7 @@ describe('a command that asks the daemon', () => {
 
   it('prints for people: status', async () => {
     const { status, stdout, stderr } = await run('status');
-    assert.deepEqual([status, stderr, linesOf(stdout).length], [0, '', 12]);
+    assert.deepEqual([status, stderr, linesOf(stdout).length], [0, '', 13]);
     assert.match(stdout, /^health: {7}ok\nversion: {6}mxallowd 2\.0\.0, /);
   });
 
@@ -71,9 +71,9 @@ describe('a command that asks the daemon', () => {
       '0.0.0.0/0',
     );
     assert.deepEqual(linesOf(stdout), [
-      'PREFIX          ORIGIN     AGE    LEFT  TRIES  USED  NAME',
-      '198.51.100.25   attempt    18m     42m      2     3  out1.example.com',
-      '198.51.100.130  pool     3m20s  56m40s      0     1  mail-ed1-f130.pool.examp...',
+      'PREFIX          ORIGIN     AGE    LEFT  TRIES  USED   LAST  NAME',
+      '198.51.100.25   attempt    18m     42m      2     3  1m30s  out1.example.com',
+      '198.51.100.130  pool     3m20s  56m40s      0     1  1m30s  mail-ed1-f130.poo...',
       '2 of 6 entries',
     ]);
     assert.equal(status, 0);
@@ -176,7 +176,8 @@ describe('a command that asks the daemon', () => {
       'address:                  198.51.100.130',
       'now:                      whitelisted: reaches the real MX for another 56m40s',
       'entry:                    198.51.100.130, by pool: 3m20s old, 56m40s left',
-      '                          never tried the fake MX; used 1 time',
+      '                          never tried the fake MX',
+      '                          reached the real MX 1 time, the last 1m30s ago',
       'its name:                 mail-ed1-f130.pool.example.net',
       'came in with:             198.51.100.25',
       'refused:                  2 times, the first 3m20s ago, the last 3m19s ago',
@@ -212,7 +213,7 @@ describe('a command that asks the daemon', () => {
 
   it('does without a configuration when the daemon has answered: why', async () => {
     const { status, stdout, stderr } = await run('why', '198.51.100.130');
-    assert.equal(linesOf(stdout).length, 12);
+    assert.equal(linesOf(stdout).length, 13);
     assert.equal(linesOf(stderr).at(-1), 'mxallowd: so DNS is not asked');
     assert.equal(status, 0);
   });

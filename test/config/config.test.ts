@@ -36,6 +36,8 @@ describe('what is not given', () => {
       allow: [],
       port: 25,
       whitelistTime: 3600,
+      knownTime: 691_200,
+      isKnownTimeImplied: false,
       maxEntries: 100_000,
       ipv4Prefix: 32,
       ipv6Prefix: 64,
@@ -147,6 +149,7 @@ describe('what is given is taken over', () => {
   it('each option at its place', () => {
     const config = resolved(
       fromFile('whitelistTime', '2h'),
+      fromFile('knownTime', '36d'),
       fromFile('maxEntries', '5000'),
       fromFile('ipv4Prefix', '24'),
       fromFile('ipv6Prefix', '128'),
@@ -181,6 +184,8 @@ describe('what is given is taken over', () => {
     assert.deepEqual([port, pcapFilter, table, quiet], [25, 'port 25', 'mx-white', false]);
     assert.deepEqual(rest, {
       whitelistTime: 7200,
+      knownTime: 3_110_400,
+      isKnownTimeImplied: false,
       maxEntries: 5000,
       ipv4Prefix: 24,
       ipv6Prefix: 128,

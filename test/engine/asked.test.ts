@@ -132,7 +132,7 @@ describe('a running daemon', () => {
       '198.51.100.7 is whitelisted for 1d\n',
     );
     const [head = '', first = '', second = '', foot = ''] = linesOf((await ask('list')).stdout);
-    assert.match(head, /^PREFIX +ORIGIN +AGE +LEFT +TRIES +USED +NAME$/);
+    assert.match(head, /^PREFIX +ORIGIN +AGE +LEFT +TRIES +USED +LAST +NAME$/);
     assert.match(first, /^10\.0\.0\.1 +attempt +\S+ +(1h|59m\d\ds) +1 +0$/);
     assert.match(second, /^198\.51\.100\.7 +manual +\S+ +(1d|23h59m) +0 +0$/);
     assert.equal(foot, '2 entries');

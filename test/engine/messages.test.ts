@@ -10,6 +10,7 @@ const CONFIG: TrackerConfig = {
   allow: [],
   port: 25,
   whitelistTimeMs: 3_600_000,
+  knownTimeMs: 0,
   ipv4Prefix: 32,
   ipv6Prefix: 64,
   maxEntries: 100,

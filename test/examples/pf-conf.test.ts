@@ -194,6 +194,7 @@ describe('examples/mxallowd.conf', () => {
     });
     assert.deepEqual(shown, [
       'whitelist-time 3600',
+      'known-time 8d',
       'allow 198.51.100.0/24',
       'port 25',
       'table mx-white',

@@ -3,7 +3,9 @@ import { describe, it } from 'node:test';
 import { judgePacket, judgeReassembly } from '../../src/pf/evaluate.js';
 import type { Interfaces } from '../../src/pf/interfaces.js';
 import type { Packet, Scene } from '../../src/pf/match.js';
+import { parseRedirects } from '../../src/pf/parse-redirects.js';
 import { parseRules } from '../../src/pf/parse-rules.js';
+import { formatAddress } from '../../src/packet/address.js';
 import { address } from '../support/observations.js';
 import { OPENBSD_DEFAULT, OPENBSD_RULES, recordedRules } from '../support/printed-rules.js';
 
@@ -153,11 +155,17 @@ describe('judgePacket: doubt', () => {
     assert.equal(outcomes('block drop in quick all\nfrobnicate\n'), 'block');
   });
 
-  it('does not guess what a translation does to later rules', () => {
-    const text =
-      'match in on em0 inet proto tcp from any to any port = 25 rdr-to 10.0.0.1\nblock drop in quick all\n';
-    assert.equal(outcomes(text), 'block unknown');
-    assert.equal(outcomes(text, { port: 26 }), 'block');
+  it('does not guess where a translation leads', () => {
+    for (const target of [
+      'rdr-to <servers> round-robin',
+      'rdr-to (em1)',
+      'nat-to 10.0.0.1',
+      'binat-to 10.0.0.1',
+    ]) {
+      const text = `match in on em0 inet proto tcp from any to any port = 25 ${target}\nblock drop in quick all\n`;
+      assert.equal(outcomes(text), 'block unknown', target);
+      assert.equal(outcomes(text, { port: 26 }), 'block', target);
+    }
   });
 
   it('names the rules that it doubts', () => {
@@ -217,6 +225,58 @@ describe('judgePacket: anchors', () => {
     assert.match(deciding('192.168.1.3') ?? '', /^block drop in log on em0 inet proto tcp from any to 192/);
     for (const text of ['192.168.1.4', '2001:dead:beef::2'])
       assert.match(deciding(text) ?? '', /^block drop in log on em0 proto tcp from any to any/);
+  });
+});
+
+describe('judgePacket: redirected packets', () => {
+  const scene = (os: 'openbsd' | 'freebsd'): Scene => ({ ...EM0, os });
+  const fate = (text: string, os: 'openbsd' | 'freebsd', translations = ''): string => {
+    const { likely, possible } = judgePacket(parseRules(text), SYN, scene(os), parseRedirects(translations));
+    assert.equal(possible.length, 1);
+    const logged =
+      likely.logged === undefined ? '?' : `${formatAddress(likely.logged.address)}:${likely.logged.port}`;
+    return `${likely.action} ${likely.redirected?.to.text ?? '-'} ${logged}`;
+  };
+  const MATCH = 'match in inet proto tcp from any to 192.0.2.4 port = 25 rdr-to 10.0.0.4 port 2525\n';
+
+  it('come to later rules as they are then', () => {
+    const rules =
+      'block drop in log quick inet from any to 192.0.2.4\npass in log inet from any to 10.0.0.4 port = 2525\n';
+    assert.equal(fate(MATCH + rules, 'openbsd'), 'pass 10.0.0.4 port 2525 192.0.2.4:25');
+    assert.equal(fate(MATCH + rules, 'freebsd'), 'pass 10.0.0.4 port 2525 10.0.0.4:2525');
+    assert.equal(
+      fate(`block drop in log all\n${MATCH}`, 'freebsd'),
+      'block 10.0.0.4 port 2525 10.0.0.4:2525',
+    );
+  });
+
+  it('stay so behind an anchor', () => {
+    for (const quick of ['', ' quick']) {
+      const anchor = `anchor "x"${quick} all {\n${MATCH}}\nblock drop in log quick inet from any to 192.0.2.4\n`;
+      assert.equal(fate(anchor, 'openbsd'), 'pass 10.0.0.4 port 2525 192.0.2.4:25', quick);
+    }
+  });
+
+  it('keep their port where none is named', () => {
+    const text = 'pass in log inet proto tcp from any to 192.0.2.4 port = 25 rdr-to 10.0.0.4\n';
+    assert.equal(fate(text, 'freebsd'), 'pass 10.0.0.4 10.0.0.4:25');
+  });
+
+  it('are not changed by divert-to', () => {
+    const text = 'pass in log inet proto tcp from any to any port = 25 divert-to 127.0.0.1 port 8025\n';
+    assert.equal(fate(text, 'freebsd'), 'pass 127.0.0.1 port 8025 192.0.2.4:25');
+  });
+
+  it('are redirected by the first rdr that matches, before all rules', () => {
+    const rules = 'block drop in log all\n';
+    const rdr =
+      'rdr on em0 inet proto tcp from ! <mx-white> to 192.0.2.4 port = smtp -> 10.0.0.4 port 2525\n';
+    assert.equal(fate(rules, 'freebsd', rdr), 'block 10.0.0.4 port 2525 10.0.0.4:2525');
+    const first = `no rdr on em0 inet proto tcp from any to 192.0.2.4 port = smtp\n${rdr}`;
+    assert.equal(fate(rules, 'freebsd', first), 'block - 192.0.2.4:25');
+    const past = rdr.replace('rdr on', 'rdr pass log on');
+    assert.equal(fate(rules, 'freebsd', past), 'pass 10.0.0.4 port 2525 192.0.2.4:25');
+    assert.equal(fate(rules, 'freebsd', rdr.replace('em0', 'em1')), 'block - 192.0.2.4:25');
   });
 });
 

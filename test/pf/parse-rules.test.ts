@@ -45,6 +45,7 @@ describe('parseRules', () => {
       quick: true,
       log: { to: 'pflog1', matches: false },
       returns: false,
+      redirect: undefined,
       translates: false,
     });
   });

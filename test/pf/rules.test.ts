@@ -13,7 +13,8 @@ import {
   SETUP,
 } from '../support/printed-rules.js';
 
-const FREEBSD = { ...SETUP, os: 'freebsd' } as const;
+const PF_CONF = { value: undefined, where: '/etc/pf.conf' };
+const FREEBSD = { ...SETUP, os: 'freebsd', said: PF_CONF } as const;
 /** The only thing that is always to be said on OpenBSD. */
 const UNSEEN = 'note rules-fragments';
 
@@ -38,7 +39,7 @@ describe('judgeRules: rules that are right', () => {
         'rules, fake MX 192.0.2.3, 2001:db8::3: attempts are refused, and logged to pflog0',
         'rules, real MX 192.0.2.4, 2001:db8::4: admitted senders are let in, others dropped, both logged',
         'fragments: whether they are reassembled is not visible here; OpenBSD does it unless pf.conf says ' +
-          '"set reassemble no"',
+          '"set reassemble no", or said so once: that stays in force over a reload',
       ],
     );
   });
@@ -70,79 +71,12 @@ describe('judgeRules: rules that are right', () => {
   });
 });
 
+/** Which findings there are: test/pf/truth.test.ts. */
 describe('judgeRules: rules that are wrong', () => {
-  const wrong: readonly (readonly [string, string, readonly string[]])[] = [
-    ['no rules', '', ['error rules-none']],
-    ['nothing but scrub', 'scrub in all fragment reassemble\n', ['error rules-none']],
-    [
-      'the default rules alone',
-      OPENBSD_DEFAULT,
-      ['error rules-table', 'error rules-fake-log', 'error rules-real-block', UNSEEN],
-    ],
-    [
-      'no log at the fake MX',
-      OPENBSD_RULES.replaceAll('block return in log', 'block return in'),
-      ['error rules-fake-log', UNSEEN],
-    ],
-    [
-      'no log at the real MX',
-      OPENBSD_RULES.replaceAll('block drop in log', 'block drop in'),
-      ['warning rules-real-log', UNSEEN],
-    ],
-    [
-      'no log where they are let in',
-      OPENBSD_RULES.replaceAll('pass in log', 'pass in'),
-      ['warning rules-real-admit-log', UNSEEN],
-    ],
-    [
-      'a log that mxallowd does not read',
-      OPENBSD_RULES.replaceAll(' log ', ' log (to pflog1) '),
-      ['error rules-fake-log', 'warning rules-real-log', 'warning rules-real-admit-log', UNSEEN],
-    ],
-    [
-      'a fake MX that drops',
-      OPENBSD_RULES.replaceAll('block return', 'block drop'),
-      ['note rules-fake-refuse', UNSEEN],
-    ],
-    [
-      'a real MX that refuses',
-      OPENBSD_RULES.replaceAll('block drop', 'block return'),
-      ['note rules-real-drop', UNSEEN],
-    ],
-    [
-      'the pass rules behind the block rules, all quick',
-      OPENBSD_RULES.split('\n').reverse().join('\n'),
-      ['error rules-real-admit', UNSEEN],
-    ],
-    [
-      'a bare pass behind rules that are not quick',
-      `${OPENBSD_RULES.replaceAll(' quick', '')}pass all flags S/SA\n`,
-      ['error rules-fake-log', 'error rules-real-block', UNSEEN],
-    ],
-    ['another table', OPENBSD_RULES.replaceAll('<mx-white>', '<mx_white>'), ['error rules-table', UNSEEN]],
-    [
-      'admitted senders are let in everywhere, first and without log',
-      `pass in quick proto tcp from <mx-white> to any port = 25 flags S/SA\n${OPENBSD_RULES}`,
-      ['warning rules-fake-renew', 'warning rules-real-admit-log', UNSEEN],
-    ],
-    [
-      'the rules with which one goes live',
-      OPENBSD_RULES.replaceAll('block drop in', 'pass in'),
-      ['warning rules-real-block', UNSEEN],
-    ],
-    [
-      'one family only',
-      OPENBSD_RULES.split('\n')
-        .filter((line) => !line.includes('inet6'))
-        .join('\n'),
-      ['error rules-fake-log', 'error rules-real-block', UNSEEN],
-    ],
-  ];
-  for (const [what, text, expected] of wrong) {
-    it(`notices: ${what}`, () => {
-      assert.deepEqual(brief(judgeRules(text, SETUP)), expected);
-    });
-  }
+  it('notices that there are none', () => {
+    assert.deepEqual(brief(judgeRules('', SETUP)), ['error rules-none']);
+    assert.deepEqual(brief(judgeRules('scrub in all fragment reassemble\n', SETUP)), ['error rules-none']);
+  });
 
   it('says which rule decides, and what to do', () => {
     const text = `${OPENBSD_RULES.replaceAll(' quick', '')}pass all flags S/SA\n`;
@@ -166,6 +100,49 @@ describe('judgeRules: rules that are wrong', () => {
       /admitted senders are kept out; "block drop in log quick .*" decides, and the like$/,
     );
     assert.match(advice ?? '', /^"pass in log quick .* comes too late, behind a quick rule: put it first$/);
+  });
+
+  it('never has a block rule put ahead of the pass rule', () => {
+    const advised = (text: string, id: string): string | undefined => of(judgeRules(text, SETUP), id).advice;
+    assert.equal(
+      advised(OPENBSD_RULES.replaceAll('pass in log', 'pass in'), 'rules-real-admit-log'),
+      'the rule that passes them needs "log"',
+    );
+    const open = `pass in quick proto tcp from any to any port = 25 flags S/SA\n${OPENBSD_RULES}`;
+    assert.match(
+      advised(open, 'rules-real-block') ?? '',
+      /^"block drop in log quick .*" comes too late, behind a quick rule: put our rules ahead of it, those that pass first$/,
+    );
+  });
+
+  it('says where a rule leads those who come to the real MX', () => {
+    const moves = 'match in on egress inet proto tcp from any to 192.0.2.4 port = 25 rdr-to 10.0.0.4';
+    const { severity, message } = of(judgeRules(`${moves}\n${OPENBSD_RULES}`, SETUP), 'rules-real-block');
+    assert.equal(severity, 'error');
+    assert.equal(
+      message,
+      `rules, real MX 192.0.2.4: strangers are let in: "${moves}" leads them to 10.0.0.4 before the rules for the ` +
+        'real MX are looked at; no rule matches',
+    );
+    const kept = judgeRules(`block drop in log all\n${moves}\n${OPENBSD_RULES}`, SETUP);
+    assert.match(
+      of(kept, 'rules-real-admit').message,
+      /^rules, real MX 192\.0\.2\.4: admitted senders are kept out: "match .* 10\.0\.0\.4" leads them to 10\.0\.0\.4 /,
+    );
+  });
+
+  it('says what becomes of strangers who are sent elsewhere', () => {
+    const text = OPENBSD_RULES.replace(
+      /^block drop in log quick on egress inet proto(.*)$/m,
+      'pass in log quick on egress inet proto$1 flags S/SA rdr-to 127.0.0.1 port 8025',
+    );
+    const { severity, message, advice } = of(judgeRules(text, SETUP), 'rules-real-block');
+    assert.equal(severity, 'warning');
+    assert.match(
+      message,
+      /: strangers are redirected to 127\.0\.0\.1 port 8025, which mxallowd takes for an admission; /,
+    );
+    assert.equal(advice, 'right only if what listens there is for strangers, as spamd is');
   });
 
   it('says which table the rules let in', () => {
@@ -247,6 +224,38 @@ describe('judgeRules: fragments', () => {
       [severity, message],
       ['note', 'fragments: whether they are reassembled is not visible here'],
     );
+  });
+});
+
+describe('judgeRules: interfaces that pf skips', () => {
+  it('are told where mail comes in, and nothing else is said of the rules', () => {
+    const findings = judgeRules(OPENBSD_RULES, { ...SETUP, skipped: new Set(['egress', 'vio0']) });
+    assert.deepEqual(findings, [
+      {
+        id: 'rules-skip',
+        severity: 'error',
+        message: 'pf skips egress, where mail comes in: everybody is let in there, and nothing is logged',
+        advice: 'take it out of "set skip on" in pf.conf',
+      },
+    ]);
+  });
+
+  it('are told by their members, and the others are judged', () => {
+    const addresses = [...SETUP.fake, ...SETUP.real];
+    const interfaces = new Map([
+      ['vio0', { groups: ['egress'], addresses }],
+      ['vio1', { groups: ['egress'], addresses: [] }],
+    ]);
+    const findings = judgeRules(OPENBSD_RULES, { ...SETUP, interfaces, skipped: new Set(['vio1']) });
+    assert.match(of(findings, 'rules-skip').message, /^pf skips vio1, /);
+    assert.equal(of(findings, 'rules-real').severity, 'ok');
+  });
+
+  it('are mentioned where nobody knows by which mail comes in', () => {
+    const text = OPENBSD_RULES.replaceAll(' on egress', '');
+    const skip = (...names: string[]): Finding[] => judgeRules(text, { ...SETUP, skipped: new Set(names) });
+    assert.deepEqual(brief(skip('lo', 'lo0')), [UNSEEN]);
+    assert.deepEqual(brief(skip('lo', 'lo0', 'vio7')), ['note rules-skip', UNSEEN]);
   });
 });
 

@@ -130,7 +130,8 @@ for (const user of USERS)
     it('adopts what is in the table, with the time that is left, and takes out what is over', async () => {
       const now = Math.floor(Date.now() / 1000);
       place.pfctl.putEntries(['10.0.0.1'], now - 1800);
-      place.pfctl.putEntries(['10.0.0.2', '10.9.0.0/24', '2001:db8:9::/48'], now - 4000);
+      // nine days: longer than known-time
+      place.pfctl.putEntries(['10.0.0.2', '10.9.0.0/24', '2001:db8:9::/48'], now - 777_600);
       place.pfctl.putEntries(['198.51.0.0/16'], now - 9000);
       const daemon = await place.ready();
       assert.match(daemon.stdout, /with 1 entry$/m);
@@ -140,6 +141,18 @@ for (const user of USERS)
       const [adopted, ...others] = items as ListedEntry[];
       assert.deepEqual([adopted?.prefix, others], ['10.0.0.1', []]);
       assert.ok((adopted?.expiresInMs ?? 0) <= 1_800_000, `${adopted?.expiresInMs} ms left of half an hour`);
+    });
+
+    it('adopts who is in the table for longer than whitelist-time: it was used, or tried again', async () => {
+      place.pfctl.putEntries(['10.0.0.1'], Math.floor(Date.now() / 1000) - 4000);
+      await place.ready();
+      const { items } = await ask(place.controlSocket, { command: 'list' });
+      const [adopted] = items as ListedEntry[];
+      assert.equal(adopted?.prefix, '10.0.0.1');
+      assert.ok(
+        adopted.expiresInMs > 3_000_000 && adopted.expiresInMs <= 3_600_000,
+        `${adopted.expiresInMs}`,
+      );
     });
 
     once(

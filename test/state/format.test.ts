@@ -3,9 +3,14 @@ import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { checksumOf } from '../../src/state/checksum.js';
-import { countersBody, entryBody, headerText, sealed, seedOf, timeBody } from '../../src/state/format.js';
+import { countersBody, entryBodies, headerText, sealed, seedOf, timeBody } from '../../src/state/format.js';
+import type { SavedEntry } from '../../src/state/source.js';
 import { Words } from '../../src/state/words.js';
 import { entry, NO_COUNTERS } from '../support/state.js';
+
+function firstBody(saved: SavedEntry): string | undefined {
+  return entryBodies(saved)[0];
+}
 
 test('the first line has the format and the number of the file, eight digits always', () => {
   assert.equal(headerText(0x9f2c31ab), 'mxallowd-state 1 9f2c31ab');
@@ -22,7 +27,7 @@ test('a checksum covers the first line and the body', () => {
 
 test('an entry is a line of its figures, whole milliseconds, with its name if it has one', () => {
   assert.equal(
-    entryBody(
+    firstBody(
       entry('2001:db8::/64', {
         origin: 'pool',
         addedMs: -5000.4,
@@ -34,9 +39,19 @@ test('an entry is a line of its figures, whole milliseconds, with its name if it
     '+ 2001:db8::/64 pool -5000 200001 -5000 0 0',
   );
   assert.equal(
-    entryBody(entry('192.0.2.7', { admissions: 5, name: 'mail.example.org' })),
+    firstBody(entry('192.0.2.7', { admissions: 5, name: 'mail.example.org' })),
     '+ 192.0.2.7 attempt 1000 3601000 1000 1 5 mail.example.org',
   );
+});
+
+test('when an entry was admitted is a line behind it', () => {
+  const use = { admissions: 2, firstAdmissionMs: 2000.4, lastAdmissionMs: 901_000 };
+  const first = '+ 192.0.2.7 attempt 1000 3601000 1000 1 2';
+  assert.deepEqual(entryBodies(entry('192.0.2.7', use)), [first, 'K 192.0.2.7 2000 901000']);
+  assert.deepEqual(entryBodies(entry('192.0.2.7', { ...use, isRegular: true })), [
+    first,
+    'K 192.0.2.7 2000 901000 regular',
+  ]);
 });
 
 test('a name that is no host name is left out', () => {
@@ -48,12 +63,12 @@ test('a name that is no host name is left out', () => {
     'é.example',
     `${'a.'.repeat(127)}example`,
   ]) {
-    assert.equal(entryBody(entry('192.0.2.7', { name })), '+ 192.0.2.7 attempt 1000 3601000 1000 1 0');
+    assert.equal(firstBody(entry('192.0.2.7', { name })), '+ 192.0.2.7 attempt 1000 3601000 1000 1 0');
   }
 });
 
 test('an endless deadline is written as the largest number that can be read', () => {
-  const body = entryBody(entry('192.0.2.7', { deadlineMs: Infinity }));
+  const body = firstBody(entry('192.0.2.7', { deadlineMs: Infinity }));
   assert.equal(body, '+ 192.0.2.7 attempt 1000 999999999999999 1000 1 0');
 });
 

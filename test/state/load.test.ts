@@ -99,6 +99,47 @@ describe('a state file', () => {
     assert.equal(loaded.writtenAtMs, WALL);
   });
 
+  it('tells when entries were admitted, and who is a regular', () => {
+    const loaded = load(
+      fileOf(
+        ...['T 1000 50000', 'S known-time other'],
+        ...['+ 192.0.2.7 attempt 0 900000 0 1 4', 'K 192.0.2.7 1000 20000 regular'],
+        ...['+ 192.0.2.8 attempt 0 900000 0 1 1', 'K 192.0.2.8 2000 2000'],
+        ...[
+          '+ 192.0.2.9 attempt 0 900000 0 1 1',
+          'K 192.0.2.9 3000 3000',
+          '+ 192.0.2.9 attempt 0 900000 0 2 1',
+        ],
+      ),
+      1000,
+    );
+    assert.deepEqual(messages(loaded), []);
+    assert.equal(loaded.hasKnownTime, true);
+    assert.deepEqual(
+      loaded.entries.map(({ firstAdmissionAgoMs, lastAdmissionAgoMs, isRegular }) => [
+        ...[firstAdmissionAgoMs, lastAdmissionAgoMs, isRegular],
+      ]),
+      [
+        [49_000, 30_000, true],
+        [48_000, 48_000, false],
+        // each line about an entry says all of it anew
+        [undefined, undefined, false],
+      ],
+    );
+  });
+
+  it('of an earlier version says nothing of known-time', () => {
+    assert.equal(load(BY_HAND).hasKnownTime, false);
+  });
+
+  for (const body of ['K', 'K 192.0.2.7 1', 'K 192.0.2.7 5 4', 'K 192.0.2.7 4 5 often', 'K 0/0 1 2']) {
+    it(`is damaged by "${body}", and loses no entry by it`, () => {
+      const loaded = load(fileOf('T 1 0', '+ 192.0.2.7 attempt 0 5000 0 1 1', body), 1);
+      assert.equal(loaded.kind, 'damaged');
+      assert.deepEqual(prefixes(loaded), ['192.0.2.7']);
+    });
+  }
+
   it('is believed for the last line about a prefix', () => {
     const loaded = load(BY_HAND + REMOVAL);
     assert.deepEqual(prefixes(loaded), ['2001:db8::/64']);
@@ -483,6 +524,7 @@ describe('in the place of a state file', () => {
       removed: [],
       allowed: [],
       counters: undefined,
+      hasKnownTime: false,
       writtenAtMs: undefined,
       problems: [],
     });

@@ -94,6 +94,7 @@ describe('a state file', () => {
       'mxallowd-state 1 ',
       'T 1000000 1000000',
       NO_COUNTS,
+      'S known-time',
       '+ 192.0.2.1 attempt 1000000 4600000 1000000 1 0',
       'T 1000000 1000000',
     ]);

@@ -129,9 +129,12 @@ export class Workplace {
     return this.startBy([process.execPath], args);
   }
 
-  /** The same by another command than node alone: it gets what node is given. */
-  startBy([program, ...before]: readonly [string, ...string[]], args: readonly string[]): Daemon {
-    const child = spawn(program, [...before, CLI, '-c', this.config, ...args], { stdio: 'pipe' });
+  /**
+   * The same by another command than node alone: it gets what node is given.
+   * @param cli - another version's
+   */
+  startBy([program, ...before]: readonly [string, ...string[]], args: readonly string[], cli = CLI): Daemon {
+    const child = spawn(program, [...before, cli, '-c', this.config, ...args], { stdio: 'pipe' });
     const daemon = new Daemon(child);
     this.daemons.push(daemon);
     return daemon;

@@ -58,6 +58,7 @@ export const RECORDED_SETUP: RulesSetup = {
   fake: [address('192.168.1.3'), address('2001:dead:beef::2')],
   real: [address('192.168.1.4'), address('2001:dead:beef::1')],
   os: 'freebsd',
+  release: '10.4-RELEASE',
 };
 
 /** Findings as `severity id`, those that are bad only unless told. */

@@ -18,6 +18,9 @@ export function entry(prefix: string, other: Partial<SavedEntry> = {}): SavedEnt
     lastAttemptMs: 1000,
     attempts: 1,
     admissions: 0,
+    firstAdmissionMs: undefined,
+    lastAdmissionMs: undefined,
+    isRegular: false,
     name: undefined,
     ...other,
   };
@@ -79,6 +82,8 @@ export class Entries implements StateSource {
 
 /** What was loaded, in the times of the process that wrote it, whose clock said so much at the moment of loading. */
 export function savedEntries(loaded: LoadedAll, nowMs: number): SavedEntry[] {
+  const before = (agoMs: number | undefined): number | undefined =>
+    agoMs === undefined ? undefined : nowMs - agoMs;
   return loaded.entries.map((found) => ({
     prefix: found.prefix,
     origin: found.origin,
@@ -87,6 +92,9 @@ export function savedEntries(loaded: LoadedAll, nowMs: number): SavedEntry[] {
     lastAttemptMs: nowMs - found.lastAttemptAgoMs,
     attempts: found.attempts,
     admissions: found.admissions,
+    firstAdmissionMs: before(found.firstAdmissionAgoMs),
+    lastAdmissionMs: before(found.lastAdmissionAgoMs),
+    isRegular: found.isRegular,
     name: found.name,
   }));
 }

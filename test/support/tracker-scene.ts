@@ -1,6 +1,7 @@
 import { formatPrefix } from '../../src/packet/address.js';
 import type { Decision } from '../../src/tracker/decision.js';
 import { Tracker, type TrackerConfig } from '../../src/tracker/tracker.js';
+import type { Use } from '../../src/tracker/uses.js';
 import { address, type ObservationFields, prefixTexts, syn } from './observations.js';
 
 export const FAKE = '192.0.2.3';
@@ -16,11 +17,18 @@ export const CONFIG: TrackerConfig = {
   allow: [],
   port: 25,
   whitelistTimeMs: HOUR_MS,
+  knownTimeMs: 0,
   ipv4Prefix: 32,
   ipv6Prefix: 64,
   maxEntries: 100_000,
   authority: 'whitelist',
 };
+
+/** What an earlier run has written of an entry that was used so often, once at most: at 0. */
+export function used(admissions: number): Use {
+  const atMs = admissions === 0 ? undefined : 0;
+  return { admissions, firstAdmissionMs: atMs, lastAdmissionMs: atMs, isRegular: false };
+}
 
 /** A tracker, what its listener heard, and short ways to make it see a SYN. */
 export class Scene {

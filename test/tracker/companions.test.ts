@@ -5,7 +5,17 @@ import { formatPrefix, type PrefixText } from '../../src/packet/address.js';
 import { Tracker, type TrackerConfig } from '../../src/tracker/tracker.js';
 import { Entry, type Origin } from '../../src/tracker/whitelist.js';
 import { address, prefix, prefixTexts, syn } from '../support/observations.js';
-import { CONFIG, FAKE, FAKE6, HOUR_MS, REAL, REAL6, type Scene, scene } from '../support/tracker-scene.js';
+import {
+  CONFIG,
+  FAKE,
+  FAKE6,
+  HOUR_MS,
+  REAL,
+  REAL6,
+  type Scene,
+  scene,
+  used,
+} from '../support/tracker-scene.js';
 
 /** Lets an address in that has not tried the fake MX itself. */
 function admit(
@@ -126,7 +136,7 @@ describe('an entry that came by name or pool', () => {
     const at = scene();
     at.tracker.restore({
       ...{ prefix: prefix('2001:db8:7:8::1'), text: '2001:db8:7:8::1' as PrefixText, origin: 'name' },
-      ...{ addedMs: -5, deadlineMs: 1000, lastAttemptMs: 0, attempts: 3, admissions: 1, name: undefined },
+      ...{ addedMs: -5, deadlineMs: 1000, lastAttemptMs: 0, attempts: 3, ...used(1), name: undefined },
     });
     at.see('2001:db8:7:8::1', FAKE6, 30);
     assert.deepEqual(at.prefixes, ['2001:db8:7:8::/64']);
@@ -165,7 +175,7 @@ describe('one that has tried the fake MX', () => {
     const saved = (text: string, origin: Origin, admissions = 0): boolean =>
       at.tracker.restore({
         ...{ prefix: prefix(text), text: text as PrefixText, origin, addedMs: 0, deadlineMs: 1000 },
-        ...{ lastAttemptMs: 0, attempts: 0, admissions, name: undefined },
+        ...{ lastAttemptMs: 0, attempts: 0, ...used(admissions), name: undefined },
       });
     assert.equal(saved('203.0.113.1', 'attempt'), true);
     assert.equal(saved('203.0.113.2', 'pool'), true);
@@ -275,7 +285,7 @@ describe('who is let in', () => {
                 const isIn = tracker.restore({
                   ...{ prefix: stored, text: formatPrefix(stored), origin: 'pool', addedMs: nowMs },
                   ...{ deadlineMs: nowMs + 1, lastAttemptMs: nowMs, attempts: 0, name: undefined },
-                  admissions: one.used ? 1 : 0,
+                  ...used(one.used ? 1 : 0),
                 });
                 counted.restored += Number(isIn);
                 if (one.used) assert.ok(isIn);

@@ -447,10 +447,11 @@ describe('when max-entries is reached', () => {
     assert.deepEqual(evicted(at), ['10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5', '10.0.0.1']);
   });
 
-  it('used entries go only when all were used: who became one first, first; an attempt moves to the back', () => {
+  it('used entries go only when all were used: who was used longest ago, first; an attempt changes nothing', () => {
     const at = full();
     for (const from of ['10.0.0.3', '10.0.0.1', '10.0.0.5', '10.0.0.2', '10.0.0.4']) at.see(from, REAL, 10);
-    at.see('10.0.0.1', FAKE, 20);
+    at.see('10.0.0.1', REAL, 20);
+    at.see('10.0.0.3', FAKE, 30);
     at.configure({ maxEntries: 1 });
     assert.deepEqual(evicted(at), ['10.0.0.3', '10.0.0.5', '10.0.0.2', '10.0.0.4']);
     assert.deepEqual(at.prefixes, ['10.0.0.1']);

@@ -35,6 +35,8 @@ function overlaps(a: Prefix, b: Prefix): boolean {
   return prefixOf(a.address, length).address === prefixOf(b.address, length).address;
 }
 
+const NEVER = Number.MAX_SAFE_INTEGER;
+
 type Order = (a: ListedEntry, b: ListedEntry) => number;
 
 /** In which orders entries can be listed. */
@@ -45,6 +47,8 @@ export const ORDERS = {
   left: (a, b) => a.expiresInMs - b.expiresInMs,
   /** the newest first */
   age: (a, b) => a.ageMs - b.ageMs,
+  /** the one that reached the real MX last, first; those that have not, behind it */
+  last: (a, b) => (a.lastAdmissionAgoMs ?? NEVER) - (b.lastAdmissionAgoMs ?? NEVER),
   /** the one used most often first */
   used: (a, b) => b.admissions - a.admissions,
 } as const satisfies Readonly<Record<string, Order>>;

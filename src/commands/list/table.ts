@@ -10,6 +10,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'LEFT', align: 'right' },
   { title: 'TRIES', align: 'right' },
   { title: 'USED', align: 'right' },
+  { title: 'LAST', align: 'right' },
   { title: 'NAME', align: 'left' },
 ];
 
@@ -37,7 +38,8 @@ function cells(entry: ListedEntry): string[] {
     duration(entry.ageMs),
     duration(entry.expiresInMs),
     String(entry.attempts),
-    String(entry.admissions),
+    `${entry.admissions}${entry.isRegular === true ? '+' : ''}`,
+    entry.lastAdmissionAgoMs === undefined ? '' : duration(entry.lastAdmissionAgoMs),
     entry.name ?? '',
   ];
 }

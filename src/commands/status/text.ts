@@ -120,11 +120,15 @@ export function logRow({ description, lost }: LogReport): Row {
   return ['log', `${description}: ${counted(lost, 'line')} lost`];
 }
 
-function entryRows({ total, most, byOrigin }: StatusReport['entries']): Row[] {
-  const known = Object.keys(ORIGINS).flatMap((origin) => {
+function entryRows({ total, most, byOrigin, known, regulars }: StatusReport['entries']): Row[] {
+  const origins = Object.keys(ORIGINS).flatMap((origin) => {
     const value = byOrigin[origin as keyof typeof ORIGINS] ?? 0;
     return value === 0 ? [] : [`${grouped(value)} ${origin}`];
   });
-  const parts = known.length === 0 ? '' : `: ${known.join(', ')}`;
-  return [['entries', `${grouped(total)} of at most ${grouped(most)}${parts}`]];
+  const parts = origins.length === 0 ? '' : `: ${origins.join(', ')}`;
+  const used: Row[] =
+    known === undefined || known === 0
+      ? []
+      : [['', `${grouped(known)} reached the real MX, ${counted(regulars ?? 0, 'regular')} among them`]];
+  return [['entries', `${grouped(total)} of at most ${grouped(most)}${parts}`], ...used];
 }

@@ -15,17 +15,23 @@ export function whyRows(report: WhyReport): Row[] {
 }
 
 function entryRows(entry: ListedEntry): Row[] {
-  const { prefix, origin, ageMs, expiresInMs, attempts, lastAttemptAgoMs, admissions, name, parent } = entry;
+  const { prefix, origin, ageMs, expiresInMs, attempts, lastAttemptAgoMs, name, parent } = entry;
   const age = `${duration(ageMs)} old, ${duration(expiresInMs)} left`;
   const tries = attempts === 0 ? 'never tried the fake MX' : `${counted(attempts, 'try', 'tries')}`;
   const last = attempts === 0 ? '' : `, the last ${ago(lastAttemptAgoMs)}`;
-  const used = admissions === 0 ? 'never used' : `used ${counted(admissions, 'time')}`;
   return [
     ['entry', `${prefix}, by ${origin}: ${age}`],
-    ['', `${tries}${last}; ${used}`],
+    ['', `${tries}${last}`],
+    ['', usedText(entry)],
     ...(name === undefined ? [] : [['its name', name] as const]),
     ...(parent === undefined ? [] : [['came in with', parent] as const]),
   ];
+}
+
+function usedText({ admissions, lastAdmissionAgoMs, isRegular }: ListedEntry): string {
+  if (admissions === 0) return 'never reached the real MX';
+  const last = lastAdmissionAgoMs === undefined ? '' : `, the last ${ago(lastAdmissionAgoMs)}`;
+  return `reached the real MX ${counted(admissions, 'time')}${last}${isRegular === true ? ' (a regular)' : ''}`;
 }
 
 function refusalRow({ count, firstAgoMs, lastAgoMs }: NonNullable<WhyReport['refusals']>): Row {

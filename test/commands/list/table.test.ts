@@ -101,14 +101,14 @@ describe('entries are listed', () => {
 describe('the table of mxallowd list', () => {
   it('fits 80 columns, names cut', () => {
     assert.deepEqual(entryTable(inOrder(ENTRIES, 'address'), 6, 80), [
-      'PREFIX              ORIGIN     AGE    LEFT  TRIES  USED  NAME',
-      '192.0.2.200         manual   3d04h     20h      0    26',
-      '198.51.100.25       attempt    18m     42m      2     3  out1.example.com',
-      '198.51.100.130      pool     3m20s  56m40s      0     1  mail-ed1-f130.pool.e...',
+      'PREFIX              ORIGIN     AGE    LEFT  TRIES  USED   LAST  NAME',
+      '192.0.2.200         manual   3d04h     20h      0    26  1m30s',
+      '198.51.100.25       attempt    18m     42m      2     3  1m30s  out1.example.com',
+      '198.51.100.130      pool     3m20s  56m40s      0     1  1m30s  mail-ed1-f130...',
       '203.0.113.77        attempt    12s  59m48s      1     0',
-      '2001:db8:25:7::/64  attempt  2h07m  41m09s      5    11  mx-out.example.org',
+      '2001:db8:25:7::/64  attempt  2h07m  41m09s      5    11  1m30s  mx-out.exampl...',
       '2001:db8:1400:4864:20:fe00:42d:1b',
-      '                    name       18m     42m      0     0  out1.example.com',
+      '                    name       18m     42m      0     0         out1.example.com',
       '6 entries',
     ]);
   });
@@ -117,11 +117,11 @@ describe('the table of mxallowd list', () => {
     const lines = entryTable(inOrder(ENTRIES, 'address'), 6, 120);
     assert.equal(
       lines[3],
-      '198.51.100.130                     pool     3m20s  56m40s      0     1  mail-ed1-f130.pool.example.net',
+      '198.51.100.130                     pool     3m20s  56m40s      0     1  1m30s  mail-ed1-f130.pool.example.net',
     );
     assert.equal(
       lines[6],
-      '2001:db8:1400:4864:20:fe00:42d:1b  name       18m     42m      0     0  out1.example.com',
+      '2001:db8:1400:4864:20:fe00:42d:1b  name       18m     42m      0     0         out1.example.com',
     );
     assert.equal(lines.length, 8);
   });
@@ -129,7 +129,7 @@ describe('the table of mxallowd list', () => {
   it('of one family is as narrow as can be', () => {
     const only = ENTRIES.filter(({ prefix }) => prefix === '203.0.113.77');
     assert.deepEqual(entryTable(only, 6, 80), [
-      'PREFIX        ORIGIN   AGE    LEFT  TRIES  USED  NAME',
+      'PREFIX        ORIGIN   AGE    LEFT  TRIES  USED  LAST  NAME',
       '203.0.113.77  attempt  12s  59m48s      1     0',
       '1 of 6 entries',
     ]);

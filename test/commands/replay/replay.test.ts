@@ -368,7 +368,7 @@ describe('every frame of a recording', { concurrency: true }, () => {
 describe('the time of a replay', { concurrency: true }, () => {
   it('is that of the recordings: an entry expires whitelist-time after its last attempt', async () => {
     const files = [recording('04-blocked-and-whitelisted-to-fake.pcap'), recording('01-block-v4-syn.pcap')];
-    const { stdout } = await replay(['--json', '-t', '5', ...files]);
+    const { stdout } = await replay(['--json', '-t', '5', '--known-time', '0', ...files]);
     assert.deepEqual(eventsOf(stdout), [
       '17:55:17.308216 attempt 203.0.113.7 > 192.168.1.3 new-entry',
       '17:55:17.382791 admission 203.0.113.7 > 192.168.1.4 whitelisted',
@@ -414,7 +414,7 @@ describe('the time of a replay', { concurrency: true }, () => {
         syn(8_000_000, '203.0.113.7', REAL),
       ]),
     );
-    const { stdout } = await replay(['--json', '-t', '5', file]);
+    const { stdout } = await replay(['--json', '-t', '5', '--known-time', '0', file]);
     assert.deepEqual(eventsOf(stdout), [
       '22:13:20.000000 attempt 203.0.113.7 > 192.168.1.3 new-entry',
       '22:13:23.000000 attempt 203.0.113.7 > 192.168.1.3 renewed',
@@ -462,7 +462,7 @@ describe('the time of a replay', { concurrency: true }, () => {
         syn(10_000_003, '10.0.0.4', REAL),
       ]),
     );
-    const { stdout } = await replay(['--json', '-t', '5', '--max-entries', '2', file]);
+    const { stdout } = await replay(['--json', '-t', '5', '--known-time', '0', '--max-entries', '2', file]);
     assert.deepEqual(
       eventsOf(stdout).filter((event) => /expiry|eviction/.test(event)),
       ['22:13:25.000000 expiry 10.0.0.1 timeout', '22:13:30.000002 eviction 10.0.0.2 no-room'],
@@ -588,7 +588,7 @@ describe('what mxallowd replay prints for people', { concurrency: true }, () => 
         syn(6_000_000, '10.0.0.4', REAL),
       ]),
     );
-    const { stdout } = await replay(['-t', '5', file]);
+    const { stdout } = await replay(['-t', '5', '--known-time', '0', file]);
     assert.deepEqual(linesOf(stdout).slice(6, 9), [
       '2023-11-14T22:13:25.000000Z expiry    10.0.0.1: time over, never used',
       '2023-11-14T22:13:25.000001Z expiry    10.0.0.2: time over, 1 admission',
@@ -727,7 +727,7 @@ describe('what mxallowd replay reads', { concurrency: true }, () => {
         syn(14_000_000, '10.0.0.3', REAL),
       ]),
     );
-    const { stdout } = await replay(['--json', '-t', '5', two, one]);
+    const { stdout } = await replay(['--json', '-t', '5', '--known-time', '0', two, one]);
     const events = eventsOf(stdout).map((event) => event.split(' ').slice(1, 3).join(' '));
     assert.deepEqual(events, [
       'attempt 10.0.0.1',

@@ -22,6 +22,7 @@ describe('the text of mxallowd status', () => {
       'state file:   /var/db/mxallowd/state: written 8s ago',
       'log:          syslog by /usr/bin/logger: 3 lines lost',
       'entries:      139 of at most 100,000: 118 attempt, 15 name, 6 pool',
+      '              61 reached the real MX, 12 regulars among them',
     ]);
   });
 
@@ -70,7 +71,7 @@ describe('the text of mxallowd status', () => {
         writtenAgoMs: undefined,
         error: 'ENOSPC: no space left on device',
       },
-      entries: { total: 0, most: 100_000, byOrigin: {} },
+      entries: { total: 0, most: 100_000, byOrigin: {}, known: 0, regulars: 0 },
     });
     assert.deepEqual(lines.slice(2), [
       'processes:    monitor 812, engine 815 as _mxallowd; the engine was started again',
@@ -117,6 +118,7 @@ describe('the text of mxallowd status', () => {
       '              2 lost on their way to us, 0 found it full',
       'log:          syslog by /usr/bin/logger: 3 lines lost',
       'entries:      139 of at most 100,000: 118 attempt, 15 name, 6 pool',
+      '              61 reached the real MX, 12 regulars among them',
     ]);
   });
 });
