@@ -56,6 +56,8 @@ async function makeSource(name: CaptureName, settings: CaptureSettings): Promise
   switch (name) {
     case 'bpf':
       return makeBpfSource(settings);
+    case 'nflog':
+      throw new CaptureError('capture "nflog" is for nftables (Linux): pf does not write to it', 'unavailable');
     case 'tcpdump': {
       const path = settings.tcpdumpPath ?? findTcpdump();
       if (path === undefined) {

@@ -2,16 +2,17 @@
 import { createHash } from 'node:crypto';
 import {
   type Address,
-  contains,
   familyOf,
   formatAddress,
   formatPrefix,
   type Prefix,
+  prefixOf,
 } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { NFT_TABLE } from '../table/nft-sets.js';
 import { chainsOf, type ChainText } from './chains.js';
 import { setsOf, type SetText } from './sets.js';
+import { markText, type NftMark } from './mark.js';
 import type { NftMode, NftSpec } from './spec.js';
 
 /** The version of what is written here: another one is put in place by `--install` only. */
@@ -20,19 +21,9 @@ const VERSION = 1;
 /** The first line of the file that we write: one that begins otherwise is not ours. */
 export const NFT_GENERATED = '# nftables rules for mxallowd. Generated: changes made here get lost.';
 
-/** The comment of our table: who, which version, in which mode, and a check sum of the rules. */
-export function markOf(spec: NftSpec): string {
-  return `mxallowd ${VERSION} ${spec.mode} ${shapeOf(spec)}`;
-}
-
-/** What a comment of {@link markOf} says; undefined: it is none. */
-export function parseMark(
-  comment: string,
-): { readonly version: number; readonly mode: NftMode; readonly shape: string } | undefined {
-  const match = /^mxallowd (\d+) (live|learn) ([0-9a-f]{8})$/.exec(comment);
-  if (match === null) return undefined;
-  const [, version, mode, shape = ''] = match;
-  return { version: Number(version), mode: mode as NftMode, shape };
+/** What our table's comment is to say. */
+export function markOf(spec: NftSpec): NftMark {
+  return { version: VERSION, mode: spec.mode, shape: shapeOf(spec) };
 }
 
 /** A check sum of all that a running daemon cannot change: sets and rules, without addresses. */
@@ -44,7 +35,7 @@ export function shapeOf(spec: NftSpec): string {
 /** The table as nft takes it, in the place of the one that may be there: one transaction. */
 export function tableText(spec: NftSpec): string {
   const sets = setsOf(spec).map((set) => setText(set, elementsOf(spec, set)));
-  const parts = [`\tcomment "${markOf(spec)}"\n`, ...sets, ...chainsOf(spec).map(chainText)];
+  const parts = [`\tcomment "${markText(markOf(spec))}"\n`, ...sets, ...chainsOf(spec).map(chainText)];
   return `${removalText()}\ntable ${NFT_TABLE} {\n${parts.join('\n')}}\n`;
 }
 
@@ -53,16 +44,21 @@ export function removalText(): string {
   return `table ${NFT_TABLE}\ndelete table ${NFT_TABLE}\n`;
 }
 
-/** The file for the boot. `off`: it does nothing. */
-export function fileText(spec: NftSpec, mode: NftMode | 'off', command: readonly string[]): string {
+/** The file for the boot. */
+export function fileText(spec: NftSpec, command: readonly string[]): string {
   const heading = [
     NFT_GENERATED,
-    `# mode: ${mode}`,
+    `# mode: ${spec.mode}`,
     '# To write it anew:',
     `#   ${command.map(shellWord).join(' ')}`,
   ];
-  const body = mode === 'off' ? '# It has been switched off: "mxallowd nft-conf --off".\n' : tableText(spec);
-  return `${heading.join('\n')}\n\n${body}`;
+  return `${heading.join('\n')}\n\n${tableText(spec)}`;
+}
+
+/** The same file, switched off: it does nothing, and still tells how it is written anew. */
+export function offText(file: string): string {
+  const heading = [NFT_GENERATED, '# mode: off', ...file.split('\n').slice(2, 4)];
+  return `${heading.join('\n')}\n\n# It has been switched off: "mxallowd nft-conf --off".\n`;
 }
 
 /** The mode that a file of {@link fileText} says; undefined: the file is not ours. */
@@ -73,12 +69,17 @@ export function modeOfFile(text: string): NftMode | 'off' | undefined {
   return mode as NftMode | 'off' | undefined;
 }
 
-/** Those of some networks that lie in no other one of them, in an order that does not depend on theirs. */
+/** Those of some networks that lie in no other one of them, each once, the widest first. */
 export function widest(networks: readonly Prefix[]): Prefix[] {
-  const sorted = [...networks].sort((a, b) => a.length - b.length);
-  const kept: Prefix[] = [];
-  for (const one of sorted) if (!kept.some((other) => contains(other, one))) kept.push(one);
-  return kept;
+  const lengths = [...new Set(networks.map(({ length }) => length))].sort((a, b) => a - b);
+  const kept = new Map<string, Prefix>();
+  for (const one of [...networks].sort((a, b) => a.length - b.length)) {
+    const isInside = lengths.some(
+      (length) => length <= one.length && kept.has(formatPrefix(prefixOf(one.address, length))),
+    );
+    if (!isInside) kept.set(formatPrefix(one), one);
+  }
+  return [...kept.values()];
 }
 
 /** What the configuration puts into a set. */

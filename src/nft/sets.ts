@@ -43,6 +43,11 @@ export function setsOf(spec: NftSpec): SetText[] {
   ];
 }
 
+/** Tells how long the prefixes are whose addresses are in a set, for whoever reads the set alone. */
+function storedAs(kind: SetKind, length: number): string[] {
+  return kind === 'tried' || kind === 'granted' ? [`comment "/${length}"`] : [];
+}
+
 function familySets({ lengths, maxEntries, whitelistTime }: NftSpec, family: Family): SetText[] {
   const size = `size ${sizeFor(maxEntries)}`;
   const time = `timeout ${whitelistTime}s`;
@@ -63,6 +68,6 @@ function familySets({ lengths, maxEntries, whitelistTime }: NftSpec, family: Fam
     kind,
     family,
     isConfigured: kind === 'fake' || kind === 'real' || kind === 'allowed',
-    properties: [`type ${TYPES[family]}`, ...properties],
+    properties: [`type ${TYPES[family]}`, ...properties, ...storedAs(kind, lengths[family])],
   }));
 }
