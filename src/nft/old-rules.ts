@@ -53,6 +53,8 @@ function takeRemarks(lines: readonly string[], isGone: boolean[], last: number):
   if (!isOurs) return;
   for (let gone = at + 1; gone <= last; gone++) isGone[gone] = true;
   if (at >= 0 && !remarks.includes(HEADING)) takeRemarks(lines, isGone, at);
+  // at the beginning of a file it is the file's own
+  else if (at > 0 && (lines[at] ?? '').startsWith('#!')) isGone[at] = true;
 }
 
 /** The line with the brace that ends a block; the last one, if none does. */
