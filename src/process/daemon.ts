@@ -73,6 +73,10 @@ async function startDaemon(
   early: EarlyHangup,
 ): Promise<Daemon | number> {
   const { config } = loaded;
+  if (config.firewall === 'nft') {
+    complain('firewall nft: this daemon does not work with it yet; "mxallowd nft-conf" works without a daemon');
+    return Exit.UNAVAILABLE;
+  }
   const readAgain = (): Reconfiguration => loadConfig(given, []);
   let plan: UserPlan;
   try {
