@@ -32,6 +32,7 @@ export const TRACKER_CONFIG: TrackerConfig = {
   port: 25,
   whitelistTimeMs: 3_600_000,
   knownTimeMs: 8 * 86_400_000,
+  outbound: false,
   ipv4Prefix: 32,
   ipv6Prefix: 64,
   maxEntries: 100_000,

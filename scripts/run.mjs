@@ -96,5 +96,6 @@ export function installPackages() {
 export function build() {
   // what an earlier version has left must not be packed
   rmSync(join(root, 'dist'), { recursive: true, force: true });
+  console.log('compiling (some seconds)');
   runTool('typescript/bin/tsc', ['-p', 'tsconfig.json']);
 }

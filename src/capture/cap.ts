@@ -3,7 +3,13 @@ import { endianness } from 'node:os';
 import { loadOptional } from './optional.js';
 import type * as CapModule from 'cap';
 import { libpcapError, linkTypeNumber } from './pcap.js';
-import { type CaptureStatistics, type FrameSink, type FrameSource, requirePflog } from './source.js';
+import {
+  type CaptureStatistics,
+  type FrameSink,
+  type FrameSource,
+  requirePflog,
+  type RequireLinkType,
+} from './source.js';
 
 const KERNEL_BUFFER = 2 * 1024 * 1024;
 const FRAME_BUFFER = 65535;
@@ -39,7 +45,7 @@ export class CapSource implements FrameSource {
     private readonly interfaceName: string,
     private readonly filter: string,
     private readonly wallClockMs: () => number,
-    private readonly accept: typeof requirePflog = requirePflog,
+    private readonly accept: RequireLinkType = requirePflog,
   ) {
     this.description = `cap on ${interfaceName}`;
   }

@@ -1,6 +1,6 @@
 // The classic savefile format, pcap-savefile(5). Pure.
 import type { Frame, LinkType } from '../packet/frame.js';
-import { CaptureError, requirePflog } from './source.js';
+import { CaptureError, type RequireLinkType } from './source.js';
 import { amount } from '../words.js';
 
 /** Reads one savefile format, fed with chunks. */
@@ -45,7 +45,11 @@ export class PcapFormat implements SavefileFormat {
   private ticksPerMs = 1e3;
   private linkType: LinkType | undefined;
 
-  constructor(private readonly origin: string) {}
+  /** @param require - says which link types are wanted */
+  constructor(
+    private readonly origin: string,
+    private readonly require: RequireLinkType,
+  ) {}
 
   read(data: Buffer, deliver: (frame: Frame) => void): number {
     let at = 0;
@@ -90,6 +94,6 @@ export class PcapFormat implements SavefileFormat {
       throw new CaptureError(`${this.origin}: pcap version ${version}, expected 2`, 'data');
     }
     const linkType = (magic.littleEndian ? data.readUInt32LE(20) : data.readUInt32BE(20)) & 0xffff;
-    return requirePflog(linkType, this.origin);
+    return this.require(linkType, this.origin);
   }
 }

@@ -1,7 +1,7 @@
 // The savefile format pcapng. Pure.
 import type { Frame, LinkType } from '../packet/frame.js';
 import { MAX_CAPTURE_LENGTH, type SavefileFormat } from './pcap-format.js';
-import { CaptureError, requirePflog } from './source.js';
+import { CaptureError, type RequireLinkType } from './source.js';
 import { amount } from '../words.js';
 
 /** Block types (draft-ietf-opsawg-pcapng section 11.1). */
@@ -37,7 +37,11 @@ export class PcapngFormat implements SavefileFormat {
   private interfaces: Interface[] = [];
   private lastTimeMs = 0;
 
-  constructor(private readonly origin: string) {}
+  /** @param require - says which link types are wanted */
+  constructor(
+    private readonly origin: string,
+    private readonly require: RequireLinkType,
+  ) {}
 
   read(data: Buffer, deliver: (frame: Frame) => void): number {
     const view = new DataView(data.buffer, data.byteOffset, data.length);
@@ -97,7 +101,7 @@ export class PcapngFormat implements SavefileFormat {
     originalLength: number,
     source: Interface,
   ): Frame {
-    const linkType: LinkType = requirePflog(source.linkType, this.origin);
+    const linkType: LinkType = this.require(source.linkType, this.origin);
     const { lastTimeMs: timeMs, littleEndian } = this;
     return { data, offset, captureLength, originalLength, timeMs, linkType, littleEndian };
   }

@@ -2,7 +2,7 @@
 import type { Frame } from '../packet/frame.js';
 import { isPcapMagic, PcapFormat, type SavefileFormat } from './pcap-format.js';
 import { isPcapngMagic, PcapngFormat } from './pcapng-format.js';
-import { CaptureError } from './source.js';
+import { CaptureError, requirePflog, type RequireLinkType } from './source.js';
 import { amount } from '../words.js';
 
 /** Reads a savefile (pcap or pcapng, told by its first bytes) that comes in chunks of any size. */
@@ -14,10 +14,12 @@ export class SavefileParser {
   /**
    * @param origin - the file's name, for messages
    * @param deliver - gets each frame, before {@link push} returns
+   * @param require - says which link types are wanted
    */
   constructor(
     private readonly origin: string,
     private readonly deliver: (frame: Frame) => void,
+    private readonly require: RequireLinkType = requirePflog,
   ) {}
 
   /** Whether the file's header has been read. */
@@ -27,7 +29,7 @@ export class SavefileParser {
 
   /**
    * Takes the next bytes of the file.
-   * @throws CaptureError when they are not what a savefile of pf's log has
+   * @throws CaptureError when they are not what a savefile has, or of another link type
    */
   push(chunk: Buffer): void {
     const data = this.rest.length === 0 ? chunk : Buffer.concat([this.rest, chunk]);
@@ -53,8 +55,8 @@ export class SavefileParser {
   }
 
   private detect(magic: number): SavefileFormat {
-    if (isPcapMagic(magic)) return new PcapFormat(this.origin);
-    if (isPcapngMagic(magic)) return new PcapngFormat(this.origin);
+    if (isPcapMagic(magic)) return new PcapFormat(this.origin, this.require);
+    if (isPcapngMagic(magic)) return new PcapngFormat(this.origin, this.require);
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32LE(magic);
     throw new CaptureError(

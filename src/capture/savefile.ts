@@ -1,10 +1,16 @@
 // The source that reads a savefile.
-import { createReadStream } from 'node:fs';
+import { createReadStream, type ReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { SavefileParser } from './savefile-parser.js';
-import { CaptureError, type CaptureStatistics, type FrameSink, type FrameSource } from './source.js';
+import {
+  CaptureError,
+  type CaptureStatistics,
+  type FrameSink,
+  type FrameSource,
+  requireReadable,
+} from './source.js';
 import { amount, systemWords } from '../words.js';
 
 /** A recording: a file, a FIFO, or `-` for standard input; gzip is undone when the name ends in `.gz`. */
@@ -12,6 +18,7 @@ export class SavefileSource implements FrameSource {
   readonly description: string;
   private received = 0;
   private input: Readable | undefined;
+  private file: ReadStream | undefined;
   private closed = false;
 
   constructor(private readonly path: string) {
@@ -20,10 +27,14 @@ export class SavefileSource implements FrameSource {
 
   async open(sink: FrameSink): Promise<void> {
     const input = await this.openInput();
-    const parser = new SavefileParser(this.path, (frame) => {
-      this.received++;
-      sink.frame(frame);
-    });
+    const parser = new SavefileParser(
+      this.path,
+      (frame) => {
+        this.received++;
+        sink.frame(frame);
+      },
+      requireReadable,
+    );
     const fail = (error: unknown): void => {
       if (this.closed) return;
       this.closed = true;
@@ -55,6 +66,21 @@ export class SavefileSource implements FrameSource {
     });
   }
 
+  /** Bytes of the file that have been read, packed as they may be. */
+  get bytesRead(): number {
+    return this.file?.bytesRead ?? 0;
+  }
+
+  /** Reads no more for now; what has been read may still be delivered. */
+  pause(): void {
+    this.input?.pause();
+  }
+
+  /** Goes on. */
+  resume(): void {
+    this.input?.resume();
+  }
+
   statistics(): CaptureStatistics {
     return { received: this.received, dropped: undefined };
   }
@@ -80,12 +106,14 @@ export class SavefileSource implements FrameSource {
     }
     const file = createReadStream(this.path, { highWaterMark: 1 << 18 });
     this.input = file;
+    this.file = file;
     await new Promise<void>((resolve, reject) => {
       file.once('open', () => resolve());
       file.once('error', (error) => reject(new CaptureError(`${this.path}: ${systemWords(error)}`, 'input')));
     });
     if (!this.path.endsWith('.gz')) return file;
     // pipeline destroys both ends, and the error shows on the stream that is read
-    return pipeline(file, createGunzip({ chunkSize: 1 << 18 }), () => undefined);
+    this.input = pipeline(file, createGunzip({ chunkSize: 1 << 18 }), () => undefined);
+    return this.input;
   }
 }

@@ -46,7 +46,7 @@ export class CaptureError extends Error {
   }
 }
 
-/** Names of link types that people try by mistake (libpcap's LINKTYPE_ list). */
+/** Names of link types that can be read, or that people try by mistake (libpcap's LINKTYPE_ list). */
 const LINK_TYPE_NAMES: ReadonlyMap<number, string> = new Map([
   [0, 'NULL (BSD loopback)'],
   [1, 'ETHERNET'],
@@ -66,15 +66,37 @@ const LINK_TYPE_NAMES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /**
- * Checks that a link type carries pf's log.
+ * Checks a link type.
+ * @param origin - for the message
  * @throws CaptureError that names the link type
  */
-export function requirePflog(linkType: number, origin: string): LinkType {
+export type RequireLinkType = (linkType: number, origin: string) => LinkType;
+
+/** Checks that a link type carries pf's log. */
+export const requirePflog: RequireLinkType = (linkType, origin) => {
   if (linkType === LinkType.PFLOG || linkType === LinkType.OLD_PFLOG) return linkType;
-  const name = LINK_TYPE_NAMES.get(linkType);
-  throw new CaptureError(
-    `${origin}: link type ${linkType}${name === undefined ? '' : ` ${name}`}, expected 117 PFLOG: ` +
-      'not a recording of a pflog interface',
-    'data',
+  throw wrongLinkType(linkType, origin, '117 PFLOG: not a recording of a pflog interface');
+};
+
+const READABLE: ReadonlySet<number> = new Set(Object.values(LinkType));
+
+/** Checks that a link type is one of those that can be read: pf's log, or a wire. */
+export const requireReadable: RequireLinkType = (linkType, origin) => {
+  if (READABLE.has(linkType)) return linkType as LinkType;
+  throw wrongLinkType(
+    linkType,
+    origin,
+    '117 PFLOG, 1 ETHERNET, 113 LINUX_SLL, 276 LINUX_SLL2, 101 RAW or 239 NFLOG',
   );
+};
+
+/** The name of a link type; a number when it has none here. */
+export function linkTypeName(linkType: number): string {
+  return LINK_TYPE_NAMES.get(linkType) ?? `link type ${linkType}`;
+}
+
+function wrongLinkType(linkType: number, origin: string, expected: string): CaptureError {
+  const name = LINK_TYPE_NAMES.get(linkType);
+  const shown = name === undefined ? '' : ` ${name}`;
+  return new CaptureError(`${origin}: link type ${linkType}${shown}, expected ${expected}`, 'data');
 }

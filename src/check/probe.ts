@@ -24,6 +24,8 @@ export interface CheckContext {
   /** domains whose MX records are looked at */
   readonly domains: readonly string[];
   readonly machine: Machine;
+  /** path of pf's main file */
+  readonly pfConf: string;
   readonly times: CheckTimes;
 }
 

@@ -5,6 +5,7 @@ import { fakeProbe, realProbe } from './listeners.js';
 import { pfProbe } from './pf.js';
 import type { Probe } from './probe.js';
 import { queueProbe } from './queue.js';
+import { rcFlagsProbe } from './rc-flags.js';
 import { serviceProbe } from './service.js';
 import { addressesProbe, configProbe, privilegesProbe, userProbe } from './setup.js';
 
@@ -14,6 +15,7 @@ export const PROBES: readonly Probe[] = [
   privilegesProbe,
   userProbe,
   serviceProbe,
+  rcFlagsProbe,
   addressesProbe,
   pfProbe,
   pflogProbe,

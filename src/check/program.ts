@@ -34,7 +34,8 @@ export type ProgramResult =
   | { readonly ok: true; readonly stdout: string }
   | {
       readonly ok: false;
-      readonly kind: 'missing' | 'permission' | 'failed';
+      /** `hangs`: it did not end in time */
+      readonly kind: 'missing' | 'permission' | 'hangs' | 'failed';
       readonly message: string;
     };
 
@@ -80,7 +81,7 @@ export async function runProgram(
     case 'stuck':
       return {
         ok: false,
-        kind: 'failed',
+        kind: 'hangs',
         message: `${shown} did not end within ${Math.round(end.afterMs / 1000)} s`,
       };
     case 'signal':

@@ -16,10 +16,10 @@ export interface ExtraOption {
 }
 
 /**
- * Whose options of the table: the daemon's, those for judging a recording, those for asking a running daemon, or none
- * at all.
+ * Whose options of the table: the daemon's, those for judging a recording, those for asking a running daemon, those for
+ * asking DNS, or none at all.
  */
-export type OptionSet = 'all' | 'replay' | 'client' | 'none';
+export type OptionSet = 'all' | 'replay' | 'client' | 'dns' | 'none';
 
 /** What yargs found on the command line. */
 export type ParsedArguments = Readonly<Record<string, unknown>>;
@@ -149,6 +149,8 @@ function belongs(spec: OptionSpec, which: OptionSet): boolean {
       return spec.forReplay === true;
     case 'client':
       return spec.forClient === true;
+    case 'dns':
+      return spec.forDns === true;
     case 'none':
       return false;
   }

@@ -47,9 +47,13 @@ function run(argv: ParsedArguments): number {
     ['fake MX', config.fakeMailserver.map(formatAddress).join(' ')],
     ['real MX', config.realMailserver.map(formatAddress).join(' ')],
     ['allowed at all times', config.allow.map(formatPrefix).join(' ') || 'nobody'],
+    ...(config.allowDomain.length === 0 ? [] : [domainsRow(config)]),
     ['port', String(config.port)],
     ['whitelist time', `${durationText(config.whitelistTime)} after the last attempt`],
     ['known time', knownRow(config)],
+    ...(config.outbound
+      ? [['outbound', 'those to whom this network opens connections are let in'] as const]
+      : []),
     ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
     ...(config.queueNum === undefined ? pfRows(config) : queueRows(config, config.queueNum)),
     ['names', namesRow(config)],
@@ -62,6 +66,10 @@ function run(argv: ParsedArguments): number {
   ];
   printLines([...formatRows(rows, TITLE_WIDTH), `${loaded.path ?? 'the command line'}: ok`]);
   return Exit.OK;
+}
+
+function domainsRow({ allowDomain }: Config): Row {
+  return ['networks by SPF of', allowDomain.join(' ')];
 }
 
 function knownRow({ knownTime }: Config): string {

@@ -1,4 +1,5 @@
 // `mxallowd check`.
+import { resolve } from 'node:path';
 import { readMachine } from '../check/machine.js';
 import type { CheckTimes } from '../check/probe.js';
 import { runProbes } from '../check/probe.js';
@@ -12,8 +13,11 @@ import { collectOptions, type ExtraOption, type ParsedArguments, wordsOf } from 
 import type { Command } from './command.js';
 import { loadConfig, printProblems } from '../process/load-config.js';
 
+const PF_CONF = '/etc/pf.conf';
+
 const OPTIONS: readonly ExtraOption[] = [
   { name: 'domain', value: 'NAME', help: 'domain whose MX records are checked (repeatable)' },
+  { name: 'pf-conf', value: 'PATH', help: 'the main file of pf', defaultText: PF_CONF },
   { name: 'json', help: 'print NDJSON: an object for each finding' },
 ];
 
@@ -43,7 +47,8 @@ async function run(argv: ParsedArguments): Promise<number> {
   }
   const machine = await readMachine(TIMES.childMs);
   const { config, path: configPath, remarks } = loaded;
-  const context = { config, configPath, domains, machine, times: TIMES };
+  const pfConf = [argv['pf-conf'] ?? PF_CONF].flat().map(String).at(-1) ?? PF_CONF;
+  const context = { config, configPath, domains, machine, pfConf: resolve(pfConf), times: TIMES };
   const findings = [
     ...remarks.map((remark) =>
       finding('warning', 'config-remark', `configuration: ${formatProblem(remark)}`),

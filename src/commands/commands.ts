@@ -22,6 +22,11 @@ export const COMMANDS: readonly Loadable[] = [
     load: async () => (await import('./list/list.js')).command,
   },
   {
+    name: 'refused',
+    help: 'who was refused, and whether it got in since',
+    load: async () => (await import('./refused/refused.js')).command,
+  },
+  {
     name: 'stats',
     help: 'what was counted',
     load: async () => (await import('./stats/stats.js')).command,
@@ -63,8 +68,13 @@ export const COMMANDS: readonly Loadable[] = [
   },
   {
     name: 'replay',
-    help: 'judge recordings of pflog (FILE...), and say why',
+    help: 'judge recordings of pf or tcpdump (FILE...), and say why',
     load: async () => (await import('./replay/replay.js')).command,
+  },
+  {
+    name: 'spf',
+    help: "the networks of a domain's SPF record (NAME...)",
+    load: async () => (await import('./spf.js')).command,
   },
   {
     name: 'pf-conf',

@@ -25,6 +25,8 @@ export interface Config {
   readonly fakeMailserver: readonly Address[];
   readonly realMailserver: readonly Address[];
   readonly allow: readonly Prefix[];
+  /** each once */
+  readonly allowDomain: readonly string[];
   readonly port: number;
   /** seconds */
   readonly whitelistTime: number;
@@ -35,6 +37,7 @@ export interface Config {
   readonly maxEntries: number;
   readonly ipv4Prefix: number;
   readonly ipv6Prefix: number;
+  readonly outbound: boolean;
   readonly noRdnsWhitelist: boolean;
   readonly rdnsUnconfirmed: boolean;
   readonly noPool: boolean;
@@ -104,6 +107,7 @@ export function resolveConfig(
     fakeMailserver: resolver.many('fakeMailserver'),
     realMailserver: resolver.many('realMailserver'),
     allow: resolver.many('allow'),
+    allowDomain: [...new Set(resolver.many('allowDomain'))],
   };
   const whitelistTime = resolver.scalar('whitelistTime') ?? 0;
   const firewall = firewallOf(resolver, platform);
@@ -116,6 +120,7 @@ export function resolveConfig(
     maxEntries: resolver.scalar('maxEntries') ?? 0,
     ipv4Prefix: resolver.scalar('ipv4Prefix') ?? 0,
     ipv6Prefix: resolver.scalar('ipv6Prefix') ?? 0,
+    outbound: resolver.isGiven('outbound'),
     noRdnsWhitelist: resolver.isGiven('noRdnsWhitelist'),
     rdnsUnconfirmed: resolver.isGiven('rdnsUnconfirmed'),
     noPool: resolver.isGiven('noPool'),

@@ -34,6 +34,8 @@ interface OptionShape<T> {
   readonly forReplay?: true;
   /** commands that ask a running daemon need it, too */
   readonly forClient?: true;
+  /** commands that ask nobody but DNS need it, too */
+  readonly forDns?: true;
 }
 
 /** An option of unknown value type. */
@@ -82,6 +84,15 @@ export const OPTIONS = {
     forReplay: true,
     group: 'Addresses',
   }),
+  allowDomain: option({
+    name: 'allow-domain',
+    value: 'NAME',
+    check: check.domainName,
+    many: true,
+    help: "admit the networks of a domain's SPF record (repeatable)",
+    reloads: true,
+    group: 'Addresses',
+  }),
   port: option({
     name: 'port',
     value: 'PORT',
@@ -107,7 +118,14 @@ export const OPTIONS = {
     value: 'SEC',
     check: check.duration(0),
     defaultText: '8d',
-    help: 'how long it stays after it has reached the real MX (0: no longer)',
+    help: 'how long it stays after it has reached the real MX (0: as before that)',
+    reloads: true,
+    forReplay: true,
+    group: 'Whitelist',
+  }),
+  outbound: option({
+    name: 'outbound',
+    help: 'let in those to whom this network opens connections',
     reloads: true,
     forReplay: true,
     group: 'Whitelist',
@@ -144,16 +162,19 @@ export const OPTIONS = {
     name: 'no-rdns-whitelist',
     letters: ['b', 'd'],
     help: "do not admit the other addresses of a sender's name",
+    forReplay: true,
     group: 'Names',
   }),
   rdnsUnconfirmed: option({
     name: 'rdns-unconfirmed',
     help: 'believe PTR records that do not point back, as 1.9 did',
+    forReplay: true,
     group: 'Names',
   }),
   noPool: option({
     name: 'no-pool',
     help: "do not admit other members of a sender's pool",
+    forReplay: true,
     group: 'Names',
   }),
   poolWindow: option({
@@ -163,6 +184,7 @@ export const OPTIONS = {
     defaultText: 'whitelist-time',
     help: 'how long an attempt opens the door for its pool',
     reloads: true,
+    forReplay: true,
     group: 'Names',
   }),
   dnsServer: option({
@@ -171,6 +193,8 @@ export const OPTIONS = {
     check: check.dnsServer,
     many: true,
     help: "DNS server to ask (repeatable), instead of the system's",
+    forReplay: true,
+    forDns: true,
     group: 'Names',
   }),
   dnsTimeout: option({
@@ -179,6 +203,8 @@ export const OPTIONS = {
     check: check.duration(1, 30),
     defaultText: '2',
     help: 'how long an answer may take at most, before the second try',
+    forReplay: true,
+    forDns: true,
     group: 'Names',
   }),
   firewall: option({
@@ -351,6 +377,7 @@ export const OPTIONS = {
     commandLineOnly: true,
     forReplay: true,
     forClient: true,
+    forDns: true,
     group: 'Service',
   }),
   pidFile: option({

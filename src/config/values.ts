@@ -83,6 +83,17 @@ export const dnsServer: Check<string> = (text) => {
     : bad('an address of a DNS server, with or without a port, such as 192.0.2.53:5353');
 };
 
+/** RFC 1035 section 2.3.4, with the underscores that names of records have; two labels at least. */
+const DOMAIN =
+  /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)+$/;
+
+/** A name in DNS; comes out in lower case, without the final dot. */
+export const domainName: Check<string> = (text) => {
+  const name = text.replace(/\.$/, '').toLowerCase();
+  if (DOMAIN.test(name) && parseAddress(name) === undefined) return good(name);
+  return bad('a domain name such as example.org (one with other letters is written as xn--...)');
+};
+
 /** Numbers of queues that can be had at once: a batch of messages for all of them must have its bounds. */
 const MOST_QUEUES = 64;
 
@@ -119,9 +130,9 @@ const TIME = /^(?:(\d{1,9})|(?=\d)(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(
  */
 export function duration(min = 1, max = MAX_SECONDS): Check<number> {
   return (text) => {
-    const [, plain = '0', ...numbers] = TIME.exec(text) ?? [];
+    const [whole, plain = '0', ...numbers] = TIME.exec(text) ?? [];
     const seconds = UNITS.reduce((sum, [, size], at) => sum + Number(numbers[at] ?? 0) * size, Number(plain));
-    return seconds >= min && seconds <= max
+    return whole !== undefined && seconds >= min && seconds <= max
       ? good(seconds)
       : bad(`a time from ${durationText(min)} to ${durationText(max)}, in seconds or with units as 1h30m`);
   };

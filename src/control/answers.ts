@@ -1,8 +1,8 @@
 // What the daemon answers on the control socket, as schemas: the types of answers, and how who asks checks them.
-import * as v from 'valibot';
-import { printable } from '../packet/escape.js';
+import type * as v from 'valibot';
 import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
+import { bool, list, maybe, number, numbers, object, oneOf, type Schema, text } from './schema.js';
 
 /** All origins, with what they mean. */
 export const ORIGINS: Readonly<Record<Origin, string>> = {
@@ -11,39 +11,20 @@ export const ORIGINS: Readonly<Record<Origin, string>> = {
   pool: "of the same sender's pool as one that tried",
   adopted: 'found in the table at the start',
   manual: 'put in by an operator',
+  outbound: 'this network has opened a connection to it',
 };
 
-/** What is read from JSON, and comes out fit for a terminal. */
-export type Schema<T> = v.GenericSchema<unknown, T>;
+/** What stands for an origin in a list: a network that is admitted at all times because a domain's SPF record names it. */
+export const DOMAIN_ORIGIN = 'domain';
 
-const number: Schema<number> = v.pipe(v.number('a number'), v.finite('a number'));
-const bool: Schema<boolean> = v.boolean('true or false');
-/** A text of one line; control characters and what lies beyond ASCII are escaped. */
-const text: Schema<string> = v.pipe(v.string('a text'), v.transform(printable));
-const numbers: Schema<Readonly<Record<string, number>>> = v.record(
-  v.pipe(v.string(), v.transform(printable)),
-  number,
-  'an object',
-);
+/** What a listed item may be there for. */
+export type ListedOrigin = Origin | typeof DOMAIN_ORIGIN;
 
-function oneOf<const K extends string>(...words: readonly K[]): Schema<K> {
-  return v.picklist(words, `one of ${words.join(', ')}`);
-}
-
-/** What may be missing: the daemon writes undefined, and JSON leaves it out. */
-function maybe<T>(schema: Schema<T>): Schema<T | undefined> {
-  return v.optional(schema);
-}
-
-function list<T>(schema: Schema<T>): Schema<readonly T[]> {
-  return v.array(schema, 'a list');
-}
-
-/** Fields that are not known are left out. */
-function object<F extends Readonly<Record<string, Schema<unknown>>>>(fields: F): Schema<Read<F>> {
-  return v.object(fields, 'an object') as Schema<unknown> as Schema<Read<F>>;
-}
-type Read<F> = { readonly [K in keyof F]: F[K] extends Schema<infer T> ? T : never };
+/** All of them, with what they mean. */
+export const LISTED_ORIGINS: Readonly<Record<ListedOrigin, string>> = {
+  ...ORIGINS,
+  domain: "a network that a domain's SPF record names (allow-domain)",
+};
 
 const counters: Schema<Counters> = object({
   attempts: number,
@@ -58,6 +39,7 @@ const counters: Schema<Counters> = object({
   adopted: number,
   named: number,
   pooled: number,
+  outbound: number,
 });
 
 const severity = oneOf('note', 'warning', 'error');
@@ -85,8 +67,10 @@ export type CaptureReport = v.InferOutput<typeof capture>;
 
 const table = object({
   description: text,
-  /** as far as known, with those that are left alone */
+  /** with those that are left alone: as pf has counted them last, or, where it does not tell, as far as known */
   entries: number,
+  /** pf has no such table; undefined: it does not tell */
+  isMissing: maybe(bool),
   pending: number,
   failedCalls: number,
   /** since when calls of pfctl fail; undefined when the last one succeeded */
@@ -96,7 +80,7 @@ const table = object({
   room: maybe(number),
   /** as pf has said last; undefined: not known */
   pfEnabled: maybe(bool),
-  /** how long ago pf has said that; undefined: it has not said anything yet */
+  /** how long ago pf has said that, and has counted; undefined: it has not said anything yet */
   pfAgoMs: maybe(number),
   /** networks wider than any sender's, and exceptions, that are not ours and are left alone; the first few by name */
   foreign: object({ count: number, some: list(text) }),
@@ -164,6 +148,8 @@ const status = object({
     known: maybe(number),
     regulars: maybe(number),
   }),
+  /** those whose networks are admitted at all times, and how many networks that are; undefined: none */
+  domains: maybe(object({ count: number, networks: number })),
   /** how long ago; undefined: none since the start */
   lastFrameAgoMs: maybe(number),
   lastAttemptAgoMs: maybe(number),
@@ -183,8 +169,10 @@ export type StatusReport = v.InferOutput<typeof status>;
 const entry = object({
   /** canonical text of an address or prefix */
   prefix: text,
-  origin: oneOf(...(Object.keys(ORIGINS) as Origin[])),
+  origin: oneOf(...(Object.keys(LISTED_ORIGINS) as ListedOrigin[])),
+  /** of a domain's network: how long ago DNS has named it last */
   ageMs: number,
+  /** of a domain's network: if DNS does not answer from now on */
   expiresInMs: number,
   attempts: number,
   /** undefined: it has not tried the fake MX itself */
@@ -194,12 +182,12 @@ const entry = object({
   lastAdmissionAgoMs: maybe(number),
   /** whether it has reached it at least twice, with ten minutes in between: the last of the known to go */
   isRegular: maybe(bool),
-  /** escaped */
+  /** escaped; of a domain's network the domain */
   name: maybe(text),
   /** the entry that it came in with */
   parent: maybe(text),
 });
-/** An entry, for people. */
+/** An entry, or a network of a domain, for people. */
 export type ListedEntry = v.InferOutput<typeof entry>;
 
 const statistics = object({
@@ -230,15 +218,75 @@ const event = object({
 /** Something that happened to an address. */
 export type HistoryEvent = v.InferOutput<typeof event>;
 
+const departure = object({
+  /** canonical text of the address or prefix that was an entry */
+  prefix: text,
+  origin: oneOf(...(Object.keys(ORIGINS) as Origin[])),
+  /** milliseconds since 1970, as the next two */
+  addedAtMs: number,
+  /** when it last tried the fake MX; undefined: it has not itself */
+  triedAtMs: maybe(number),
+  endedAtMs: number,
+  /** why it has ended */
+  reason: oneOf('timeout', 'forgotten', 'no-room'),
+  admissions: number,
+});
+/** An entry that is none any more. */
+export type EndedEntry = v.InferOutput<typeof departure>;
+
+const refusedSender = object({
+  /** what would be stored of it */
+  prefix: text,
+  /** the address that came last */
+  address: text,
+  /** SYNs that were refused, or would have been */
+  count: number,
+  /** how many of them got in all the same: in dry-run, or by rules that let everybody in */
+  passed: number,
+  /** how often it came again, ten minutes later or more */
+  returns: number,
+  firstAgoMs: number,
+  lastAgoMs: number,
+  /** since it was last refused: it was admitted; its next SYN would be; neither */
+  isIn: oneOf('yes', 'next', 'no'),
+  /** how long after it was last refused; undefined: not, or it is not known */
+  inAfterMs: maybe(number),
+  name: maybe(text),
+  /** whether the name points back */
+  isConfirmed: maybe(bool),
+  /** the registrable domain of a confirmed name that does not merely encode the address */
+  domain: maybe(text),
+  /** what the domain's SPF record says */
+  spf: maybe(text),
+});
+/** Somebody who was refused. */
+export type RefusedSender = v.InferOutput<typeof refusedSender>;
+
+const refusedDomain = object({
+  domain: text,
+  count: number,
+  addresses: number,
+  firstAgoMs: number,
+  lastAgoMs: number,
+  /** whether somebody of it has been let in since */
+  isIn: bool,
+});
+/** All of a domain who were refused. */
+export type RefusedDomain = v.InferOutput<typeof refusedDomain>;
+
 const why = object({
   address: text,
-  /** what applies now */
-  now: oneOf('fake-mx', 'real-mx', 'always-allowed', 'whitelisted', 'in-table', 'refused'),
+  /** what applies now; `let-in-anyway`: it would be refused, but for now nobody is */
+  now: oneOf('fake-mx', 'real-mx', 'always-allowed', 'whitelisted', 'in-table', 'refused', 'let-in-anyway'),
   /** a sentence for people about what applies now */
   text,
   entry: maybe(entry),
-  /** refused SYNs, as far as remembered */
-  refusals: maybe(object({ count: number, firstAgoMs: number, lastAgoMs: number })),
+  /** refused SYNs, as far as remembered, and how many of them got in all the same */
+  refusals: maybe(object({ count: number, passed: maybe(number), firstAgoMs: number, lastAgoMs: number })),
+  /** the entry that it had last, and has no more */
+  before: maybe(departure),
+  /** when it was last refused, milliseconds since 1970 */
+  lastRefusedAtMs: maybe(number),
   /** what its pool decision was, if one was made lately */
   pool: maybe(text),
   /** the latest last */
@@ -284,13 +332,21 @@ export const RESULTS = {
     still: maybe(text),
   }),
   why,
+  /** items are {@link RefusedSender} */
+  refused: object({
+    count: number,
+    /** those that were refused last, the latest last */
+    domains: list(refusedDomain),
+    /** nothing is dropped, only told */
+    dryRun: bool,
+  }),
   reload: object({ messages: list(text) }),
   /** items are {@link WatchTick} */
   watch: object({}),
 } as const;
 
 /** The items before the answer to a question; one that is not named has none. */
-export const ITEMS = { list: entry, watch: tick } as const;
+export const ITEMS = { list: entry, watch: tick, refused: refusedSender } as const;
 
 /** What the answer to each question is. */
 export type ControlResults = { readonly [C in keyof typeof RESULTS]: v.InferOutput<(typeof RESULTS)[C]> };
@@ -299,23 +355,3 @@ export type ControlResults = { readonly [C in keyof typeof RESULTS]: v.InferOutp
 export type ItemOf<C extends keyof typeof RESULTS> = C extends keyof typeof ITEMS
   ? v.InferOutput<(typeof ITEMS)[C]>
   : never;
-
-/** What an answer says, or where and why it makes no sense: `table.room is not a number`. */
-export type Checked<T> =
-  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
-
-/**
- * Checks a part of an answer.
- * @param name - of the part, for the problem
- */
-export function check<T>(schema: Schema<T>, value: unknown, name: string): Checked<T> {
-  const read = v.safeParse(schema, value, { abortEarly: true });
-  if (read.success) return { ok: true, value: read.output };
-  const [issue] = read.issues;
-  const place = [name, ...(issue.path ?? []).map(({ key }) => String(key))].join('.');
-  const isMissing = issue.path?.at(-1)?.origin === 'key' && issue.input === undefined;
-  return {
-    ok: false,
-    problem: printable(isMissing ? `${place} is missing` : `${place} is not ${issue.message}`),
-  };
-}

@@ -4,8 +4,9 @@ import { lstatSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { printable } from '../packet/escape.js';
 import { Exit } from '../sysexits.js';
-import { check, type ControlResults, ITEMS, type ItemOf, RESULTS, type Schema } from './answers.js';
+import { type ControlResults, ITEMS, type ItemOf, RESULTS } from './answers.js';
 import { LineSplitter } from './line-splitter.js';
+import { check, type Schema } from './schema.js';
 import type { ControlCommand, ControlRequest } from './protocol.js';
 
 /** Bytes of a line of an answer at the most. */

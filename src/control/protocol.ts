@@ -2,11 +2,14 @@
 export type {
   CaptureReport,
   ControlResults,
+  EndedEntry,
   HealthFinding,
   HistoryEvent,
   ListedEntry,
   LogReport,
   QueueReport,
+  RefusedDomain,
+  RefusedSender,
   Severity,
   StateReport,
   StatisticsReport,
@@ -40,6 +43,11 @@ export type ControlRequest =
   | { readonly command: 'forget'; readonly address: string }
   | { readonly command: 'forget'; readonly all: true }
   | { readonly command: 'why'; readonly address: string }
+  | {
+      readonly command: 'refused';
+      /** seconds; absent: all that are remembered */
+      readonly sinceSeconds?: number;
+    }
   | { readonly command: 'reload' }
   /** a {@link WatchTick} as an item each second, until the connection is closed */
   | { readonly command: 'watch' };

@@ -24,9 +24,10 @@ export function parseRequest(text: string): ParsedRequest {
   }
   if (typeof value !== 'object' || value === null)
     return { ok: false, message: 'the question is not an object' };
-  const { command, address, forSeconds, all } = value as Record<string, unknown>;
+  const { command, address, forSeconds, sinceSeconds, all } = value as Record<string, unknown>;
   if (typeof command !== 'string') return { ok: false, message: 'the question has no command' };
   if (PLAIN.has(command)) return { ok: true, value: { command } as ControlRequest };
+  if (command === 'refused') return parseRefused(sinceSeconds);
   if (!WITH_ADDRESS.has(command)) return { ok: false, message: 'the daemon does not know this command' };
   if (command === 'forget' && all === true) return { ok: true, value: { command, all } };
   if (typeof address !== 'string' || address.length > MOST_ADDRESS) {
@@ -35,7 +36,20 @@ export function parseRequest(text: string): ParsedRequest {
   if (command !== 'allow' || forSeconds === undefined) {
     return { ok: true, value: { command, address } as ControlRequest };
   }
-  const isTime = Number.isInteger(forSeconds) && Number(forSeconds) >= 1 && Number(forSeconds) <= MAX_SECONDS;
-  if (!isTime) return { ok: false, message: `forSeconds is not a whole number from 1 to ${MAX_SECONDS}` };
-  return { ok: true, value: { command: 'allow', address, forSeconds: Number(forSeconds) } };
+  if (!isTime(forSeconds)) return noTime('forSeconds');
+  return { ok: true, value: { command: 'allow', address, forSeconds } };
+}
+
+function parseRefused(sinceSeconds: unknown): ParsedRequest {
+  if (sinceSeconds === undefined) return { ok: true, value: { command: 'refused' } };
+  if (!isTime(sinceSeconds)) return noTime('sinceSeconds');
+  return { ok: true, value: { command: 'refused', sinceSeconds } };
+}
+
+function isTime(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MAX_SECONDS;
+}
+
+function noTime(name: string): ParsedRequest {
+  return { ok: false, message: `${name} is not a whole number from 1 to ${MAX_SECONDS}` };
 }

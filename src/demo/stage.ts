@@ -11,6 +11,9 @@ import { WORLD, World, type WorldMode } from './world.js';
 /** Port of the mail servers. */
 const SMTP = 25;
 
+/** Whatever it does, it says so earlier, be the machine as busy as it may. */
+const PATIENCE_MS = 180_000;
+
 /** A line of the daemon's log (`--log-format json`). */
 export interface LogEvent {
   readonly level: string;
@@ -230,7 +233,7 @@ export class StagedDaemon {
 
   /**
    * Waits until it has logged something, from event number `from` on.
-   * @throws Error when it has ended before
+   * @throws Error when it has ended before, or does not log that within three minutes
    */
   async event(what: (event: LogEvent) => boolean, from = 0): Promise<LogEvent> {
     const look = (): LogEvent | undefined => this.events.slice(from).find(what);
@@ -248,9 +251,17 @@ export class StagedDaemon {
       if (event !== undefined) return event;
       throw new Error(`mxallowd has ended (${how}): ${this.stderr.trim()}`);
     });
+    let timer: NodeJS.Timeout | undefined;
+    const tooLong = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        const last = this.events.slice(-20).map(({ message }) => message);
+        reject(new Error(`mxallowd does not log what was awaited; it said last:\n${last.join('\n')}`));
+      }, PATIENCE_MS);
+    });
     try {
-      return await Promise.race([found, ended]);
+      return await Promise.race([found, ended, tooLong]);
     } finally {
+      clearTimeout(timer);
       if (watcher !== undefined) this.watchers.delete(watcher);
     }
   }

@@ -35,6 +35,9 @@ const TOOL_ENVIRONMENT: NodeJS.ProcessEnv = {
 const NAMESPACES = ['--mount', '--net', '--pid', '--fork', '--kill-child'];
 const OWN_USER = ['--user', '--map-root-user'];
 
+/** An nsenter may stop a moment after its program. */
+const WAKE_MS = 50;
+
 /** The first process: says its number as it is seen from outside, and holds everything until its input ends. */
 const HOLDER = `
 mount -t tmpfs tmpfs /run
@@ -198,8 +201,14 @@ export class World {
     if (this.holder.exitCode !== null || this.holder.signalCode !== null) return;
     const ended = new Promise((resolve) => this.holder.once('close', resolve));
     this.holder.stdin?.end();
-    // one whose program was stopped is stopped as well, and would hold everything
-    for (const child of this.entered) child.kill('SIGKILL');
+    // all that runs in them is killed; they are there until each nsenter has taken note of its program's end, which one
+    // that was stopped together with its program does not. It is not killed: another process would have to take note.
+    const wake = (): void => {
+      for (const child of this.entered) child.kill('SIGCONT');
+    };
+    wake();
+    const waking = setInterval(wake, WAKE_MS);
     await ended;
+    clearInterval(waking);
   }
 }

@@ -13,8 +13,10 @@ import type {
 import { type Answering, ControlError } from '../control/server.js';
 import type { Origin } from '../tracker/whitelist.js';
 import type { Engine } from './engine.js';
+import type { OwnTableReport } from './firewall.js';
 import { judgeHealth } from './health.js';
-import { type PfState, PfView } from './pf-view.js';
+import { type PfState, PfView, WATCHED_MS } from './pf-view.js';
+import { RefusedAnswers } from './refused-answers.js';
 import { SenderAnswers } from './sender-answers.js';
 import { Exit } from '../sysexits.js';
 
@@ -51,12 +53,14 @@ const TICK_MS = 1000;
 export class Answers {
   private readonly pf: PfView;
   private readonly senders: SenderAnswers;
+  private readonly refused: RefusedAnswers;
 
   constructor(
     private readonly engine: Engine,
     private readonly surroundings: Surroundings,
   ) {
     this.senders = new SenderAnswers(engine);
+    this.refused = new RefusedAnswers(engine);
     this.pf = new PfView(
       () => engine.inspect(),
       () => engine.config,
@@ -83,6 +87,10 @@ export class Answers {
         return this.senders.forget('all' in request ? undefined : request.address);
       case 'why':
         return this.senders.why(request.address);
+      case 'refused': {
+        const { sinceSeconds } = request;
+        return this.refused.list(sinceSeconds === undefined ? undefined : sinceSeconds * 1000, answering);
+      }
       case 'reload':
         return this.reload();
       case 'watch':
@@ -109,6 +117,7 @@ export class Answers {
       startedAtMs: engine.clock.wallMs() - this.upMs(),
       upMs: this.upMs(),
       findings: this.findings(pf),
+      domains: engine.domains.size === 0 ? undefined : this.domains(),
       entries: {
         total: engine.tracker.size,
         most: engine.config.maxEntries,
@@ -128,9 +137,14 @@ export class Answers {
     };
   }
 
-  private table({ enabled, agoMs }: PfState): TableReport | undefined {
+  private domains(): StatusReport['domains'] {
+    const { size, networks } = this.engine.domains;
+    return { count: size, networks: networks.length };
+  }
+
+  private table(pf: PfState): TableReport | undefined {
     const { table } = this.engine.firewallReport();
-    return table && { ...table, pfEnabled: enabled, pfAgoMs: agoMs };
+    return table && { ...asCounted(table, pf), pfEnabled: pf.enabled, pfAgoMs: pf.agoMs };
   }
 
   private findings(pf: PfState): HealthFinding[] {
@@ -144,7 +158,7 @@ export class Answers {
       lastRefusalAgoMs: this.ago(refusal),
       firewall: engine.firewallReport(),
       pf,
-      configuration: surroundings.configuration(),
+      configuration: [...surroundings.configuration(), ...engine.domains.findings()],
       stateError: surroundings.state()?.error,
       isRoot: surroundings.isRoot,
     });
@@ -175,6 +189,11 @@ export class Answers {
       if (answering.signal.aborted) break;
       count++;
       await answering.item(this.senders.listed(entry));
+    }
+    for (const network of this.engine.domains.networks) {
+      if (answering.signal.aborted) break;
+      count++;
+      await answering.item(this.senders.listedNetwork(network));
     }
     return { count };
   }
@@ -212,7 +231,7 @@ export class Answers {
 
   private async tick(position: number): Promise<WatchTick> {
     const { engine } = this;
-    const findings = this.findings(await this.pf.look());
+    const findings = this.findings(await this.pf.look(WATCHED_MS));
     const wallMs = engine.clock.wallMs();
     return {
       atMs: wallMs,
@@ -238,4 +257,11 @@ export class Answers {
   private ago(atMs: number | undefined): number | undefined {
     return atMs === undefined ? undefined : Math.round(this.engine.clock.monotonicMs() - atMs);
   }
+}
+
+/** The table with what pf counts in it, where it tells. */
+function asCounted(table: OwnTableReport, { entries }: PfState): Omit<TableReport, 'pfEnabled' | 'pfAgoMs'> {
+  if (entries === undefined) return { ...table, isMissing: undefined };
+  const isMissing = entries === 'missing';
+  return { ...table, entries: isMissing ? 0 : entries, isMissing };
 }

@@ -5,14 +5,16 @@ import type { Log } from '../log/log.js';
 import { levelOf } from '../log/settings.js';
 import type { Observation, Undecoded } from '../packet/observation.js';
 import type { HashKey } from '../tracker/siphash.js';
-import type { Address, PrefixText } from '../packet/address.js';
+import type { Address, Prefix, PrefixText } from '../packet/address.js';
 import type { TableEntry } from '../table/table.js';
 import type { Decision } from '../tracker/decision.js';
-import type { EntryListener, Tracker } from '../tracker/tracker.js';
+import type { EntryListener, Tracker, TrackerConfig } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
+import { Domains, type DomainsParts } from './domains.js';
 import type { Core, Firewall, FirewallReport } from './firewall.js';
-import { History } from './history.js';
+import type { History } from './history.js';
 import { Judge, type Judgement, trackerConfig } from './judge.js';
+import { Memory } from './memory.js';
 import {
   countersLine,
   decisionLevel,
@@ -28,9 +30,9 @@ import {
   unjudgedLine,
 } from './messages.js';
 import { Namer } from './namer.js';
-import { RateLimit } from './rate-limit.js';
 import { type Restored, takeIn } from './restored.js';
-import { type Happening, Telling } from './telling.js';
+import type { Happening } from './telling.js';
+import { Voice } from './voice.js';
 import { amount } from '../words.js';
 
 /** What the engine works with. */
@@ -40,8 +42,12 @@ export interface EngineParts {
   readonly clock: Clock;
   readonly hashKey: HashKey;
   readonly makeFirewall: (core: Core) => Firewall;
+  /** the machine's addresses, as they are now; absent: none */
+  readonly ownAddresses?: () => readonly Address[];
   /** is told whenever something has changed that a restart must find again: an entry, or no more than what was counted */
   readonly changed?: (what: 'entries' | 'counters') => void;
+  /** how the networks of domains are found, and who has the last word on them; absent: in DNS, and nobody but us */
+  readonly domains?: Partial<Pick<DomainsParts, 'grant' | 'interfaces' | 'lookUp'>>;
 }
 
 /** When what was last seen; monotonic milliseconds. */
@@ -50,28 +56,33 @@ export interface LastSeen {
   attempt: number | undefined;
   refusal: number | undefined;
   admission: number | undefined;
+  outbound: number | undefined;
 }
 
 /** Deadlines within this time are handled together. */
 const EXPIRY_SLACK_MS = 1000;
-/** Events that are remembered in a second, at the most. */
-const EVENTS_PER_SECOND = 500;
 
 /** Packets in, decisions and log out: wires tracker, firewall and log together. */
 export class Engine implements Core {
   config: Config;
   readonly clock: Clock;
   readonly startedMs: number;
-  readonly history = new History();
+  /** who was refused, and entries that have ended */
+  readonly memory: Memory;
   readonly lastSeen: LastSeen = {
     frame: undefined,
     attempt: undefined,
     refusal: undefined,
     admission: undefined,
+    outbound: undefined,
   };
   /** of an earlier run: those whose time is over, those that are not taken in, and what is not allowed any more */
   readonly expired = new Set<PrefixText>();
   unallowed: readonly PrefixText[] = [];
+  always: readonly Prefix[];
+  /** the domains whose networks are admitted at all times */
+  readonly domains: Domains;
+  private isServing = false;
   private isRestoring = false;
   private readonly judgeOfFrames: Judge;
   private readonly firewall: Firewall;
@@ -82,30 +93,45 @@ export class Engine implements Core {
   private stopping = false;
   /** undefined: DNS is not asked at all */
   private readonly namer: Namer | undefined;
-  private readonly telling: Telling;
-  private readonly remembered: RateLimit;
+  private readonly voice: Voice;
 
   constructor(private readonly parts: EngineParts) {
     this.config = parts.config;
     this.clock = parts.clock;
     this.startedMs = parts.clock.monotonicMs();
     this.changed = parts.changed ?? (() => undefined);
+    this.voice = new Voice(parts.log, parts.clock, parts.hashKey);
+    this.memory = new Memory({
+      tracker: () => this.tracker,
+      clock: parts.clock,
+      isDry: () => this.config.dryRun,
+      isForeign: (address) => this.foreignEntry(address) !== undefined,
+    });
+    this.always = this.config.allow;
+    this.domains = new Domains({
+      interfaces: () => [],
+      ...parts.domains,
+      config: () => this.config,
+      clock: this.clock,
+      changed: (what) => this.onDomains(what),
+      say: (line) => this.say(line),
+    });
     const listener: EntryListener = {
-      added: (entry) => this.firewall.added(entry),
+      added: (entry) => {
+        this.firewall.added(entry);
+        this.memory.added(entry);
+      },
       removed: (entry, reason) => {
         this.firewall.removed(entry);
+        this.memory.removed(entry, reason);
         if (this.isRestoring) this.expired.add(entry.text);
         this.changed('entries');
         const level = reason === 'no-room' ? 'warn' : 'info';
-        this.sayOften({ level, kind: removalEvent(reason) }, () => removalLine(entry, reason));
+        this.voice.sayOften({ level, kind: removalEvent(reason) }, () => removalLine(entry, reason));
       },
     };
     this.firewall = parts.makeFirewall(this);
-    this.judgeOfFrames = new Judge(
-      trackerConfig(this.config, this.firewall.authority),
-      listener,
-      parts.hashKey,
-    );
+    this.judgeOfFrames = new Judge(this.trackerConfig(this.config.maxEntries), listener, parts.hashKey);
     const { noRdnsWhitelist, noPool } = this.config;
     if (!noRdnsWhitelist || !noPool) {
       this.namer = new Namer({
@@ -116,11 +142,15 @@ export class Engine implements Core {
           this.armExpiry();
           this.changed('entries');
         },
-        say: (line) => this.sayOften({ level: line.level, kind: line.fields.event }, () => line),
+        say: (line) => this.voice.sayOften({ level: line.level, kind: line.fields.event }, () => line),
+        memory: this.memory,
       });
     }
-    this.telling = new Telling(parts.log, parts.clock, parts.hashKey);
-    this.remembered = new RateLimit(EVENTS_PER_SECOND, parts.clock);
+  }
+
+  /** the newest events */
+  get history(): History {
+    return this.voice.history;
   }
 
   get tracker(): Tracker {
@@ -141,15 +171,19 @@ export class Engine implements Core {
    * @throws StartError when that cannot be done
    */
   async start(restored?: Restored): Promise<void> {
+    await this.domains.restore(restored?.domains ?? []);
     if (restored !== undefined) this.restore(restored);
     try {
       await this.firewall.start();
     } catch (error) {
       this.stopping = true;
+      this.domains.close();
       this.cancelExpiry?.();
-      this.closeLimits();
+      this.voice.close();
       throw error;
     }
+    this.isServing = true;
+    this.domains.begin();
     this.armExpiry();
   }
 
@@ -172,14 +206,15 @@ export class Engine implements Core {
     const before = this.config;
     this.config = takeOver(this.config, config);
     // what was told with "Would drop" must not go on as its repeats
-    if (before.dryRun !== this.config.dryRun) this.telling.tellRepeats();
+    if (before.dryRun !== this.config.dryRun) this.voice.tellRepeats();
     this.parts.log.setLevel(levelOf(config));
     this.namer?.renew();
-    this.configureTracker();
-    const { fakeMailserver, realMailserver, allow } = config;
+    this.domains.reload();
+    this.followAlways();
+    const { fakeMailserver, realMailserver, allow, allowDomain } = config;
     const message =
       `configuration read again: ${fakeMailserver.length} fake and ${realMailserver.length} real addresses, ` +
-      `${allow.length} allowed at all times`;
+      `${allow.length} allowed at all times${allowDomain.length === 0 ? '' : `, and ${amount(allowDomain.length, 'domain')}`}`;
     this.say({ level: 'info', message, fields: { event: 'reloaded' } });
     this.firewall.reconfigured(before);
     this.changed('entries');
@@ -200,8 +235,9 @@ export class Engine implements Core {
     this.stopping = true;
     this.cancelExpiry?.();
     this.namer?.close();
+    this.domains.close();
     await this.firewall.stop(withinMs);
-    this.closeLimits();
+    this.voice.close();
   }
 
   /** number of frames so far */
@@ -226,6 +262,11 @@ export class Engine implements Core {
     if (this.namer === undefined) return undefined;
     const { asked, fromCache, failed, dropped } = this.namer.counters();
     return { asked, fromCache, failed, notMade: dropped + this.namer.skipped };
+  }
+
+  /** Asks DNS who somebody is, if it may be asked. */
+  identify(address: Address): Promise<void> {
+    return this.namer?.identify(address) ?? Promise.resolve();
   }
 
   /** How the log is doing. */
@@ -263,8 +304,7 @@ export class Engine implements Core {
   entriesChanged(line: Line): void {
     this.armExpiry();
     this.changed('entries');
-    this.say(line);
-    this.remember(line);
+    this.voice.sayAndRemember(line);
   }
 
   decide(decoded: Observation | Undecoded): Judgement {
@@ -277,14 +317,15 @@ export class Engine implements Core {
     if (observation === undefined || decision.kind === 'unjudged') return;
     this.lastSeen[decision.kind] = nowMs;
     this.changed(decision.kind === 'refusal' ? 'counters' : 'entries');
-    if (decision.kind === 'attempt') this.armExpiry();
-    this.sayOften(happening(decision, observation, nowMs), () =>
+    if (decision.kind === 'attempt' || decision.kind === 'outbound') this.armExpiry();
+    this.voice.sayOften(happening(decision, observation, nowMs), () =>
       decisionLine(decision, observation, { isDry: this.config.dryRun, nowMs }),
     );
     if (decision.kind === 'attempt' && decision.entry !== undefined) {
       this.namer?.attempt(observation, decision.entry);
     }
-    if (decision.reason === 'not-whitelisted') this.namer?.refusal(observation);
+    const { isStranger, isWanted } = this.memory.follow({ observation, decision });
+    if (isStranger) this.namer?.refusal(observation, isWanted);
   }
 
   limitEntries(maxEntries: number): void {
@@ -299,13 +340,32 @@ export class Engine implements Core {
   }
 
   say(line: Line): void {
-    this.parts.log.write(line.level, line.message, line.fields);
+    this.voice.say(line);
+  }
+
+  /** The networks of domains are others now, or are known for another time. */
+  private onDomains(what: 'networks' | 'kept'): void {
+    if (what === 'networks') {
+      this.followAlways();
+      if (this.isServing) this.firewall.alwaysChanged();
+    }
+    this.changed('entries');
+  }
+
+  private followAlways(): void {
+    this.always = [...this.config.allow, ...this.domains.networks.map(({ network }) => network)];
+    this.configureTracker();
   }
 
   /** The tracker gets no more room than the firewall has. */
   private configureTracker(): void {
     const maxEntries = Math.max(1, Math.min(this.config.maxEntries, this.roomForEntries));
-    this.tracker.configure(trackerConfig(this.config, this.firewall.authority, maxEntries));
+    this.tracker.configure(this.trackerConfig(maxEntries));
+  }
+
+  private trackerConfig(maxEntries: number): TrackerConfig {
+    const own = this.parts.ownAddresses?.() ?? [];
+    return trackerConfig(this.config, this.firewall.authority, maxEntries, own, this.domains.networks);
   }
 
   private armExpiry(): void {
@@ -322,8 +382,9 @@ export class Engine implements Core {
 
   private restore(restored: Restored): void {
     this.isRestoring = true;
-    const { strange, unallowed } = takeIn(restored, this.tracker, this.config.allow, this.expired);
+    const { strange, unallowed } = takeIn(restored, this.tracker, this.always, this.expired);
     this.isRestoring = false;
+    this.memory.restore(restored.notes);
     this.unallowed = unallowed;
     // netfilter has no table that they could be in
     if (this.firewall.authority !== 'pf') this.expired.clear();
@@ -331,30 +392,14 @@ export class Engine implements Core {
     const { isKnownTimeImplied, knownTime } = this.config;
     if (isKnownTimeImplied && knownTime > 0 && !restored.hasKnownTime) this.say(knownTimeLine(knownTime));
   }
-
-  /** For lines that a sender can cause at will: made only when they are wanted, and not too many. */
-  private sayOften(what: Happening, makeLine: () => Line): void {
-    const said = this.telling.tell(what, makeLine);
-    if (this.remembered.allows()) this.remember(said ?? makeLine());
-  }
-
-  private remember({ fields, brief }: Line): void {
-    const { event, source } = fields;
-    if (typeof source !== 'string' || brief === undefined) return;
-    if (event === 'no-pool' || event === 'pooled') this.history.notePool(source, brief);
-    this.history.note({ atMs: this.clock.wallMs(), kind: event, address: source, text: brief });
-  }
-
-  private closeLimits(): void {
-    this.telling.close();
-    this.remembered.close();
-  }
 }
 
 /** What a decision is for the log, before there is a line about it. */
 function happening(decision: Decision, seen: Observation, nowMs: number): Happening {
   const { kind } = decision;
   const level = decisionLevel(decision);
+  // who is seen there is our own mail server
+  if (kind === 'outbound') return { level, kind };
   if (kind !== 'refusal') return { level, kind, seen };
   return { level, kind, seen, reason: isStrangeRefusal(decision, nowMs) ? 'strange' : decision.reason };
 }

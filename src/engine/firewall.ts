@@ -1,7 +1,7 @@
 // What the engine needs of a firewall, and a firewall of the engine.
 import type { Config } from '../config/config.js';
 import type { CaptureReport, QueueReport, TableReport } from '../control/protocol.js';
-import type { Address, PrefixText } from '../packet/address.js';
+import type { Address, Prefix, PrefixText } from '../packet/address.js';
 import type { Observation, Undecoded } from '../packet/observation.js';
 import type { Tracker, TrackerConfig } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
@@ -15,6 +15,8 @@ export interface Core {
   /** the configuration as it is now */
   readonly config: Config;
   readonly tracker: Tracker;
+  /** whom the configuration admits at all times: the networks that it names, and those of its domains */
+  readonly always: readonly Prefix[];
   readonly clock: Clock;
   /** what an earlier run has left in the table, and is to be taken out of it; until the table has been compared */
   readonly expired: ReadonlySet<PrefixText>;
@@ -51,6 +53,8 @@ export interface Firewall {
   removed(entry: Entry): void;
   /** The engine has taken over another configuration. */
   reconfigured(before: Config): void;
+  /** Others are admitted at all times now; not called before it was started. */
+  alwaysChanged(): void;
   logStatistics(): void;
   /** How it is doing. */
   report(): FirewallReport;
@@ -67,7 +71,7 @@ export interface Firewall {
 }
 
 /** What is known of the table without asking pf. */
-export type OwnTableReport = Omit<TableReport, 'pfEnabled' | 'pfAgoMs'>;
+export type OwnTableReport = Omit<TableReport, 'isMissing' | 'pfEnabled' | 'pfAgoMs'>;
 
 /** How a firewall is doing: pf has a capture and a table, netfilter a queue. */
 export interface FirewallReport {

@@ -49,7 +49,8 @@ export function judgeHealth(facts: HealthFacts): HealthFinding[] {
     facts.isRoot && {
       severity: 'warning',
       id: 'root',
-      message: 'it runs as root throughout: make the user _mxallowd, and restart it (docs/security.md)',
+      message:
+        'it runs as root throughout: make the user _mxallowd, give it the state folder (chown -R), and restart it (docs/security.md)',
     },
   ];
   const order = { error: 0, warning: 1, note: 2 };
@@ -96,20 +97,28 @@ function silenceOfPf({ unanswered, agoMs }: PfState): Finding {
   };
 }
 
-function tableFindings(table: OwnTableReport, { entries }: HealthFacts): Finding[] {
+function tableFindings(table: OwnTableReport, { entries, pf }: HealthFacts): Finding[] {
   const { description, failingForMs = 0, lastError = 'unknown', pending } = table;
+  const there = pf.entries ?? table.entries;
   return [
     failingForMs > 0 && {
       severity: failingForMs > FAILING_MS ? 'error' : 'warning',
       id: 'table-failing',
       message: `the table ${description} cannot be written, ${amount(pending, 'change waits', 'changes wait')}: ${lastError}`,
     },
+    there === 'missing' && {
+      severity: 'error',
+      id: 'table-missing',
+      message:
+        `pf has no table ${description}, so it lets nobody in by it; it is made again with the next entry: ` +
+        'is it in pf.conf, with "persist", and are the rules loaded?',
+    },
     entries > 0 &&
-      table.entries === 0 &&
+      there === 0 &&
       failingForMs === 0 && {
         severity: 'warning',
         id: 'table-empty',
-        message: `the table ${description} is empty, though ${amount(entries, 'entry', 'entries')} should be in it (mxallowd reload compares)`,
+        message: `the table ${description} is empty, though ${amount(entries, 'entry', 'entries')} should be in it: it is filled again at once`,
       },
     table.foreign.count > 0 && {
       severity: 'note',

@@ -1,11 +1,13 @@
 // From a frame to a decision.
 import type { HashKey } from '../tracker/siphash.js';
 import type { Config } from '../config/config.js';
+import type { Address } from '../packet/address.js';
 import type { Frame } from '../packet/frame.js';
 import { decode, type Observation, type Undecoded, type UndecodedReason } from '../packet/observation.js';
 import { isNflogAction } from '../packet/nflog.js';
 import { Action } from '../packet/pflog.js';
 import { type Decision, leave, type UnjudgedReason } from '../tracker/decision.js';
+import type { DomainNetwork } from '../tracker/roles.js';
 import { type EntryListener, Tracker, type TrackerConfig } from '../tracker/tracker.js';
 import { Outcome, RecentPackets } from './recent-packets.js';
 
@@ -30,20 +32,27 @@ export class Judge {
     this.tracker = new Tracker(config, listener, hashKey);
   }
 
-  /** @param nowMs - the tracker's time: monotonic milliseconds, or a recording's own time */
+  /**
+   * Judges a frame. One SYN may be there more than once: pf writes a record for each rule that logs it, and a recording
+   * of all interfaces has it for each that it came through.
+   * @param nowMs - the tracker's time: monotonic milliseconds, or a recording's own time
+   */
   judge(frame: Frame, nowMs: number): Judgement {
-    return this.decide(decode(frame), nowMs);
+    return this.decide(decode(frame), nowMs, true);
   }
 
-  /** The same for what has been decoded already. */
-  decide(decoded: Observation | Undecoded, nowMs: number): Judgement {
+  /**
+   * The same for what has been decoded already.
+   * @param mayRepeat - whether the same packet may come again
+   */
+  decide(decoded: Observation | Undecoded, nowMs: number, mayRepeat = false): Judgement {
     this.frames++;
     if (!decoded.ok) {
       this.countUnjudged(decoded.reason);
       return { observation: undefined, decision: { kind: 'unjudged', reason: decoded.reason } };
     }
     const decision =
-      decoded.isSyn && decoded.action !== Action.NONE && !isNflogAction(decoded.action)
+      decoded.isSyn && !isNflogAction(decoded.action) && (mayRepeat || decoded.action !== Action.NONE)
         ? this.once(decoded, nowMs)
         : this.tracker.observe(decoded, nowMs);
     if (decision.kind === 'unjudged') this.countUnjudged(decision.reason);
@@ -91,19 +100,26 @@ function outcomeOf({ kind, reason }: Decision): Outcome | undefined {
 /**
  * What the tracker needs of the configuration.
  * @param maxEntries - entries at the most, when the firewall has less room than the configuration asks for
+ * @param own - the machine's addresses
+ * @param domains - networks of the domains that the configuration allows
  */
 export function trackerConfig(
   config: Config,
   authority: TrackerConfig['authority'],
   maxEntries = config.maxEntries,
+  own: readonly Address[] = [],
+  domains: readonly DomainNetwork[] = [],
 ): TrackerConfig {
   return {
     fake: config.fakeMailserver,
     real: config.realMailserver,
+    own,
     allow: config.allow,
+    domains,
     port: config.port,
     whitelistTimeMs: config.whitelistTime * 1000,
     knownTimeMs: config.knownTime * 1000,
+    outbound: config.outbound,
     ipv4Prefix: config.ipv4Prefix,
     ipv6Prefix: config.ipv6Prefix,
     maxEntries,

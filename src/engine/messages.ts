@@ -25,9 +25,9 @@ export interface Line {
 }
 
 /** The level of a decision's line: what 1.9 logged is info, the rest debug. */
-export function decisionLevel(decision: Decision): Level {
-  const isOrdinary = decision.reason === 'renewed' || decision.reason === 'always-allowed';
-  return decision.kind === 'attempt' && isOrdinary ? 'debug' : 'info';
+export function decisionLevel({ kind, reason }: Decision): Level {
+  const isOrdinary = ['renewed', 'always-allowed', 'no-sender'].includes(reason);
+  return (kind === 'attempt' || kind === 'outbound') && isOrdinary ? 'debug' : 'info';
 }
 
 /**
@@ -39,12 +39,14 @@ export function decisionLine(
   observation: Observation,
   { isDry, nowMs }: { readonly isDry: boolean; readonly nowMs: number },
 ): Line {
-  const source = formatAddress(observation.source);
+  // whom it is about: of a connection that this network opens it is the other end
+  const isOutbound = decision.kind === 'outbound';
+  const source = formatAddress(isOutbound ? observation.destination : observation.source);
   const fields = {
     event: decision.kind,
     reason: decision.reason,
     source,
-    target: formatAddress(observation.destination),
+    target: formatAddress(isOutbound ? observation.source : observation.destination),
     interface: escapeText(observation.interfaceName, 64),
     ...(decision.kind === 'refusal' && { count: 1 }),
   };
@@ -74,6 +76,7 @@ const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>
     promoted: 'tried the fake MX: its entry is its own now',
     renewed: 'tried the fake MX again: its time begins anew',
     'always-allowed': 'tried the fake MX: it is allowed at all times',
+    'no-sender': 'tried the fake MX: its address is ours, or link-local, and is never let in',
   },
   refusal: {
     'not-whitelisted': 'has not tried the fake MX',
@@ -83,6 +86,12 @@ const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>
     whitelisted: 'reached the real MX',
     'always-allowed': 'reached the real MX: it is allowed at all times',
     'passed-by-pf': 'reached the real MX: pf let it in by itself',
+  },
+  outbound: {
+    'new-entry': 'this network has connected to it: whitelisted',
+    renewed: 'this network has connected to it again',
+    'always-allowed': 'this network has connected to it: it is allowed at all times',
+    'no-room': 'this network has connected to it, but max-entries is reached',
   },
   unjudged: {},
 };
@@ -95,6 +104,7 @@ function decisionText(decision: Decision, source: string, isDry: boolean, isStra
         promoted: 'adding to whitelist (it came in with another sender before)',
         renewed: 'renewing its whitelist entry',
         'always-allowed': 'which is allowed at all times',
+        'no-sender': 'whose address is ours, or link-local, and is never let in',
       }[decision.reason];
       return `Successful connection from ${source} to a fake mailserver, ${then}`;
     }
@@ -109,6 +119,15 @@ function decisionText(decision: Decision, source: string, isDry: boolean, isStra
     }
     case 'admission':
       return `Successful connection from ${source} to a real mailserver`;
+    case 'outbound': {
+      const then = {
+        'new-entry': 'adding to whitelist',
+        renewed: 'renewing its whitelist entry',
+        'always-allowed': 'which is allowed at all times',
+        'no-room': 'which is not let in: max-entries is reached',
+      }[decision.reason];
+      return `This network has opened a connection to ${source}, ${then}`;
+    }
     case 'unjudged':
       return `Nothing to decide about a packet from ${source}: ${decision.reason}`;
   }

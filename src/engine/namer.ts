@@ -1,5 +1,6 @@
 // Asks DNS about those who come, and admits more addresses.
 import type { Config } from '../config/config.js';
+import { identifyBy } from '../names/identify.js';
 import { checkSpf, judgePool, LiveDomains, poolDomains } from '../names/pool.js';
 import { companions, isPublic, reverse, type ReverseAnswer, type ReverseName } from '../names/rdns.js';
 import { BoundedResolver, RESOLVER_DEFAULTS, type ResolverCounters } from '../names/resolver.js';
@@ -8,6 +9,7 @@ import type { Observation } from '../packet/observation.js';
 import type { Tracker } from '../tracker/tracker.js';
 import { Entry } from '../tracker/whitelist.js';
 import type { Clock } from '../clock.js';
+import type { Memory } from './memory.js';
 import {
   type Line,
   namedLine,
@@ -28,11 +30,17 @@ export interface NamerParts {
   /** entries were added: their time must end, too */
   readonly admitted: () => void;
   readonly say: (line: Line) => void;
+  /** wants to know who was refused; absent: nobody does */
+  readonly memory?: Pick<Memory, 'named' | 'domainTried'>;
+  /** asks about both kinds of senders; absent: each has a resolver of its own, with the usual bounds */
+  readonly resolver?: BoundedResolver;
 }
 
 /** Look-ups about those who try the fake MX, and about refused senders, that may be begun in a second. */
 const ATTEMPTS_PER_SECOND = 200;
 const POOL_CHECKS_PER_SECOND = 200;
+/** The same about those who were refused, only to tell who they are. */
+const IDENTITIES_PER_SECOND = 2;
 /** A sender that tries again within this time is not looked up again. */
 const ASK_AGAIN_MS = 60_000;
 /** Domains that one attempt opens the door for at the most. */
@@ -51,8 +59,10 @@ export class Namer {
   /** senders that are being asked about, because of an attempt and because of a refusal */
   private readonly naming = new Set<Address>();
   private readonly pooling = new Set<Address>();
+  private readonly asking = new Set<Promise<void>>();
   private readonly attempts: RateLimit;
   private readonly poolChecks: RateLimit;
+  private readonly identities: RateLimit;
   private closed = false;
 
   /** look-ups about senders that were not begun, because there were too many */
@@ -66,11 +76,12 @@ export class Namer {
       timeoutMs: dnsTimeout * 1000,
       nowMs: parts.clock.monotonicMs,
     };
-    this.resolver = new BoundedResolver(settings);
-    this.poolResolver = new BoundedResolver(settings);
+    this.resolver = parts.resolver ?? new BoundedResolver(settings);
+    this.poolResolver = parts.resolver ?? new BoundedResolver(settings);
     this.live = new LiveDomains(maxEntries);
     this.attempts = new RateLimit(ATTEMPTS_PER_SECOND, parts.clock);
     this.poolChecks = new RateLimit(POOL_CHECKS_PER_SECOND, parts.clock);
+    this.identities = new RateLimit(IDENTITIES_PER_SECOND, parts.clock);
   }
 
   /**
@@ -99,10 +110,13 @@ export class Namer {
   /**
    * A stranger was refused at the real MX: perhaps one of the pool of somebody who has tried the fake one.
    * @param observation - its source is not looked at when nothing is going to be asked: this may be a flood
+   * @param isWanted - whether somebody wants to know who it is
    */
-  refusal(observation: Pick<Observation, 'source'>): void {
+  refusal(observation: Pick<Observation, 'source'>, isWanted = false): void {
     const { config, clock } = this.parts;
-    if (config().noPool || this.live.isEmpty(clock.monotonicMs())) return;
+    const isAsked = isWanted && !this.identities.isFull;
+    const mayPool = !config().noPool && !this.live.isEmpty(clock.monotonicMs());
+    if (!mayPool && !isAsked) return;
     if (this.poolChecks.isFull) {
       this.skipped++;
       return;
@@ -110,7 +124,26 @@ export class Namer {
     const { source } = observation;
     if (this.pooling.has(source) || !isPublic(source)) return;
     this.poolChecks.allows();
-    this.ask(this.poolResolver, this.pooling, source, (answer) => this.onRefused(source, answer));
+    if (isAsked) this.identities.allows();
+    this.ask(this.poolResolver, this.pooling, source, async (answer) => {
+      const isIn = mayPool && (await this.onRefused(source, answer));
+      if (!isIn) await this.noteName(source, answer, isAsked);
+    });
+  }
+
+  /** Asks who somebody is who was refused, for those who want to know. Never throws. */
+  async identify(source: Address): Promise<void> {
+    if (!isPublic(source)) return;
+    const answer = await reverse(this.poolResolver, source);
+    if (this.closed) return;
+    await this.noteName(source, answer, true).catch((error: unknown) =>
+      this.parts.say(namesFailedLine(error)),
+    );
+  }
+
+  /** Done when nothing is being asked any more. */
+  async settled(): Promise<void> {
+    while (this.asking.size > 0) await Promise.all(this.asking);
   }
 
   /** Reads the system's DNS servers again. */
@@ -144,11 +177,15 @@ export class Namer {
     then: (answer: ReverseAnswer) => void | Promise<void>,
   ): void {
     underWay.add(source);
-    void reverse(resolver, source)
+    const asking = reverse(resolver, source)
       .then((answer) => (this.closed ? undefined : then(answer)))
       // a package that cannot be loaded (any more) must not end the daemon: names only add
       .catch((error: unknown) => this.parts.say(namesFailedLine(error)))
-      .finally(() => underWay.delete(source));
+      .finally(() => {
+        underWay.delete(source);
+        this.asking.delete(asking);
+      });
+    this.asking.add(asking);
   }
 
   private async onNames(source: Address, answer: ReverseAnswer): Promise<void> {
@@ -167,6 +204,7 @@ export class Namer {
       // who may not send for the domain does not open the door for it
       if ((await checkSpf(this.resolver, domain, source)) !== 'pass') continue;
       this.live.note(domain, clock.monotonicMs() + config.poolWindow * 1000);
+      this.parts.memory?.domainTried(domain);
     }
   }
 
@@ -185,21 +223,37 @@ export class Namer {
     admitted();
   }
 
-  private async onRefused(source: Address, answer: ReverseAnswer): Promise<void> {
+  /** @param isComplete - whether to ask what the SPF record says, too */
+  private async noteName(source: Address, answer: ReverseAnswer, isComplete: boolean): Promise<void> {
+    const { memory } = this.parts;
+    if (memory === undefined || this.closed) return;
+    const identity = await identifyBy(isComplete ? this.poolResolver : undefined, source, answer);
+    memory.named(source, identity, isComplete);
+  }
+
+  /** @returns whether it has been let in */
+  private async onRefused(source: Address, answer: ReverseAnswer): Promise<boolean> {
     const { clock, tracker, say, admitted } = this.parts;
     const isLive = (domain: string): boolean => this.live.has(domain, clock.monotonicMs());
     const verdict = await judgePool(this.poolResolver, source, answer, isLive);
-    if (this.closed) return;
+    if (this.closed) return true;
     if (verdict.kind === 'no-pool') {
       say(noPoolLine(source, verdict));
-      return;
+      return false;
     }
     const nowMs = clock.monotonicMs();
     const added = tracker.admit(source, 'pool', nowMs, nowMs + this.parts.config().whitelistTime * 1000);
-    if (added === 'no-room') say(noPlaceLine(source, verdict.domain));
-    if (!(added instanceof Entry)) return;
-    tracker.setName(added, verdict.name);
-    say(pooledLine(added, verdict.name, verdict.domain));
+    const { name, domain } = verdict;
+    this.parts.memory?.named(
+      source,
+      { name, isConfirmed: true, domain, spf: 'pass', isFailure: false },
+      true,
+    );
+    if (added === 'no-room') say(noPlaceLine(source, domain));
+    if (!(added instanceof Entry)) return true;
+    tracker.setName(added, name);
+    say(pooledLine(added, name, domain));
     admitted();
+    return true;
   }
 }

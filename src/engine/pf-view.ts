@@ -5,13 +5,15 @@ import type { HealthFinding } from '../control/protocol.js';
 import { escapeText } from '../packet/escape.js';
 import { parsePfInfo } from '../pf/info.js';
 import { judgeRules } from '../pf/rules.js';
-import type { FirewallTexts } from '../table/table.js';
+import type { FirewallTexts, TableCount } from '../table/table.js';
 
 /** What pf says of itself. */
 export interface PfState {
   /** undefined: not known */
   readonly enabled: boolean | undefined;
   readonly rules: readonly HealthFinding[];
+  /** entries of the table */
+  readonly entries: TableCount;
   /** how long ago pf has said that, in milliseconds; undefined: it has not said anything yet */
   readonly agoMs: number | undefined;
   /** pfctl does not answer; undefined: it does */
@@ -28,14 +30,22 @@ export interface Unanswered {
 
 /** Whose rules can be judged. */
 const RULED = ['openbsd', 'freebsd'] as const;
-/** pf is asked again after this time at the earliest: two calls of pfctl. */
-export const FRESH_MS = 10_000;
+/**
+ * Who asks how things are is told what pf says now: it is asked again when that is older. Four to six calls of pfctl,
+ * so for what is redrawn each second it may be older.
+ */
+export const FRESH_MS = 1000;
+export const WATCHED_MS = 10_000;
 /** So long somebody who asks is kept waiting for pfctl; he is to have an answer within two seconds. */
 const PATIENCE_MS = 1500;
 
 /** Looks at pf when somebody asks how it is doing. */
 export class PfView {
-  private known: Pick<PfState, 'enabled' | 'rules'> = { enabled: undefined, rules: [] };
+  private known: Pick<PfState, 'enabled' | 'rules' | 'entries'> = {
+    enabled: undefined,
+    rules: [],
+    entries: undefined,
+  };
   private knownMs: number | undefined;
   private asking: Promise<void> | undefined;
   private askedMs = 0;
@@ -51,13 +61,16 @@ export class PfView {
     private readonly platform: NodeJS.Platform,
   ) {}
 
-  /** What pf says: at most ten seconds old, or what it has said last, if pfctl takes its time. */
-  async look(): Promise<PfState> {
-    if (this.config().queueNum === undefined) await this.refresh();
+  /**
+   * What pf says, or what it has said last, if pfctl takes its time.
+   * @param freshMs - it may be so old
+   */
+  async look(freshMs = FRESH_MS): Promise<PfState> {
+    if (this.config().queueNum === undefined) await this.refresh(freshMs);
     const nowMs = this.clock.monotonicMs();
     const { known, knownMs, silent } = this;
-    const isWaiting = this.asking !== undefined && nowMs - this.askedMs >= PATIENCE_MS;
-    const sinceMs = silent?.sinceMs ?? (isWaiting ? this.askedMs : undefined);
+    // still asking: all patience is over, were the timer a moment early
+    const sinceMs = silent?.sinceMs ?? (this.asking === undefined ? undefined : this.askedMs);
     return {
       ...known,
       agoMs: knownMs === undefined ? undefined : nowMs - knownMs,
@@ -66,10 +79,10 @@ export class PfView {
   }
 
   /** Asks, unless that has been done lately, and waits; who comes while it is asked waits for what is left of the time. */
-  private async refresh(): Promise<void> {
+  private async refresh(freshMs: number): Promise<void> {
     const { clock } = this;
     if (this.asking === undefined) {
-      if (clock.monotonicMs() - this.settledMs < FRESH_MS) return;
+      if (clock.monotonicMs() - this.settledMs < freshMs) return;
       this.askedMs = clock.monotonicMs();
       this.asking = this.ask();
     }
@@ -82,7 +95,7 @@ export class PfView {
   }
 
   private async ask(): Promise<void> {
-    const { info, rules, unanswered } = await this.inspect();
+    const { info, rules, entries, unanswered } = await this.inspect();
     this.asking = undefined;
     this.settledMs = this.clock.monotonicMs();
     if (unanswered !== undefined) {
@@ -92,7 +105,7 @@ export class PfView {
     this.silent = undefined;
     this.knownMs = this.settledMs;
     const enabled = info === undefined ? undefined : parsePfInfo(info)?.enabled;
-    this.known = { enabled, rules: rules === undefined ? [] : this.judge(rules) };
+    this.known = { enabled, rules: rules === undefined ? [] : this.judge(rules), entries };
   }
 
   private judge(rules: string): HealthFinding[] {

@@ -1,5 +1,7 @@
 // What an earlier run has left, and how it is taken in.
 import { formatPrefix, parseCanonical, type Prefix, type PrefixText } from '../packet/address.js';
+import type { Note } from '../state/source.js';
+import type { KeptDomain } from '../names/domain-networks.js';
 import type { Counters } from '../tracker/counters.js';
 import type { RestoredEntry, Tracker } from '../tracker/tracker.js';
 
@@ -11,13 +13,17 @@ export interface Restored {
   /** what `allow` had put into the table */
   readonly allowed: readonly PrefixText[];
   readonly counters: Counters | undefined;
+  /** the networks of domains, in the times of this run */
+  readonly domains: readonly KeptDomain[];
   /** whether it was written by a version that has a time for those who have reached the real MX */
   readonly hasKnownTime: boolean;
+  /** who was refused, and entries that have ended */
+  readonly notes: Iterable<Note>;
 }
 
 /**
  * Takes it in.
- * @param allow - what the configuration allows at all times now
+ * @param allow - what is allowed at all times now
  * @param surplus - gets what is to be taken out of the table, if it is there
  * @returns `strange`: prefixes that cannot be entries, for no sender has such an address; `unallowed`: what `allow` had
  *   put in, and neither it nor an entry is there for now

@@ -1,5 +1,6 @@
 // Answers what administrators ask about single senders, and carries out what they want of them.
-import type { ControlResults, ListedEntry, WhyReport } from '../control/protocol.js';
+import { durationText } from '../config/values.js';
+import type { ControlResults, EndedEntry, ListedEntry, WhyReport } from '../control/protocol.js';
 import { ControlError } from '../control/server.js';
 import {
   type Address,
@@ -16,9 +17,17 @@ import { escapeText } from '../packet/escape.js';
 import { whyNoSender } from '../packet/no-sender.js';
 import { Exit } from '../sysexits.js';
 import { entryText } from '../table/foreign.js';
+import type { Departure } from '../tracker/departed.js';
+import type { Stranger } from '../tracker/strangers.js';
+import { KEPT_MS } from '../names/domain-networks.js';
+import type { DomainNetwork } from '../tracker/roles.js';
 import type { Entry } from '../tracker/whitelist.js';
 import type { Engine } from './engine.js';
+import type { Remembered } from './history.js';
 import { allowedLine, forgottenLine } from './messages.js';
+
+/** For so long it counts that pf has let somebody in by itself: its rules may have been changed since. */
+const LEARNT_MS = 3_600_000;
 
 /** Entries that are looked at in one turn of the event loop. */
 const SLICE = 1000;
@@ -41,6 +50,9 @@ export class SenderAnswers {
         `${formatAddress(asked)} cannot be the address of a sender: it is ${never}`,
         Exit.USAGE,
       );
+    }
+    if (engine.tracker.roles.isOwn(asked)) {
+      throw new ControlError(`${formatAddress(asked)} is an address of this machine`, Exit.USAGE);
     }
     const nowMs = engine.clock.monotonicMs();
     const lifeMs = (forSeconds ?? engine.config.whitelistTime) * 1000;
@@ -77,7 +89,7 @@ export class SenderAnswers {
     return {
       prefix: gone.length === 1 ? first.text : formatPrefix(prefix),
       count: gone.length,
-      still: now === 'refused' ? undefined : text,
+      still: now === 'refused' || now === 'let-in-anyway' ? undefined : text,
     };
   }
 
@@ -106,7 +118,7 @@ export class SenderAnswers {
       around !== undefined && contains(around.prefix, prefix)
         ? `no entry lies in ${text}, but it lies in ${around.text}, which is one`
         : allowed !== undefined && contains(allowed, prefix)
-          ? `${text} is allowed by the configuration (allow): take it out there, and reload`
+          ? `${text} is allowed by the configuration (${this.allowedBy(prefix.address)}): take it out there, and reload`
           : foreign !== undefined && contains(foreign.prefix, prefix)
             ? `${text} is not in the whitelist; the table has ${entryText(foreign)}, which is not mxallowd's (pfctl)`
             : `${text} is not in the whitelist`;
@@ -125,21 +137,24 @@ export class SenderAnswers {
     const stored = entry === undefined ? undefined : engine.history.of(entry.text);
     const wallMs = engine.clock.wallMs();
     const events = [...new Set([...(remembered?.events ?? []), ...(stored?.events ?? [])])];
-    const hasRefusals = remembered !== undefined && remembered.refusals > 0;
+    const departure = entry === undefined ? engine.memory.departure(address) : undefined;
+    const stranger = engine.memory.stranger(address);
     return {
       address: name,
       ...this.verdict(address, entry),
-      entry: entry && this.listed(entry),
-      refusals: hasRefusals
-        ? {
-            count: remembered.refusals,
-            firstAgoMs: wallMs - remembered.firstRefusalMs,
-            lastAgoMs: wallMs - remembered.lastRefusalMs,
-          }
-        : undefined,
+      entry: entry === undefined ? this.networkOf(address) : this.listed(entry),
+      refusals: refusalsOf(stranger, remembered, wallMs),
+      before: departure && beforeOf(departure),
+      lastRefusedAtMs: stranger?.lastMs,
       pool: remembered?.pool,
       events: events.sort((a, b) => a.atMs - b.atMs),
     };
+  }
+
+  /** The domain's network that lets an address in. */
+  private networkOf(address: Address): ListedEntry | undefined {
+    const one = this.engine.tracker.roles.allowingDomain(address);
+    return one && this.listedNetwork(one);
   }
 
   private verdict(address: Address, entry: Entry | undefined): Pick<WhyReport, 'now' | 'text'> {
@@ -150,14 +165,29 @@ export class SenderAnswers {
     const foreign = this.foreignVerdict(address, Math.max(entry?.prefix.length ?? -1, allowed?.length ?? -1));
     if (foreign !== undefined) return foreign;
     if (allowed !== undefined) {
-      return { now: 'always-allowed', text: 'it is let in at all times, by the configuration (allow)' };
+      const text = `it is let in at all times, by the configuration (${this.allowedBy(address)})`;
+      return { now: 'always-allowed', text };
     }
-    if (entry === undefined) {
+    if (entry === undefined) return this.unknown(address);
+    const seconds = Math.max(0, Math.round((entry.deadlineMs - engine.clock.monotonicMs()) / 1000));
+    const text = `it is let in for another ${durationText(seconds)}, as ${entry.text} (${entry.origin})`;
+    return { now: 'whitelisted', text };
+  }
+
+  /** It is in no list. */
+  private unknown(address: Address): Pick<WhyReport, 'now' | 'text'> {
+    const { memory, config } = this.engine;
+    const stranger = memory.stranger(address);
+    const isLearning =
+      stranger !== undefined &&
+      stranger.passed === stranger.count &&
+      this.engine.clock.wallMs() - stranger.lastMs < LEARNT_MS;
+    if (!config.dryRun && !isLearning) {
       return { now: 'refused', text: 'it is refused at the real MX: it is not in the whitelist' };
     }
-    const seconds = Math.max(0, Math.round((entry.deadlineMs - engine.clock.monotonicMs()) / 1000));
-    const text = `it is let in for another ${seconds} s, as ${entry.text} (${entry.origin})`;
-    return { now: 'whitelisted', text };
+    const why = config.dryRun ? 'for now everybody is (dry-run)' : "by pf's rules (pf-conf --learn)";
+    const text = `it is not in the whitelist, and let in all the same: ${why}`;
+    return { now: 'let-in-anyway', text };
   }
 
   /**
@@ -170,6 +200,31 @@ export class SenderAnswers {
     const whose = `${entryText(foreign)}, which is in the table and not mxallowd's`;
     if (foreign.negated) return { now: 'refused', text: `it is refused at the real MX, by ${whose}` };
     return own < 0 ? { now: 'in-table', text: `it is let in for good, by ${whose}` } : undefined;
+  }
+
+  /** By which line of the configuration an address is let in at all times. */
+  private allowedBy(address: Address): string {
+    const one = this.engine.tracker.roles.allowingDomain(address);
+    return one === undefined ? 'allow' : `allow-domain ${one.domain}: ${formatPrefix(one.network)}`;
+  }
+
+  /** A network of a domain, for people. */
+  listedNetwork(one: DomainNetwork): ListedEntry {
+    const nowMs = this.engine.clock.monotonicMs();
+    const ageMs = Math.round(nowMs - (this.engine.domains.seenMs(one) ?? nowMs));
+    return {
+      prefix: formatPrefix(one.network),
+      origin: 'domain',
+      ageMs,
+      expiresInMs: Math.max(0, KEPT_MS - ageMs),
+      attempts: 0,
+      lastAttemptAgoMs: undefined,
+      admissions: one.admissions,
+      lastAdmissionAgoMs: undefined,
+      isRegular: undefined,
+      name: one.domain,
+      parent: undefined,
+    };
   }
 
   /** An entry for people. */
@@ -204,6 +259,33 @@ export class SenderAnswers {
       Exit.USAGE,
     );
   }
+}
+
+/** What is remembered over restarts, else what has happened since the start. */
+function refusalsOf(
+  stranger: Stranger | undefined,
+  remembered: Remembered | undefined,
+  wallMs: number,
+): WhyReport['refusals'] {
+  if (stranger !== undefined) {
+    const { count, passed, firstMs, lastMs } = stranger;
+    return { count, passed, firstAgoMs: wallMs - firstMs, lastAgoMs: wallMs - lastMs };
+  }
+  if (remembered === undefined || remembered.refusals === 0) return undefined;
+  const { refusals: count, firstRefusalMs, lastRefusalMs } = remembered;
+  return { count, passed: undefined, firstAgoMs: wallMs - firstRefusalMs, lastAgoMs: wallMs - lastRefusalMs };
+}
+
+function beforeOf({ prefix, origin, addedMs, triedMs, endedMs, reason, admissions }: Departure): EndedEntry {
+  return {
+    prefix,
+    origin,
+    addedAtMs: addedMs,
+    triedAtMs: triedMs > 0 ? triedMs : undefined,
+    endedAtMs: endedMs,
+    reason,
+    admissions,
+  };
 }
 
 function isSingle({ address, length }: Prefix): boolean {

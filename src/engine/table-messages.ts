@@ -1,7 +1,9 @@
 // The log lines about the table. Pure.
 import type { PrefixText } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
-import type { WriterEvent } from '../table/writer.js';
+import { LISTABLE, listAdvice } from '../table/listable.js';
+import type { RoomBound } from '../table/room.js';
+import type { WriterEvent } from '../table/writer-events.js';
 import { amount } from '../words.js';
 import type { Line } from './messages.js';
 
@@ -25,6 +27,33 @@ export function foreignLine(count: number, some: readonly string[], table: strin
 export function withdrawnLine(prefixes: readonly PrefixText[], table: string): Line {
   const message = `not allowed any more, and taken out of pf table ${table}: ${firstOf(prefixes, prefixes.length)}`;
   return { level: 'info', message, fields: { event: 'allow-withdrawn', count: prefixes.length } };
+}
+
+/** Why the table holds less than max-entries. */
+export interface LessRoom {
+  /** entries that may be whitelisted */
+  readonly room: number;
+  readonly bound: RoomBound;
+  /** entries that are no senders': by `allow`, and those that are not ours */
+  readonly besides: number;
+  /** entries that can be listed at once */
+  readonly listable: number | undefined;
+}
+
+/** The table holds less than max-entries. */
+export function lessRoomLine({ room, bound, besides, listable }: LessRoom, maxEntries: number): Line {
+  const left = `room for ${amount(room, 'entry', 'entries')}, less than max-entries (${maxEntries})`;
+  const beside = besides === 0 ? '' : ` beside ${besides} by "allow" or by hand`;
+  const message = {
+    limit: `pf's limit on table entries leaves ${left}; raise "set limit table-entries" in pf.conf`,
+    list:
+      `FreeBSD lists no more than ${listable ?? 0} entries of a table (${LISTABLE}), and one that cannot be ` +
+      `listed cannot be kept right: that leaves ${left}${beside}; ${listAdvice(maxEntries + besides)}`,
+    full:
+      `pf has no memory for more table entries, though its limit is not reached: that leaves ${left}; ` +
+      'those that were never used have made room. Raise "set limit table-entries" in pf.conf',
+  }[bound];
+  return { level: 'warn', message, fields: { event: 'less-room', maxEntries: room } };
 }
 
 /** `a, b and 7 more` */
@@ -69,6 +98,23 @@ export function writerLine(event: WriterEvent, table: string): Line | undefined 
       const { count } = event;
       const message = `${table} had lost ${amount(count, 'entry', 'entries')} (was pf restarted, or the table flushed?); all is put back`;
       return { level: 'warn', message, fields: { event: 'table-lost-entries', count } };
+    }
+    // it is looked into, and that is told
+    case 'counted':
+      return undefined;
+    case 'too-long': {
+      const { listable } = event;
+      const limit = listable === undefined ? LISTABLE : `${LISTABLE}: ${listable}`;
+      const message =
+        `${table} has more entries than FreeBSD lists at once (${limit}), so nobody can tell what is in it: ` +
+        `${listAdvice(listable ?? 0)}. All is taken out now, and what is known of it put back at once`;
+      return { level: 'error', message, fields: { event: 'table-too-long', listable } };
+    }
+    case 'emptied': {
+      const { count, wanted } = event;
+      const gone = count === undefined ? 'all entries' : amount(count, 'entry', 'entries');
+      const message = `${gone} taken out of ${table}, ${wanted} of them put back: the others are not known`;
+      return { level: 'warn', message, fields: { event: 'table-emptied', count, wanted } };
     }
     case 'compared': {
       const { entries, missing, surplus, foreign } = event;

@@ -117,6 +117,7 @@ export class QueueFirewall implements Firewall {
   // who is whitelisted is asked for each packet anew: nothing to write anywhere
   added(): void {}
   removed(): void {}
+  alwaysChanged(): void {}
   reconfigured({ dryRun }: Config): void {
     if (dryRun !== this.core.config.dryRun) this.core.say(dryRunLine(this.core.config.dryRun));
     void this.checkFakes();
@@ -147,7 +148,7 @@ export class QueueFirewall implements Firewall {
   }
 
   inspect(): Promise<FirewallTexts> {
-    return Promise.resolve({ info: undefined, rules: undefined, unanswered: undefined });
+    return Promise.resolve({ info: undefined, rules: undefined, entries: undefined, unanswered: undefined });
   }
 
   async stop(): Promise<void> {

@@ -12,8 +12,10 @@ import {
   WIDEST_NETWORK,
 } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
-import type { FirewallTexts, TableFailure, TableLimits, TableReply } from '../table/table.js';
+import type { FirewallTexts, TableCount, TableFailure, TableLimits, TableReply } from '../table/table.js';
+import type { Own } from '../names/network-bounds.js';
 import { Bucket } from './bucket.js';
+import { Grants } from './grants.js';
 import { type EngineRequest, MOST_PREFIXES, type MonitorMessage } from './messages.js';
 import { amount } from '../words.js';
 
@@ -21,7 +23,9 @@ import { amount } from '../words.js';
 export interface GuardedTable {
   add(prefixes: readonly PrefixText[]): Promise<TableReply>;
   delete(prefixes: readonly PrefixText[]): Promise<TableReply>;
+  flush(): Promise<TableReply>;
   showText(take: (lines: string) => void): Promise<TableReply>;
+  count(): Promise<TableCount>;
   limits(): Promise<TableLimits | undefined>;
   inspect(): Promise<FirewallTexts>;
   abort(): void;
@@ -31,8 +35,8 @@ export interface GuardedTable {
 const ON_THE_WAY = 2 * MOST_PREFIXES;
 /** Part of pf's limit that is never used: what it means to reach it is in docs/pf.md. */
 const USABLE = 0.95;
-/** Failures after which an addition may have been carried out, or still is. */
-const MAY_BE_DONE: ReadonlySet<TableFailure> = new Set(['time-out', 'killed', 'stuck']);
+/** Failures after which nothing of a change has been carried out; of any other, part of it may have been, or still is. */
+const NOTHING_DONE: ReadonlySet<TableFailure> = new Set(['not-started', 'missing-table']);
 /** When pf did not answer it is asked again after this time. */
 const LIMITS_AGAIN_MS = 10_000;
 /** What other tables hold may change: pf is asked again after this time. */
@@ -47,10 +51,13 @@ const PER_SECOND = 25;
 const COST: Readonly<Record<EngineRequest['request'], number>> = {
   add: 1,
   delete: 1,
+  flush: 1,
+  count: 2,
   limits: 2,
-  inspect: 3,
+  inspect: 5,
   show: 10,
   reload: 0,
+  grant: 0,
 };
 /** A line of the list that is an entry, not a detail of one. */
 const ENTRY_LINE = /^ {2}[ !]\S.*$/gm;
@@ -69,12 +76,15 @@ const IDLE_LINE = /^\t(?!Cleared:).*\n/gm;
 export class TableGuard {
   private readonly turns = new Bucket(BURST, PER_SECOND);
   private allowed: ReadonlySet<string> = new Set();
+  private readonly grants: Grants;
   private config: Config | undefined;
   private held = 0;
   private foreign = 0;
   private room = Number.POSITIVE_INFINITY;
   /** whether {@link held} is what the table really has, and since when {@link room} is known */
   private isCounted = false;
+  /** the last list could not be had, for it is too long: then the table may be emptied */
+  private isTooLong = false;
   private limitsAtMs = Number.NEGATIVE_INFINITY;
   private isReadingLimits = false;
   private running: Promise<void> | undefined;
@@ -83,18 +93,23 @@ export class TableGuard {
   /**
    * @param send - to the engine
    * @param refused - is told of every request that was not carried out, in words, escaped
+   * @param interfaces - the networks of this machine's interfaces
    */
   constructor(
     private readonly table: GuardedTable,
     private readonly send: (message: MonitorMessage) => void,
     private readonly refused: (why: string) => void,
     private readonly clock: Pick<Clock, 'monotonicMs' | 'after'>,
-  ) {}
+    interfaces: () => Own = () => [],
+  ) {
+    this.grants = new Grants(interfaces);
+  }
 
   /** Takes over the configuration, which says what may be in the table. */
   configure(config: Config): void {
     this.config = config;
     this.allowed = new Set(config.allow.map(formatPrefix));
+    this.grants.configure(config);
   }
 
   /** Ends the table's command that is running; not our own look at pf's limits, without which nobody knows the room. */
@@ -106,6 +121,11 @@ export class TableGuard {
   async handle(request: EngineRequest): Promise<void> {
     const { id } = request;
     if (request.request === 'inspect') return this.inspect(request);
+    if (request.request === 'grant') {
+      // pfctl has no part in it
+      this.send({ kind: 'granted', id, refused: this.grants.request(request.prefixes) });
+      return;
+    }
     const why = this.running === undefined ? this.problem(request) : 'two requests at a time';
     if (why !== undefined) {
       this.refuse(id, why);
@@ -138,9 +158,13 @@ export class TableGuard {
     const { id } = request;
     try {
       await this.turn(request);
-      if ('prefixes' in request) await this.change(id, request.request, request.prefixes);
-      else if (request.request === 'show') await this.show(id);
-      else await this.limits(id);
+      if (request.request === 'add' || request.request === 'delete') {
+        await this.change(id, request.request, request.prefixes);
+      } else if (request.request === 'show') await this.show(id);
+      else if (request.request === 'flush') await this.flush(id);
+      else if (request.request === 'count') {
+        this.send({ kind: 'counted', id, count: await this.table.count() });
+      } else await this.limits(id);
     } catch (error) {
       this.refuse(id, `it failed: ${escapeText(String(error))}`);
     }
@@ -159,13 +183,14 @@ export class TableGuard {
       return;
     }
     const reply = await this.table[verb](prefixes);
+    this.noteGrants(verb, prefixes, reply);
     this.count(verb, prefixes.length, reply);
     this.send({ kind: 'reply', id, reply });
   }
 
   /** Why a change is not made; undefined when it may be. */
   private problem(request: EngineRequest): string | undefined {
-    if (!('prefixes' in request)) return undefined;
+    if (request.request !== 'add' && request.request !== 'delete') return undefined;
     const { request: verb, prefixes } = request;
     for (const prefix of prefixes) {
       const why = this.prefixProblem(verb, prefix);
@@ -184,7 +209,7 @@ export class TableGuard {
     }
     if (this.clock.monotonicMs() - this.limitsAtMs > LIMITS_FRESH_MS) await this.readLimits();
     const most = Math.min(
-      (this.config?.maxEntries ?? 0) + this.allowed.size + this.foreign + ON_THE_WAY,
+      (this.config?.maxEntries ?? 0) + this.allowed.size + this.grants.size + this.foreign + ON_THE_WAY,
       this.room,
     );
     if (this.held + count <= most) return undefined;
@@ -195,6 +220,7 @@ export class TableGuard {
     const prefix = parseCanonical(text);
     if (prefix === undefined) return `"${escapeText(text, 60)}" is no prefix`;
     if (this.allowed.has(text) || prefix.length >= this.widest(verb, prefix)) return undefined;
+    if (this.grants.allows(text)) return undefined;
     return `${verb} ${text}: wider than a sender's prefix, and not allowed by the configuration`;
   }
 
@@ -205,11 +231,34 @@ export class TableGuard {
     return family === 4 ? this.config.ipv4Prefix : this.config.ipv6Prefix;
   }
 
+  /** A table that can be listed is emptied by nobody at one stroke. */
+  private async flush(id: number): Promise<void> {
+    if (!this.isTooLong) {
+      this.refuse(id, 'flush of a table that can be listed');
+      return;
+    }
+    const reply = await this.table.flush();
+    if (reply.ok) {
+      this.held = this.foreign = 0;
+      this.isCounted = true;
+      this.isTooLong = false;
+      this.grants.lost();
+    }
+    this.send({ kind: 'reply', id, reply });
+  }
+
+  /** What is in the table by a grant counts, whatever is granted later. */
+  private noteGrants(verb: 'add' | 'delete', prefixes: readonly PrefixText[], reply: TableReply): void {
+    if (reply.ok ? reply.created : reply.failure === 'missing-table') this.grants.lost();
+    if (verb === 'add' && (reply.ok || !NOTHING_DONE.has(reply.failure))) this.grants.added(prefixes);
+    if (verb === 'delete' && reply.ok) this.grants.deleted(prefixes);
+  }
+
   private count(verb: 'add' | 'delete', asked: number, reply: TableReply): void {
     if (!reply.ok) {
       if (reply.failure === 'missing-table') this.held = 0;
-      // perhaps it was carried out
-      else if (verb === 'add' && MAY_BE_DONE.has(reply.failure)) this.held += asked;
+      // perhaps it was carried out, or part of it was: it is counted before anything is added
+      if (!NOTHING_DONE.has(reply.failure)) this.isCounted = false;
       return;
     }
     if (reply.created) this.held = 0;
@@ -225,7 +274,8 @@ export class TableGuard {
   private isOurs(text: string): boolean {
     const prefix = parseCanonical(text);
     if (prefix === undefined) return false;
-    return this.allowed.has(text) || prefix.length >= WIDEST_ENTRY[familyOf(prefix.address)];
+    if (this.allowed.has(text) || this.grants.holds(text as PrefixText)) return true;
+    return prefix.length >= WIDEST_ENTRY[familyOf(prefix.address)];
   }
 
   /** Lists the table, and counts it. */
@@ -238,6 +288,7 @@ export class TableGuard {
       foreign += lines.match(WIDE_LINE)?.filter(isForeign).length ?? 0;
       take(lines.replace(IDLE_LINE, ''));
     });
+    this.isTooLong = !reply.ok && reply.failure === 'too-long';
     if (!reply.ok) return reply;
     this.held = entries;
     this.foreign = foreign;
@@ -256,7 +307,10 @@ export class TableGuard {
     // what could not be read is tried again soon, and what was known stays
     this.limitsAtMs = limits === undefined ? nowMs - LIMITS_FRESH_MS + LIMITS_AGAIN_MS : nowMs;
     if (limits !== undefined)
-      this.room = Math.floor(Math.max(0, limits.limit - limits.usedByOthers) * USABLE);
+      this.room = Math.min(
+        Math.floor(Math.max(0, limits.limit - limits.usedByOthers) * USABLE),
+        limits.listable ?? Number.POSITIVE_INFINITY,
+      );
     return limits;
   }
 
@@ -294,14 +348,14 @@ export function parseEngineRequest(value: unknown): ParsedMessage<EngineRequest>
   const { id, request, prefixes } = value as Record<string, unknown>;
   if (!Number.isSafeInteger(id)) return { ok: false, why: 'a request without a number' };
   if (typeof request !== 'string') return { ok: false, why: 'a request that is no text' };
-  const known = ['show', 'limits', 'inspect', 'reload'].includes(request);
+  const known = ['show', 'flush', 'count', 'limits', 'inspect', 'reload'].includes(request);
   if (known) return { ok: true, value: { id, request } as EngineRequest };
-  if (request !== 'add' && request !== 'delete') {
+  if (request !== 'add' && request !== 'delete' && request !== 'grant') {
     return { ok: false, why: `an unknown request "${escapeText(request, 60)}"` };
   }
   const isList = Array.isArray(prefixes) && prefixes.every((prefix) => typeof prefix === 'string');
   if (!isList) return { ok: false, why: `${request} without a list of prefixes` };
-  if (prefixes.length < 1 || prefixes.length > MOST_PREFIXES) {
+  if ((prefixes.length < 1 && request !== 'grant') || prefixes.length > MOST_PREFIXES) {
     return {
       ok: false,
       why: `${request} of ${prefixes.length} prefixes, at most ${MOST_PREFIXES} are taken`,

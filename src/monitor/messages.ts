@@ -2,8 +2,9 @@
 import type { Config } from '../config/config.js';
 import type { Problem } from '../config/problem.js';
 import type { PrefixText } from '../packet/address.js';
+import type { RefusedNetwork } from '../names/network-bounds.js';
 import type { UserPlan } from './user-plan.js';
-import type { FirewallTexts, TableLimits, TableReply } from '../table/table.js';
+import type { FirewallTexts, TableCount, TableLimits, TableReply } from '../table/table.js';
 
 /** The descriptor by which the engine speaks with the monitor. */
 export const CHANNEL_FD = 3;
@@ -19,8 +20,18 @@ export const MOST_REPLY = 1 << 24;
 
 /** What the engine asks the monitor to do; the monitor trusts none of it. */
 export type EngineRequest =
-  | { readonly id: number; readonly request: 'add' | 'delete'; readonly prefixes: readonly PrefixText[] }
-  | { readonly id: number; readonly request: 'show' | 'limits' | 'inspect' | 'reload' };
+  | {
+      readonly id: number;
+      /** `grant`: these, and no others, may be added although they are wider than a sender's prefix */
+      readonly request: 'add' | 'delete' | 'grant';
+      readonly prefixes: readonly PrefixText[];
+    }
+  | {
+      readonly id: number;
+      readonly request: 'show' | 'count' | 'limits' | 'inspect' | 'reload';
+    }
+  /** only of a table that is too long to be listed */
+  | { readonly id: number; readonly request: 'flush' };
 
 /** What the engine tells the monitor. */
 export type EngineEvent =
@@ -60,6 +71,8 @@ export type MonitorMessage =
   /** whole lines of `pfctl -v -T show`, before the reply */
   | { readonly kind: 'lines'; readonly id: number; readonly lines: string }
   | { readonly kind: 'reply'; readonly id: number; readonly reply: TableReply }
+  | { readonly kind: 'counted'; readonly id: number; readonly count: TableCount }
+  | { readonly kind: 'granted'; readonly id: number; readonly refused: readonly RefusedNetwork[] }
   | { readonly kind: 'limits'; readonly id: number; readonly limits: TableLimits | undefined }
   | { readonly kind: 'texts'; readonly id: number; readonly texts: FirewallTexts }
   | { readonly kind: 'reloaded'; readonly id: number; readonly configuration: Reconfiguration };

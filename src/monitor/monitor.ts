@@ -12,6 +12,7 @@ import { RateLimit } from '../engine/rate-limit.js';
 import { KILL_AFTER_MS } from './stop.js';
 import { Exit, StartError } from '../sysexits.js';
 import type { UserPlan } from './user-plan.js';
+import type { Own } from '../names/network-bounds.js';
 import { Channel } from './channel.js';
 import { type GuardedTable, parseEngineRequest, TableGuard } from './guard.js';
 import { clearLeftovers } from './leftovers.js';
@@ -30,6 +31,8 @@ export interface MonitorParts {
   /** program and arguments of the engine */
   readonly engine: readonly [string, ...string[]];
   readonly readAgain: () => Reconfiguration;
+  /** the networks of this machine's interfaces; absent: none */
+  readonly interfaces?: () => Own;
 }
 
 const FIRST_RESTART_MS = 1000;
@@ -87,6 +90,7 @@ export class Monitor {
       (message) => this.life?.channel.send(message),
       (why) => this.refused(why),
       parts.clock,
+      parts.interfaces,
     );
     this.guard.configure(parts.config);
     this.refusals = new RateLimit(REFUSALS_PER_SECOND, parts.clock, (suppressed) => {

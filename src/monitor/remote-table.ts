@@ -1,7 +1,15 @@
 // The table as the engine sees it: over the channel to the monitor.
 import type { PrefixText } from '../packet/address.js';
 import { ShowParser } from '../table/pfctl-output.js';
-import type { FirewallTexts, ShownEntry, Table, TableLimits, TableReply } from '../table/table.js';
+import type {
+  FirewallTexts,
+  ShownEntry,
+  Table,
+  TableCount,
+  TableLimits,
+  TableReply,
+} from '../table/table.js';
+import type { RefusedNetwork } from '../names/network-bounds.js';
 import type { EngineEvent, EngineRequest, MonitorMessage, Reconfiguration } from './messages.js';
 
 type Answer = Extract<MonitorMessage, { id: number }>;
@@ -44,6 +52,15 @@ export class RemoteTable implements Table {
     return this.reply({ request: 'delete', prefixes });
   }
 
+  flush(): Promise<TableReply> {
+    return this.reply({ request: 'flush' });
+  }
+
+  async count(): Promise<TableCount> {
+    const answer = await this.ask({ request: 'count' });
+    return answer?.kind === 'counted' ? answer.count : undefined;
+  }
+
   fetch(): void {
     const lines: string[] = [];
     const reply = this.reply({ request: 'show' }, (text) => fetched.take(text));
@@ -69,6 +86,12 @@ export class RemoteTable implements Table {
     return fetched.reply;
   }
 
+  /** Says which networks may be added although they are wider than a sender's prefix. @returns those that may not */
+  async grant(prefixes: readonly PrefixText[]): Promise<readonly RefusedNetwork[]> {
+    const answer = await this.ask({ request: 'grant', prefixes });
+    return answer?.kind === 'granted' ? answer.refused : [];
+  }
+
   async limits(): Promise<TableLimits | undefined> {
     const answer = await this.ask({ request: 'limits' });
     return answer?.kind === 'limits' ? answer.limits : undefined;
@@ -78,7 +101,7 @@ export class RemoteTable implements Table {
     const answer = await this.ask({ request: 'inspect' });
     return answer?.kind === 'texts'
       ? answer.texts
-      : { info: undefined, rules: undefined, unanswered: undefined };
+      : { info: undefined, rules: undefined, entries: undefined, unanswered: undefined };
   }
 
   /** Asks the monitor to read the configuration again; it may read what the engine may not. */

@@ -58,7 +58,13 @@ const MOST_TTL_MS = 3_600_000;
 const NONE_TTL_MS = 120_000;
 const FAILED_TTL_MS = 30_000;
 /** More records than an honest name has are cut off, and longer texts: what strangers say must not fill our memory. */
-const MOST_RECORDS: Readonly<Record<RecordType, number>> = { PTR: 16, A: 64, AAAA: 64, TXT: 2, MX: 16 };
+export const MOST_RECORDS: Readonly<Record<RecordType, number>> = {
+  PTR: 16,
+  A: 64,
+  AAAA: 64,
+  TXT: 2,
+  MX: 16,
+};
 const LONGEST_RECORD = 2100;
 /** Longer ones do not exist (RFC 1035 section 2.3.4), but an SPF record can make them up. */
 const LONGEST_NAME = 253;
@@ -209,7 +215,7 @@ function answer<T>(
 }
 
 /** Of TXT records only those for SPF are ever asked for (RFC 7208 section 4.5). */
-function isSpf(text: string): boolean {
+export function isSpf(text: string): boolean {
   return /^v=spf1(?: |$)/i.test(text);
 }
 

@@ -131,6 +131,11 @@ export function contains(network: Prefix, prefix: Prefix): boolean {
   return prefixOf(prefix.address, network.length).address === network.address;
 }
 
+/** Whether some address lies in both. */
+export function overlaps(a: Prefix, b: Prefix): boolean {
+  return contains(a, b) || contains(b, a);
+}
+
 /** Whether a bit is set behind the first `length` ones. */
 function hasHostBits(address: Address, length: number): boolean {
   const [w0, w1, w2, w3] = addressWords(address);
@@ -195,4 +200,23 @@ export function isPossibleSource(family: Family, w0: number, w1: number, w2: num
   if (first === 0xff) return false;
   if (w0 !== 0 || w1 !== 0) return true;
   return w2 !== 0xffff && !(w2 === 0 && (w3 === 0 || w3 === 1));
+}
+
+/**
+ * Whether an address means the same host wherever it is written down: not link-local, and in none of the networks in
+ * ::/64 (IPv4-compatible and the like). Packets from others do come, from the next machine.
+ */
+export function isLasting(address: Address): boolean {
+  const [w0, w1] = addressWords(address);
+  return familyOf(address) === 4 ? w0 >>> 16 !== 0xa9fe : w0 >>> 22 !== 0x3fa && (w0 !== 0 || w1 !== 0);
+}
+
+/**
+ * Whether an address stands for one of IPv4 behind a translator: in 64:ff9b::/96 (RFC 6052) or 64:ff9b:1::/48
+ * (RFC 8215). Its neighbours are the whole Internet.
+ */
+export function isTranslated(address: Address): boolean {
+  if (typeof address === 'number') return false;
+  const [w0, w1, w2] = addressWords(address);
+  return w0 === 0x64ff9b && (w1 >>> 16 === 1 || (w1 === 0 && w2 === 0));
 }

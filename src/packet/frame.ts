@@ -1,12 +1,25 @@
 // A frame: bytes as captured.
 
-/** Link types that carry a firewall's log (LINKTYPE_ values, libpcap pcap-common.c). */
+/**
+ * Link types that can be read (LINKTYPE_ values, https://www.tcpdump.org/linktypes.html; libpcap pcap-common.c): pf's
+ * log, which says what pf did with a packet, and those of a wire, which say that it was there.
+ */
 export const LinkType = {
   /** pflog as of OpenBSD 3.4, and FreeBSD, NetBSD, macOS */
   PFLOG: 117,
   /** pflog before OpenBSD 3.4 */
   OLD_PFLOG: 17,
-  /** Linux's netfilter log */
+  ETHERNET: 1,
+  RAW: 101,
+  /** DLT_RAW of FreeBSD and of OpenBSD, where a program has written that instead of 101 */
+  RAW_FREEBSD: 12,
+  RAW_OPENBSD: 14,
+  /** Linux cooked: `tcpdump -i any`, and what has no header of its own */
+  LINUX_SLL: 113,
+  LINUX_SLL2: 276,
+  IPV4: 228,
+  IPV6: 229,
+  /** netfilter's log: `tcpdump -i nflog:GROUP` */
   NFLOG: 239,
 } as const;
 

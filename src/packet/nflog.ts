@@ -1,5 +1,5 @@
 // What the kernel's netfilter log (NFLOG) says of a packet: linux/netfilter/nfnetlink_log.h. Pure.
-import { Direction } from './pflog.js';
+import { Action, Direction } from './pflog.js';
 
 /** What each of our rules writes in front of a packet: the words of its prefix, behind {@link NFLOG_WHO}. */
 export const NflogWord = {
@@ -72,17 +72,18 @@ const ACTIONS: ReadonlyMap<number, number> = new Map(
 
 /** enum nfulnl_attr_type, as far as it is read here */
 const Attribute = { PACKET_HDR: 1, PAYLOAD: 9, PREFIX: 10 } as const;
-/** struct nfgenmsg: family (8), version (8), group (16) */
+/** struct nfgenmsg: address family (8), version (8), resource (16) */
 const HEADER = 4;
+const VERSION = 0;
 /** struct nlattr: length with this header (16), type (16), both in the machine's order */
 const ATTRIBUTE_HEADER = 4;
-/** without NLA_F_NESTED and NLA_F_NET_BYTEORDER */
-const TYPE = 0x3fff;
+/** struct nfulnl_msg_packet_hdr: protocol (16), hook (8) */
+const HOOK = 2;
 /** enum nf_inet_hooks: output and postrouting; the others are on the way in */
 const FIRST_HOOK_OUT = 3;
 
-/** Why a message of NFLOG could not be used: it is cut, has no packet, or a prefix that is not ours. */
-export type NflogFailure = 'truncated-nflog' | 'other-prefix';
+/** Why a message of NFLOG could not be used: it is cut, has no packet, or makes no sense. */
+export type NflogFailure = 'truncated-link' | 'bad-link';
 
 /** Where the packet is in a message, and what became of it. */
 export interface NflogLocation {
@@ -92,13 +93,14 @@ export interface NflogLocation {
   readonly end: number;
   /** packet/pflog `Direction` */
   readonly direction: number;
-  /** one of {@link NflogAction} */
+  /** one of {@link NflogAction}; `Action.NONE`: no rule of ours has written it */
   readonly action: number;
 }
 
 /**
  * Finds the packet in a message of NFLOG: `struct nfgenmsg`, then attributes, as the kernel sends it behind the netlink
- * header, and as link type 239 (LINKTYPE_NFLOG) has it.
+ * header, and as link type 239 (LINKTYPE_NFLOG) has it. The kernel puts the packet last, but for a number or two
+ * (net/netfilter/nfnetlink_log.c, __build_packet_message).
  * @param end - offset after the message
  * @param littleEndian - byte order of the machine whose kernel it was
  */
@@ -108,36 +110,33 @@ export function locateNflog(
   end: number,
   littleEndian: boolean,
 ): NflogLocation | NflogFailure {
+  if (end - start < HEADER) return 'truncated-link';
+  if (data[start + 1] !== VERSION) return 'bad-link';
   const [low, high] = littleEndian ? [0, 1] : [1, 0];
   const number = (at: number): number => ((data[at + high] as number) << 8) | (data[at + low] as number);
-  let payload = 0;
-  let payloadEnd = 0;
-  let hook = 0;
-  let action: number | undefined;
+  let direction: number = Direction.UNKNOWN;
+  let action: number = Action.NONE;
   for (let at = start + HEADER; at + ATTRIBUTE_HEADER <= end;) {
     const length = number(at);
-    if (length < ATTRIBUTE_HEADER || at + length > end) return 'truncated-nflog';
-    const content = at + ATTRIBUTE_HEADER;
-    const type = number(at + 2) & TYPE;
-    if (type === Attribute.PAYLOAD) {
-      payload = content;
-      payloadEnd = at + length;
-    } else if (type === Attribute.PREFIX) action = actionOf(data, content, at + length);
-    // struct nfulnl_msg_packet_hdr: protocol (16), hook (8)
-    else if (type === Attribute.PACKET_HDR && length >= ATTRIBUTE_HEADER + 3) hook = data[content + 2] as number;
+    if (length < ATTRIBUTE_HEADER) return 'bad-link';
+    const value = at + ATTRIBUTE_HEADER;
+    const valueEnd = Math.min(at + length, end);
+    const type = number(at + 2);
+    if (type === Attribute.PAYLOAD) return { start: value, end: valueEnd, direction, action };
+    if (type === Attribute.PREFIX) action = actionOf(data, value, valueEnd);
+    if (type === Attribute.PACKET_HDR && value + HOOK < end) {
+      direction = (data[value + HOOK] as number) < FIRST_HOOK_OUT ? Direction.IN : Direction.OUT;
+    }
     at += (length + 3) & ~3;
   }
-  if (action === undefined) return 'other-prefix';
-  if (payload === 0) return 'truncated-nflog';
-  const direction = hook < FIRST_HOOK_OUT ? Direction.IN : Direction.OUT;
-  return { start: payload, end: payloadEnd, direction, action };
+  return 'truncated-link';
 }
 
-/** What the rule with this prefix does; undefined: it is none of ours. */
-function actionOf(data: Uint8Array, start: number, end: number): number | undefined {
-  if (end - start <= NFLOG_WHO.length) return undefined;
+/** What the rule with this prefix does. */
+function actionOf(data: Uint8Array, start: number, end: number): number {
+  if (end - start <= NFLOG_WHO.length) return Action.NONE;
   for (let i = 0; i < NFLOG_WHO.length; i++) {
-    if (data[start + i] !== NFLOG_WHO.charCodeAt(i)) return undefined;
+    if (data[start + i] !== NFLOG_WHO.charCodeAt(i)) return Action.NONE;
   }
-  return ACTIONS.get(data[start + NFLOG_WHO.length] as number);
+  return ACTIONS.get(data[start + NFLOG_WHO.length] as number) ?? Action.NONE;
 }

@@ -12,6 +12,7 @@ const NETWORKS = [
   ['::1/128', 'loopback'],
   ['::/96', 'IPv4-compatible'],
   ['::ffff:0:0/96', 'IPv4-mapped'],
+  ['::/64', 'reserved'],
   ['fe80::/10', 'link-local'],
   ['ff00::/8', 'multicast'],
 ] as const;

@@ -11,7 +11,7 @@ import {
   ipv4TotalLength,
   ipv6TotalLength,
 } from './ip.js';
-import { locateNflog, type NflogFailure } from './nflog.js';
+import { type LinkFailure, locatePacket } from './link.js';
 import {
   Action,
   type HeaderFailure,
@@ -28,7 +28,7 @@ export const TcpFlag = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16, URG: 32, ECE: 
 /** Why a frame says nothing about a TCP segment. */
 export type UndecodedReason =
   | HeaderFailure
-  | NflogFailure
+  | LinkFailure
   | IpFailure
   | 'unknown-address-family'
   | 'version-mismatch'
@@ -118,14 +118,14 @@ const TCP_HEADER = 20;
 const IP_HEADER = { 4: 20, 6: 40 } as const;
 
 /**
- * Decodes a frame of pf's log: pflog header, IPv4 or IPv6, TCP.
+ * Decodes a frame: pflog header, or what stands before a packet on a wire; IPv4 or IPv6, TCP.
  * Never throws, never reads after `captureLength` (nor after the end of `data`).
  * @returns what the frame says, or the reason why it says nothing about TCP
  */
 export function decode(frame: Frame): Observation | Undecoded {
   const { data, offset } = frame;
   const available = Math.min(frame.captureLength, data.length - offset);
-  if (frame.linkType === LinkType.NFLOG) return decodeNflog(frame, offset + available);
+  if (!isPflog(frame.linkType)) return decodeLinked(frame, offset + available);
   const location = locateHeader(data, offset, available, frame.linkType);
   if (typeof location === 'string') return failed(location);
   const end = offset + available;
@@ -154,28 +154,26 @@ export function decode(frame: Frame): Observation | Undecoded {
   );
 }
 
-/**
- * Decodes a message of NFLOG. The kernel has judged the packet already, as a SYN; what its rule did is the action.
- * @param end - offset after the frame
- */
-function decodeNflog({ data, offset, littleEndian, timeMs }: Frame, end: number): Observation | Undecoded {
-  const location = locateNflog(data, offset, end, littleEndian);
-  if (typeof location === 'string') return failed(location);
-  const { start, direction, action } = location;
-  const version = start < location.end ? (data[start] as number) >> 4 : 0;
-  if (version !== 4 && version !== 6) return failed('version-mismatch');
-  const tcp = locateTcp(data, start, location.end, version);
-  if (typeof tcp === 'string') return failed(tcp);
-  return observation(data, start, tcp, version, timeMs, direction, action, PfReason.MATCH, '', '', -1);
+/** Whether a frame says what pf did with its packet. */
+export function isPflog(linkType: LinkType): boolean {
+  return linkType === LinkType.PFLOG || linkType === LinkType.OLD_PFLOG;
+}
+
+function decodeLinked(frame: Frame, end: number): Observation | Undecoded {
+  const { data, offset, linkType, littleEndian, timeMs } = frame;
+  const packet = locatePacket(data, offset, end, linkType, littleEndian);
+  if (typeof packet === 'string') return failed(packet);
+  return decodePacket(data, packet.start, packet.end, timeMs, packet.direction, packet.action);
 }
 
 /**
- * Decodes a bare IP packet: IPv4 or IPv6, TCP. No firewall has decided about it yet.
+ * Decodes a bare IP packet: IPv4 or IPv6, TCP. No firewall has decided about it yet, or one that says so beside it.
  * Never throws, never reads from `end` on.
  * @param start - offset of the IP header in `data`
  * @param end - offset after the last byte that was captured
  * @param timeMs - when it came, milliseconds since 1970
  * @param direction - packet/pflog `Direction`
+ * @param action - what a rule of ours for nftables has done: packet/nflog `NflogAction`
  */
 export function decodePacket(
   data: Uint8Array,
@@ -183,12 +181,13 @@ export function decodePacket(
   end: number,
   timeMs: number,
   direction: number,
+  action: number = Action.NONE,
 ): Observation | Undecoded {
   const version = start < end ? (data[start] as number) >> 4 : 0;
   if (version !== 4 && version !== 6) return failed('version-mismatch');
   const tcp = locateTcp(data, start, end, version);
   if (typeof tcp === 'string') return failed(tcp);
-  return observation(data, start, tcp, version, timeMs, direction, Action.NONE, PfReason.MATCH, '', '', -1);
+  return observation(data, start, tcp, version, timeMs, direction, action, PfReason.MATCH, '', '', -1);
 }
 
 /**

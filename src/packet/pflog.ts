@@ -18,8 +18,8 @@ export const Action = { NONE: -1, PASS: 0, DROP: 1, RDR: 8, MATCH: 12 } as const
 /** Why pf took the action (OpenBSD sys/net/pfvar.h PFRES_); other numbers than MATCH say that a packet was dropped. */
 export const PfReason = { MATCH: 0, IP_OPTION: 8 } as const;
 
-/** Directions (sys/net/pfvar.h). */
-export const Direction = { INOUT: 0, IN: 1, OUT: 2, FORWARD: 3 } as const;
+/** Directions (sys/net/pfvar.h). UNKNOWN: a recording of a wire does not tell. */
+export const Direction = { UNKNOWN: -1, INOUT: 0, IN: 1, OUT: 2, FORWARD: 3 } as const;
 
 /** Sizes of the fixed string fields (IFNAMSIZ, PFLOG_RULESET_NAME_SIZE). */
 const NAME_SIZE = 16;

@@ -19,6 +19,8 @@ export interface RulesSpec {
   readonly anchor: string;
   /** pf's log interface */
   readonly logInterface: string;
+  /** connections that the mail servers open are logged, too */
+  readonly outbound: boolean;
   /** the last rule passes, so that one can look first */
   readonly learns: boolean;
   /** how to write the rules anew: the words of a command line */
@@ -51,9 +53,10 @@ export function rulesSpec(
   config: Config,
   rest: Pick<RulesSpec, 'system' | 'interfaces' | 'learns' | 'command'>,
 ): RulesSpec {
-  const { fakeMailserver, realMailserver, port, table, anchor, pflogInterface } = config;
+  const { fakeMailserver, realMailserver, port, table, anchor, pflogInterface, outbound } = config;
   return {
     ...rest,
+    outbound,
     fake: fakeMailserver,
     real: realMailserver,
     port,
@@ -163,7 +166,16 @@ function ruleSection(spec: RulesSpec): string[] {
     ...(spec.learns
       ? ['# For now (--learn) the others get in as well: look who they are.', ...rule(spec, 'pass', real)]
       : ['# The others get no answer, and try again.', ...rule(spec, 'block drop', real)]),
+    ...(spec.outbound
+      ? ['# To whom the mail servers connect is let in (outbound).', ...outboundRule(spec)]
+      : []),
   ];
+}
+
+/** Only from the mail servers themselves: it is quick, and must not open the way for others. */
+function outboundRule({ logInterface, interfaces, port, real }: RulesSpec): string[] {
+  const head = `pass out ${logWord(logInterface)} quick on ${list(interfaces)} proto tcp `;
+  return fitted(head, `from ${list(addressList(real))} to any port ${port}`);
 }
 
 function rule(
@@ -172,10 +184,20 @@ function rule(
   destinations: readonly Address[],
   source = '',
 ): string[] {
-  const log = logInterface === 'pflog0' ? 'log' : `log (to ${logInterface})`;
-  const head = `${action} in ${log} quick on ${list(interfaces)} proto tcp ${source}`;
-  const addresses = [...new Set(destinations.map(formatAddress))];
-  const tail = `to ${list(addresses)} port ${port}`;
+  const head = `${action} in ${logWord(logInterface)} quick on ${list(interfaces)} proto tcp ${source}`;
+  return fitted(head, `to ${list(addressList(destinations))} port ${port}`);
+}
+
+function logWord(logInterface: string): string {
+  return logInterface === 'pflog0' ? 'log' : `log (to ${logInterface})`;
+}
+
+function addressList(addresses: readonly Address[]): string[] {
+  return [...new Set(addresses.map(formatAddress))];
+}
+
+/** A rule as one line, or as several that go on. */
+function fitted(head: string, tail: string): string[] {
   if (head.length + tail.length <= MAX_WIDTH) return [head + tail];
   return [`${head}\\`, ...folded(tail)];
 }

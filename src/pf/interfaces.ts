@@ -37,7 +37,8 @@ export function matchInterface(
   known: Interfaces | undefined,
 ): Match {
   if (name === 'any' || name === 'all' || name === arrival) return 'yes';
-  if (/^lo\d*$/.test(name)) return 'no';
+  if (isLoopback(arrival ?? '')) return isLoopback(name) ? 'yes' : 'no';
+  if (isLoopback(name)) return 'no';
   if (arrival === undefined) return 'maybe';
   if (isInterface(arrival, known)) {
     if (isInterface(name, known)) return 'no';
@@ -47,6 +48,10 @@ export function matchInterface(
   }
   const groups = isInterface(name, known) ? known?.get(name)?.groups : undefined;
   return groups?.includes(arrival) === false ? 'no' : 'maybe';
+}
+
+function isLoopback(name: string): boolean {
+  return /^lo\d*$/.test(name);
 }
 
 /** Names of interfaces end in a digit, those of groups do not (ifconfig(8)); FreeBSD lets interfaces be renamed. */

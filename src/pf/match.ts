@@ -3,7 +3,7 @@ import { type Address, addressWords, familyOf, type Prefix, prefixOf } from '../
 import { both, type Interfaces, type Match, matchInterface, not } from './interfaces.js';
 import type { Criteria, Endpoint, PortCondition, RuleAddress } from './rule.js';
 
-/** A packet that comes from somewhere in the Internet. */
+/** A packet: of somebody in the Internet who comes in, unless it says otherwise. */
 export interface Packet {
   /** a whole SYN, or a SYN cut into fragments, which has no port and no flags for the rules */
   readonly kind: 'syn' | 'fragment';
@@ -11,6 +11,9 @@ export interface Packet {
   readonly port: number;
   /** whether its source is in our table */
   readonly listed: boolean;
+  readonly direction?: 'in' | 'out';
+  /** of this machine itself; `from`: its source, undefined where that is not known */
+  readonly own?: { readonly from: Address | undefined };
 }
 
 /** What else decides if a rule matches. */
@@ -52,7 +55,7 @@ const SERVICES: Readonly<Record<string, readonly number[]>> = {
 /** Whether a rule's conditions hold for an inbound packet, as far as that can be known. */
 export function matchCriteria(criteria: Criteria, packet: Packet, scene: Scene): Match {
   const { direction, on, family, proto, from, to, doubts } = criteria;
-  if (direction === 'out' || criteria.icmp) return 'no';
+  if ((direction ?? packet.direction ?? 'in') !== (packet.direction ?? 'in') || criteria.icmp) return 'no';
   if (family !== undefined && family !== familyOf(packet.destination)) return 'no';
   if (proto !== undefined && proto !== 'tcp' && proto !== '6') return 'no';
   let match: Match = doubts.length > 0 ? 'maybe' : 'yes';
@@ -61,7 +64,7 @@ export function matchCriteria(criteria: Criteria, packet: Packet, scene: Scene):
     match = both(match, on.negated ? not(isOn) : isOn);
   }
   match = both(match, matchParts(criteria, packet));
-  match = both(match, negatable(from, matchSource(from.address, packet, scene.table)));
+  match = both(match, negatable(from, matchSource(from.address, packet, scene)));
   return both(match, negatable(to, matchDestination(to.address, packet.destination, scene)));
 }
 
@@ -116,12 +119,13 @@ export function matchPort({ operator, values }: PortCondition, port: number): Ma
 }
 
 /** A stranger from anywhere: in no table but perhaps ours, in no network that somebody wrote down. */
-function matchSource(address: RuleAddress, packet: Packet, table: string): Match {
+function matchSource(address: RuleAddress, packet: Packet, scene: Scene): Match {
+  if (packet.own !== undefined) return matchOwnSource(address, packet.own.from, scene);
   switch (address.kind) {
     case 'any':
       return 'yes';
     case 'table':
-      return address.name === table && packet.listed ? 'yes' : 'no';
+      return address.name === scene.table && packet.listed ? 'yes' : 'no';
     case 'prefix':
       if (familyOf(address.prefix.address) !== familyOf(packet.destination)) return 'no';
       return address.prefix.length === 0 ? 'yes' : address.prefix.length <= WIDE ? 'maybe' : 'no';
@@ -132,6 +136,13 @@ function matchSource(address: RuleAddress, packet: Packet, table: string): Match
     case 'unknown':
       return 'maybe';
   }
+}
+
+/** A source that is known, or one of the machine's addresses. */
+function matchOwnSource(address: RuleAddress, from: Address | undefined, scene: Scene): Match {
+  if (address.kind === 'any') return 'yes';
+  if (address.kind === 'table') return address.name === scene.table ? 'no' : 'maybe';
+  return from === undefined ? 'maybe' : matchDestination(address, from, scene);
 }
 
 function matchDestination(address: RuleAddress, destination: Address, scene: Scene): Match {

@@ -175,8 +175,8 @@ function redirection(outcome: Outcome, listening: Listening): Problem | undefine
   if (redirected === undefined) return undefined;
   const { to, by } = redirected;
   const target = escapeText(to.text, 60);
-  // what decides redirects, or it is meant for strangers alone
-  if (rule === by || by.criteria.from.address.kind === 'table') {
+  // the rule that decides redirects, or one that is meant for strangers alone
+  if ((rule === by && by.kind !== 'rdr') || by.criteria.from.address.kind === 'table') {
     const isHeard = isLogged(outcome, listening);
     return {
       severity: 'warning',
@@ -188,7 +188,9 @@ function redirection(outcome: Outcome, listening: Listening): Problem | undefine
     severity: 'error',
     message: `strangers are let in: ${quote(by)} leads them to ${target} before the rules for the real MX are looked at`,
     advice:
-      'write the rules for the address that it leads to, or let pass rules redirect (rdr-to), not match rules',
+      by.kind === 'rdr'
+        ? 'write the rules for the address that it leads to, and no "pass" behind rdr'
+        : 'write the rules for the address that it leads to, or let pass rules redirect, not match rules',
   };
 }
 

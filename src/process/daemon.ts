@@ -17,6 +17,7 @@ import { systemClock } from '../clock.js';
 import { type EarlyHangup, takeHangup } from './hangup.js';
 import { NO_DEBUGGER } from './debugger.js';
 import { nodeChild } from './node-child.js';
+import { interfaceNetworks } from './own-networks.js';
 import { type PidFile, takePidFile } from './pid-file.js';
 import { Exit, StartError } from '../sysexits.js';
 import { type UserPlan } from '../monitor/user-plan.js';
@@ -118,6 +119,7 @@ function makeMonitor(
     table: pfctlTable(config, log),
     engine: nodeChild([NO_DEBUGGER, engine]),
     readAgain,
+    interfaces: interfaceNetworks,
   });
 }
 
@@ -139,6 +141,7 @@ function pfctlTable({ pfctl, table, anchor }: Config, log: Log): PfctlTable {
     anchor,
     timeoutMs: PFCTL_TIMEOUT_MS,
     clock: systemClock,
+    ...(process.platform === 'freebsd' ? { sysctl: '/sbin/sysctl' } : {}),
     report: ({ kind, pid, afterMs, message }) => {
       const isStuck = kind === 'stuck';
       log.write(isStuck ? 'error' : 'warn', message, { event: `pfctl-${kind}`, pid, afterMs });

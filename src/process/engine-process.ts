@@ -21,6 +21,7 @@ import { version } from '../version.js';
 import { endOnBug } from './bug.js';
 import { systemClock } from '../clock.js';
 import { Host } from './host.js';
+import { interfaceNetworks } from './own-networks.js';
 import { liveSource } from './live-source.js';
 import { PfFirewall } from '../firewall/pf.js';
 import { Exit, StartError } from '../sysexits.js';
@@ -97,6 +98,8 @@ class EngineProcess {
         return;
       case 'lines':
       case 'reply':
+      case 'counted':
+      case 'granted':
       case 'limits':
       case 'texts':
       case 'reloaded':
@@ -126,6 +129,7 @@ class EngineProcess {
           captureLost: (why) => void this.end(Exit.TEMPFAIL, `capture lost: ${escapeText(why)}`),
         }),
       plan,
+      domains: { interfaces: interfaceNetworks, grant: (networks) => table.grant(networks) },
       readAgain: () => readAgain(table),
       version: version(),
       monitorPid,

@@ -10,7 +10,7 @@ import type { Reconfiguration } from '../monitor/messages.js';
 import { CAP_NET_ADMIN } from '../netfilter/problem.js';
 import { Answers, type ReloadResult } from '../engine/answers.js';
 import type { Clock } from '../clock.js';
-import { Engine } from '../engine/engine.js';
+import { Engine, type EngineParts } from '../engine/engine.js';
 import { type Core, type Firewall } from '../engine/firewall.js';
 import { randomHashKey } from './hash-key.js';
 import type { Line } from '../engine/messages.js';
@@ -21,6 +21,7 @@ import { findGroup } from './users.js';
 import { StateKeeper } from './state-keeper.js';
 import { stateOf } from './state-source.js';
 import { collectEarly } from './v8.js';
+import { ownAddresses } from './own-addresses.js';
 
 /** What a host works with. */
 export interface HostParts {
@@ -33,6 +34,8 @@ export interface HostParts {
   readonly clock: Clock;
   readonly makeFirewall: (core: Core) => Firewall;
   readonly plan: UserPlan;
+  /** see {@link EngineParts} */
+  readonly domains?: EngineParts['domains'];
   readonly readAgain: () => Promise<Reconfiguration>;
   readonly version: string;
   /** the process that keeps root, if it is another one */
@@ -66,6 +69,8 @@ export class Host {
       clock,
       hashKey: randomHashKey(),
       makeFirewall: parts.makeFirewall,
+      ownAddresses,
+      ...(parts.domains === undefined ? {} : { domains: parts.domains }),
       changed: (what) => this.state?.changed(what),
     });
     if (config.stateFile !== '') {

@@ -72,7 +72,11 @@ export function loadConfig(
   if (!hasFile && isMissing && !given.some(({ key }) => SERVERS.has(key))) {
     return { ok: false, problems: nothingGiven(path), exitStatus: Exit.CONFIG };
   }
-  const isUsage = told.some((problem) => problem.kind === 'usage');
+  // what a file that is there lacks is the file's mistake, were it empty
+  const isOfFile = ({ where }: Problem): boolean => where === '' && file.text !== undefined;
+  const isUsage = told.some(
+    (problem) => problem.kind === 'usage' && (!isOfFile(problem) || problems.includes(problem)),
+  );
   return {
     ok: false,
     problems: inOrderOfLines([...told, ...(parsed?.remarks ?? []).map(asWarning)]),

@@ -8,6 +8,7 @@ import { version } from '../version.js';
 import { systemClock } from '../clock.js';
 import type { Core, Firewall } from '../engine/firewall.js';
 import { Host } from './host.js';
+import { interfaceNetworks } from './own-networks.js';
 import { liveSource } from './live-source.js';
 import { PfFirewall } from '../firewall/pf.js';
 import { QueueFirewall } from '../firewall/queue.js';
@@ -38,6 +39,7 @@ export class SingleProcess {
     this.host = new Host({
       ...parts,
       clock: systemClock,
+      domains: { interfaces: interfaceNetworks },
       makeFirewall: (core) => makeFirewall(core, parts),
       readAgain: () => Promise.resolve(parts.readAgain()),
       version: version(),

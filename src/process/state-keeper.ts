@@ -61,8 +61,12 @@ export class StateKeeper {
     if (loaded.kind === 'loaded' || loaded.size > 0)
       this.say(loadedLine(this.path, loaded.size, loaded.expired.length));
     const entries = restored(loaded.entries, nowMs);
-    const { expired, removed, allowed, counters, hasKnownTime } = loaded;
-    return { entries, expired: [...expired, ...removed], allowed, counters, hasKnownTime };
+    const { expired, removed, allowed, counters, hasKnownTime, notes } = loaded;
+    const domains = loaded.domains.map(({ domain, networks }) => ({
+      domain,
+      networks: networks.map(({ network, seenAgoMs }) => ({ network, seenMs: nowMs - seenAgoMs })),
+    }));
+    return { entries, expired: [...expired, ...removed], allowed, counters, hasKnownTime, domains, notes };
   }
 
   /** Begins to write; what {@link load} has found must have been taken in. */

@@ -4,7 +4,9 @@ import type { Engine } from '../engine/engine.js';
 import type { Entry } from '../tracker/whitelist.js';
 
 /** What of an engine is kept over a restart. */
-export function stateOf(engine: Pick<Engine, 'tracker' | 'allowedInTable'>): StateSource {
+export function stateOf(
+  engine: Pick<Engine, 'tracker' | 'allowedInTable' | 'domains' | 'memory'>,
+): StateSource {
   const { tracker } = engine;
   tracker.keepChanges();
   return {
@@ -24,6 +26,8 @@ export function stateOf(engine: Pick<Engine, 'tracker' | 'allowedInTable'>): Sta
     },
     counters: () => tracker.counters,
     allowed: () => engine.allowedInTable(),
+    notes: engine.memory,
+    domains: () => engine.domains.kept,
   };
 }
 

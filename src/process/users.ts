@@ -2,6 +2,7 @@
 import { type Config, defaultValue } from '../config/config.js';
 import type { SystemUser, UserPlan } from '../monitor/user-plan.js';
 import { spawnSync } from 'node:child_process';
+import { dirname } from 'node:path';
 import { Exit, StartError } from '../sysexits.js';
 
 /** How a user for a daemon is made. */
@@ -64,7 +65,7 @@ function run(program: string, args: readonly string[]): string | undefined {
  * @throws StartError when the configuration names a user that does not exist
  */
 export function planUser(
-  config: Pick<Config, 'user'>,
+  config: Pick<Config, 'user' | 'stateFile'>,
   uid: number | undefined,
   platform: NodeJS.Platform,
 ): UserPlan {
@@ -75,5 +76,8 @@ export function planUser(
     return user.uid === 0 ? { kind: 'root', warning: undefined } : { kind: 'become', user };
   const advice = userAdvice(platform, name);
   if (config.user !== undefined) throw new StartError(`there is no user "${name}" (${advice})`, Exit.CONFIG);
-  return { kind: 'root', warning: `runs as root, because there is no user "${name}": ${advice}` };
+  // what this run writes is root's: the next one, as that user, could not use it
+  const folder = config.stateFile === '' ? '' : `, then chown -R ${name} ${dirname(config.stateFile)}`;
+  const warning = `runs as root, because there is no user "${name}": ${advice}${folder}, and start it again`;
+  return { kind: 'root', warning };
 }

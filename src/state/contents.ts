@@ -8,7 +8,9 @@ import {
   WIDEST_NETWORK,
 } from '../packet/address.js';
 import { type Counters, newCounters } from '../tracker/counters.js';
+import { RecordedDomains } from './domains.js';
 import { KNOWN_TIME, REGULAR } from './format.js';
+import { RecordedNotes } from './notes.js';
 import { ORIGINS, RecordedEntries } from './recorded-entries.js';
 import { Words } from './words.js';
 
@@ -25,12 +27,9 @@ export type Reception = 'taken' | 'unknown' | 'invalid';
 const ORIGIN_WORDS = ORIGINS.map((origin) => Buffer.from(origin));
 
 /** Kinds of lines, by their first word. */
-const KINDS = ['+', '-', 'T', 'C', 'A', 'K', 'S'] as const;
+const KINDS = ['+', '-', 'T', 'C', 'A', 'K', 'O', 'S', 'R', 'D', 'X', 'N'] as const;
 const KIND_WORDS = KINDS.map((kind) => Buffer.from(kind));
 const REGULAR_WORD = [Buffer.from(REGULAR)];
-
-/** Until another line tells it. */
-const UNTOLD = { firstAdmissionMs: undefined, lastAdmissionMs: undefined, isRegular: false } as const;
 
 /** More networks than a configuration file can name. */
 const MOST_ALLOWED = 100_000;
@@ -42,6 +41,9 @@ export class Contents {
   readonly removed = new Set<PrefixText>();
   /** what `allow` had put into the table */
   readonly allowed = new Set<PrefixText>();
+  /** who was refused, and entries that have ended */
+  readonly notes = new RecordedNotes();
+  readonly domains = new RecordedDomains();
   time: RecordedTime | undefined;
   counters: Counters | undefined;
   /** whether it was written by a version that has a time for those who have reached the real MX */
@@ -69,10 +71,20 @@ export class Contents {
         return this.takeCounters();
       case 'A':
         return this.takeAllowed();
+      case 'N':
+        return this.domains.take(this.words) ? 'taken' : 'invalid';
       case 'K':
         return this.takeUse();
+      case 'O':
+        return this.takeOrigin();
       case 'S':
         return this.takeSaid();
+      case 'R':
+        return this.notes.takeStranger(this.words) ? 'taken' : 'invalid';
+      case 'D':
+        return this.notes.takeDomain(this.words) ? 'taken' : 'invalid';
+      case 'X':
+        return this.notes.takeDeparture(this.words) ? 'taken' : 'invalid';
     }
   }
 
@@ -94,8 +106,20 @@ export class Contents {
     if (!this.isPrefix(prefix) || origin === undefined || !areNumbers) return 'invalid';
     const name = words.done ? undefined : words.text();
     if (!words.done || (name !== undefined && hostName(name) !== name)) return 'invalid';
-    const times = { addedMs, deadlineMs, lastAttemptMs };
-    this.entries.set(prefix, { origin, ...times, attempts, ...UNTOLD, admissions, name });
+    // written out, for each line: spreading other objects would take longer than all the reading
+    this.entries.set(prefix, {
+      origin,
+      addedMs,
+      deadlineMs,
+      lastAttemptMs,
+      attempts,
+      admissions,
+      // until another line tells it
+      firstAdmissionMs: undefined,
+      lastAdmissionMs: undefined,
+      isRegular: false,
+      name,
+    });
     this.removed.delete(prefix);
     return 'taken';
   }
@@ -111,6 +135,16 @@ export class Contents {
     if (isRegular && words.oneOf(REGULAR_WORD) !== 0) return 'invalid';
     if (!words.done) return 'invalid';
     this.entries.setUse(prefix, firstMs, lastMs, isRegular);
+    return 'taken';
+  }
+
+  /** Where the entry of the line before comes from, in a word that 2.0.0 does not know. */
+  private takeOrigin(): Reception {
+    const { words } = this;
+    const prefix = words.text();
+    const origin = ORIGINS[words.oneOf(ORIGIN_WORDS)];
+    if (!this.isPrefix(prefix) || origin === undefined || !words.done) return 'invalid';
+    this.entries.setOrigin(prefix, origin);
     return 'taken';
   }
 

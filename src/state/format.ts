@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import { hostName } from '../names/name.js';
 import type { PrefixText } from '../packet/address.js';
 import type { Counters } from '../tracker/counters.js';
+import type { Origin } from '../tracker/whitelist.js';
 import type { SavedEntry } from './source.js';
 
 /*
@@ -17,8 +18,12 @@ import type { SavedEntry } from './source.js';
  *            an entry: prefix, origin, added, deadline, last attempt, attempts, admissions, name if it has one
  *   CHECKSUM K 192.0.2.7 2000 901000 regular    behind its line: first and last admission, and whether it is a regular;
  *                                               2.0.0 passes it over
+ *   CHECKSUM O 192.0.2.7 outbound               behind its line: its origin, where 2.0.0 has no word for it and passes
+ *                                               this over
  *   CHECKSUM S known-time                       what has been said to the administrator; 2.0.0 passes it over
  *   CHECKSUM - 192.0.2.7                        no entry any more
+ *   CHECKSUM R ..., D ..., X ...                what is told to those who ask (notes.ts)
+ *   CHECKSUM N ...                              the networks of domains (domains.ts)
  *
  * A snapshot has one T line before its entries and one behind them, each write to the journal begins with one. The last
  * line about a prefix counts. Times of entries are monotonic milliseconds of the one process that has written
@@ -86,16 +91,22 @@ export function saidBody(): string {
 
 /** The bodies of the lines for an entry. */
 export function entryBodies(entry: SavedEntry): string[] {
-  const { prefix, firstAdmissionMs, lastAdmissionMs, isRegular } = entry;
-  if (firstAdmissionMs === undefined || lastAdmissionMs === undefined) return [entryBody(entry)];
+  const { prefix, origin, firstAdmissionMs, lastAdmissionMs, isRegular } = entry;
+  const bodies = [entryBody(entry)];
+  if (OLDER_WORDS[origin] !== undefined) bodies.push(`O ${prefix} ${origin}`);
+  if (firstAdmissionMs === undefined || lastAdmissionMs === undefined) return bodies;
   const use = `K ${prefix} ${whole(firstAdmissionMs)} ${whole(lastAdmissionMs)}${isRegular ? ` ${REGULAR}` : ''}`;
-  return [entryBody(entry), use];
+  return [...bodies, use];
 }
+
+/** Origins that 2.0.0 does not know, and what it takes such an entry for. */
+const OLDER_WORDS: Partial<Record<Origin, Origin>> = { outbound: 'name' };
 
 /** The body of a line for an entry. A name that is no host name is left out: nothing depends on it. */
 function entryBody(entry: SavedEntry): string {
   const times = `${whole(entry.addedMs)} ${whole(entry.deadlineMs)} ${whole(entry.lastAttemptMs)}`;
-  const body = `+ ${entry.prefix} ${entry.origin} ${times} ${entry.attempts} ${entry.admissions}`;
+  const origin = OLDER_WORDS[entry.origin] ?? entry.origin;
+  const body = `+ ${entry.prefix} ${origin} ${times} ${entry.attempts} ${entry.admissions}`;
   const name = entry.name === undefined ? undefined : hostName(entry.name);
   return name === undefined ? body : `${body} ${name}`;
 }
@@ -120,6 +131,6 @@ export function removedBody(prefix: PrefixText): string {
 const MOST_NUMBER = 10 ** MOST_DIGITS - 1;
 
 /** No fractions, which cost space and tell nothing; no `Infinity`, which cannot be read. */
-function whole(ms: number): number {
+export function whole(ms: number): number {
   return Math.round(Math.max(-MOST_NUMBER, Math.min(ms, MOST_NUMBER)));
 }

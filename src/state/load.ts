@@ -4,8 +4,10 @@ import { escapeText } from '../packet/escape.js';
 import { parsePrefix, type Prefix, type PrefixText } from '../packet/address.js';
 import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
+import type { LoadedDomain } from './domains.js';
 import type { Contents, RecordedTime } from './contents.js';
 import { FORMAT } from './format.js';
+import type { Note } from './source.js';
 import { type ParsedState, StateParser } from './parser.js';
 import { errorCode, errorWords, type StateProblem } from './problem.js';
 import type { RecordedEntries } from './recorded-entries.js';
@@ -47,8 +49,12 @@ export interface LoadedState {
   /** what `allow` had put into the table */
   readonly allowed: readonly PrefixText[];
   readonly counters: Counters | undefined;
+  /** the networks of domains; none when it is not known what time the file means */
+  readonly domains: readonly LoadedDomain[];
   /** whether it was written by a version that has a time for those who have reached the real MX */
   readonly hasKnownTime: boolean;
+  /** who was refused, and entries that have ended */
+  readonly notes: Iterable<Note>;
   /** when the file was last written, milliseconds since 1970 */
   readonly writtenAtMs: number | undefined;
   readonly problems: readonly StateProblem[];
@@ -87,7 +93,9 @@ const NOTHING = {
   removed: [],
   allowed: [],
   counters: undefined,
+  domains: [],
   hasKnownTime: false,
+  notes: [],
   writtenAtMs: undefined,
 } as const;
 
@@ -198,7 +206,9 @@ function translate(path: string, file: string, { parsed, bytes }: Parsed, wallNo
     removed: [...contents.removed],
     allowed: [...contents.allowed],
     counters,
+    domains: time === undefined ? [] : contents.domains.list(fileNowMs(time, wallNowMs)),
     hasKnownTime: contents.hasKnownTime,
+    notes: contents.notes.since(wallNowMs),
     writtenAtMs: time?.wallMs,
     problems,
   };
@@ -221,14 +231,18 @@ function damageOf(parsed: ParsedState): string | undefined {
     : undefined;
 }
 
+/** What time it is on the clock of the process that wrote the file; a wall clock that was set back tells nothing. */
+function fileNowMs(time: RecordedTime, wallNowMs: number): number {
+  return time.monotonicMs + Math.max(0, wallNowMs - time.wallMs);
+}
+
 /** Entries that still live, and those whose time is over. */
 function living(
   { entries }: Contents,
   time: RecordedTime,
   wallNowMs: number,
 ): Pick<LoadedState, 'entries' | 'size' | 'expired'> {
-  // on the clock of the process that wrote the file; a wall clock that was set back tells nothing
-  const nowMs = time.monotonicMs + Math.max(0, wallNowMs - time.wallMs);
+  const nowMs = fileNowMs(time, wallNowMs);
   const expired = entries.expired(nowMs);
   return {
     entries: { [Symbol.iterator]: () => alive(entries, nowMs) },

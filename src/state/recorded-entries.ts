@@ -10,6 +10,7 @@ export const ORIGINS: readonly Origin[] = Object.keys({
   manual: true,
   name: true,
   pool: true,
+  outbound: true,
 } satisfies Record<Origin, true>) as Origin[];
 
 const FIRST_CAPACITY = 1024;
@@ -55,6 +56,12 @@ export class RecordedEntries {
     this.origins[place] = ORIGINS.indexOf(entry.origin);
     if (entry.name !== undefined) this.names.set(place, entry.name);
     else if (this.names.size > 0) this.names.delete(place);
+  }
+
+  /** Sets where an entry comes from; nothing happens when it is not there. */
+  setOrigin(prefix: PrefixText, origin: Origin): void {
+    const place = this.places.get(prefix);
+    if (place !== undefined) this.origins[place] = ORIGINS.indexOf(origin);
   }
 
   /** Sets when an entry was admitted; nothing happens when it is not there. */

@@ -1,7 +1,10 @@
 // What a state file is written from.
 import type { PrefixText } from '../packet/address.js';
+import type { KeptDomain } from '../names/domain-networks.js';
 import type { Counters } from '../tracker/counters.js';
 import type { EntryFacts } from '../tracker/tracker.js';
+import type { Departure } from '../tracker/departed.js';
+import type { Stranger, StrangerDomain } from '../tracker/strangers.js';
 
 /** An entry as it is kept. Times are monotonic milliseconds of the process that keeps it. */
 export interface SavedEntry extends EntryFacts {
@@ -12,6 +15,24 @@ export interface SavedEntry extends EntryFacts {
 export type StateChange =
   | { readonly kind: 'entry'; readonly entry: SavedEntry }
   | { readonly kind: 'removed'; readonly prefix: PrefixText };
+
+/** Something that is kept. */
+export type Note =
+  | { readonly kind: 'stranger'; readonly stranger: Stranger }
+  | { readonly kind: 'domain'; readonly domain: StrangerDomain }
+  | { readonly kind: 'departure'; readonly departure: Departure };
+
+/** Where notes come from. */
+export interface NoteSource {
+  /** All of them. */
+  all(): readonly Note[];
+  /**
+   * Takes those that have changed since.
+   * @param most - how many at the most
+   * @param isAll - also those that a crash may take away
+   */
+  takeChanges(most: number, isAll: boolean): Note[];
+}
 
 /** Whose state is kept. */
 export interface StateSource {
@@ -30,6 +51,10 @@ export interface StateSource {
   entries(): Iterable<SavedEntry>;
   readonly size: number;
   counters(): Counters;
+  /** What is told to those who ask. */
+  readonly notes: NoteSource;
   /** What `allow` has put into the table, as far as it may still be there: the same array until that changes. */
   allowed(): readonly PrefixText[];
+  /** The networks of domains, likewise. */
+  domains(): readonly KeptDomain[];
 }

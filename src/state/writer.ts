@@ -15,7 +15,10 @@ import {
   seedOf,
   timeBody,
 } from './format.js';
+import type { KeptDomain } from '../names/domain-networks.js';
 import type { PrefixText } from '../packet/address.js';
+import { noteBody } from './notes.js';
+import { domainBodies } from './domains.js';
 import { errorCode } from './problem.js';
 import type { SavedEntry, StateChange, StateSource } from './source.js';
 
@@ -28,8 +31,11 @@ export const SLICE = 500;
 /** A journal shorter than this is never worth another snapshot. */
 const SHORT_JOURNAL = 1024 * 1024;
 
+/** Notes that go out with a write of the journal; the others wait. */
+const NOTES_OF_A_WRITE = 100;
+
 const FILE_MODE = 0o600;
-const NOTHING: readonly PrefixText[] = [];
+const NOTHING: readonly never[] = [];
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 
 /** A file that is open for its journal. */
@@ -46,6 +52,8 @@ interface OpenFile {
   counters: string;
   /** what `allow` has put into the table, as it was last written */
   allowed: readonly PrefixText[];
+  /** the networks of domains, likewise */
+  domains: readonly KeptDomain[];
 }
 
 /**
@@ -81,6 +89,7 @@ export class StateWriter {
       await this.drain();
       await write(file, [...this.head(file), saidBody()]);
       await this.writeEntries(file);
+      await this.writeNotes(file);
       file.snapshotSize = file.size;
       // a second time line: one that is damaged must not cost everything
       await this.writeChanges(file, this.head(file));
@@ -107,9 +116,13 @@ export class StateWriter {
     const { file } = this;
     if (file === undefined) throw new Error('no snapshot has been written');
     const counters = countersBody(this.source.counters());
-    const isSame = counters === file.counters && this.source.allowed() === file.allowed;
+    const isSame =
+      counters === file.counters &&
+      this.source.allowed() === file.allowed &&
+      this.source.domains() === file.domains;
     if (!always && isSame && this.source.changes === 0) return;
-    await this.writeChanges(file, this.head(file));
+    const notes = this.source.notes.takeChanges(always ? Infinity : NOTES_OF_A_WRITE, always);
+    await this.writeChanges(file, [...this.head(file), ...notes.map(noteBody)]);
     await file.handle.datasync();
   }
 
@@ -137,15 +150,23 @@ export class StateWriter {
     await file?.handle.close().catch(() => undefined);
   }
 
+  private async writeNotes(file: OpenFile): Promise<void> {
+    const notes = this.source.notes.all();
+    for (let at = 0; at < notes.length; at += SLICE) {
+      await write(file, notes.slice(at, at + SLICE).map(noteBody));
+    }
+  }
+
   /** Takes what has changed so far, to no use. */
   private async drain(): Promise<void> {
+    this.source.notes.takeChanges(Infinity, true);
     for (let left = this.source.changes; left > 0; left -= SLICE) {
       if (this.source.takeChanges(SLICE).length < SLICE) return;
       await nextTurn();
     }
   }
 
-  /** What time it is, and the counters and what `allow` has put in, if they are others than were last written. */
+  /** What time it is, and what is not an entry's, if it is another than was last written. */
   private head(file: OpenFile): string[] {
     const counters = countersBody(this.source.counters());
     const lines = [timeBody(this.clock.wallMs(), this.clock.monotonicMs())];
@@ -155,6 +176,10 @@ export class StateWriter {
     const isNone = allowed.length === 0 && file.allowed.length === 0;
     if (allowed !== file.allowed && !isNone) lines.push(...allowedBodies(allowed));
     file.allowed = allowed;
+    const domains = this.source.domains();
+    const hasNone = domains.length === 0 && file.domains.length === 0;
+    if (domains !== file.domains && !hasNone) lines.push(...domainBodies(domains));
+    file.domains = domains;
     return lines;
   }
 
@@ -206,6 +231,7 @@ async function create(path: string): Promise<OpenFile> {
       snapshotSize: size,
       counters: '',
       allowed: NOTHING,
+      domains: NOTHING,
     };
   } catch (error) {
     await discard(handle, path);

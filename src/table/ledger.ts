@@ -16,6 +16,8 @@ export class Ledger {
   private readonly cells = new PartedMap<PrefixText, number>();
   private readonly toAdd = new Set<PrefixText>();
   private readonly toDelete = new Set<PrefixText>();
+  /** of those that are there as wanted: what is to be written once more */
+  private readonly toAssure = new Set<PrefixText>();
   private heldCount = 0;
 
   /** number of prefixes that are, or may be, in the table */
@@ -33,6 +35,11 @@ export class Ledger {
     return this.toDelete.size;
   }
 
+  /** number of prefixes that are to be added though they are there */
+  get assurances(): number {
+    return this.toAssure.size;
+  }
+
   /** The prefix should be in the table. */
   want(prefix: PrefixText): void {
     const flags = (this.cells.get(prefix) ?? 0) | WANTED;
@@ -41,10 +48,17 @@ export class Ledger {
     if ((flags & PRESENT) === 0) this.toAdd.add(prefix);
   }
 
+  /** A prefix that is in the table as wanted is to be added once more, in case that it is not. */
+  assure(prefix: PrefixText): void {
+    const flags = this.cells.get(prefix) ?? 0;
+    if ((flags & (WANTED | PRESENT)) === (WANTED | PRESENT)) this.toAssure.add(prefix);
+  }
+
   /** The prefix should not be in the table. */
   unwant(prefix: PrefixText): void {
     const flags = (this.cells.get(prefix) ?? 0) & ~WANTED;
     this.toAdd.delete(prefix);
+    this.toAssure.delete(prefix);
     if ((flags & (PRESENT | UNSURE | SEEN)) === 0) {
       this.cells.delete(prefix);
       return;
@@ -67,6 +81,13 @@ export class Ledger {
     return first(this.toAdd, most);
   }
 
+  /** Takes the next prefixes that are to be added though they are there, so many at the most. */
+  takeAssurances(most: number): PrefixText[] {
+    const batch = first(this.toAssure, most);
+    for (const prefix of batch) this.toAssure.delete(prefix);
+    return batch;
+  }
+
   /** The next prefixes to be deleted, so many at the most. */
   nextDeletions(most: number): PrefixText[] {
     return first(this.toDelete, most);
@@ -79,6 +100,7 @@ export class Ledger {
 
   /** Notes whether a prefix is in the table, and what is still to be done about it. */
   conclude(prefix: PrefixText, isPresent: boolean): void {
+    this.toAssure.delete(prefix);
     const wanted = this.isWanted(prefix);
     this.setState(prefix, isPresent ? PRESENT : 0);
     if (wanted && !isPresent) this.toAdd.add(prefix);

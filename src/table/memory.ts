@@ -1,6 +1,6 @@
 // A table in memory, for replays and tests.
 import { parsePrefix, type PrefixText } from '../packet/address.js';
-import type { FirewallTexts, ShownEntry, Table, TableLimits, TableReply } from './table.js';
+import type { FirewallTexts, ShownEntry, Table, TableCount, TableLimits, TableReply } from './table.js';
 
 /** A table without a firewall: for replays, and to try things out. */
 export class MemoryTable implements Table {
@@ -33,6 +33,16 @@ export class MemoryTable implements Table {
     return Promise.resolve({ ok: true, changed: before - this.size, created: false });
   }
 
+  flush(): Promise<TableReply> {
+    const changed = this.size;
+    this.clearedAtMs.clear();
+    return Promise.resolve({ ok: true, changed, created: false });
+  }
+
+  count(): Promise<TableCount> {
+    return Promise.resolve(this.size);
+  }
+
   show(entry: (entry: ShownEntry) => void): Promise<TableReply> {
     for (const [text, clearedAtMs] of this.clearedAtMs) {
       const read: ShownEntry['read'] = () => {
@@ -49,7 +59,7 @@ export class MemoryTable implements Table {
   }
 
   inspect(): Promise<FirewallTexts> {
-    return Promise.resolve({ info: undefined, rules: undefined, unanswered: undefined });
+    return Promise.resolve({ info: undefined, rules: undefined, entries: this.size, unanswered: undefined });
   }
 
   abort(): void {

@@ -2,8 +2,8 @@
 import { parsePrefix } from '../packet/address.js';
 import type { ShownEntry, TableEntry, TableFailure } from './table.js';
 
-/** "2/3 addresses added." and "... deleted.", on standard error (pfctl_table.c). */
-const CHANGED = /^(\d+)\/\d+ addresses (?:added|deleted)\.$/m;
+/** "2/3 addresses added." and "... deleted.", of a flush "3 addresses deleted.", on standard error (pfctl_table.c). */
+const CHANGED = /^(\d+)(?:\/\d+)? addresses (?:added|deleted)\.$/m;
 /** "1 table created." */
 const CREATED = /^\d+ tables? created\.$/m;
 
@@ -18,9 +18,14 @@ export function parseCreated(stderr: string): boolean {
   return CREATED.test(stderr);
 }
 
-/** pfctl's words for what went wrong, with or without the final dot (it has gone from OpenBSD 7.8). */
+/**
+ * pfctl's words for what went wrong, with or without the final dot (it has gone from OpenBSD 7.8). That there is no
+ * anchor is what FreeBSD 15 says of a list that is too long, behind the first of these; alone it says that there is no
+ * table either, for a table is in an anchor.
+ */
 const FAILURES: readonly { readonly pattern: RegExp; readonly failure: TableFailure }[] = [
-  { pattern: /^pfctl: Table does not exist\.?$/m, failure: 'missing-table' },
+  { pattern: /\btoo many elements\.$/m, failure: 'too-long' },
+  { pattern: /^pfctl: (?:Table|Anchor) does not exist\.?$/m, failure: 'missing-table' },
   { pattern: /^pfctl: Cannot allocate memory\.?$/m, failure: 'no-room' },
   { pattern: /Permission denied|Operation not permitted/, failure: 'permission' },
 ];
@@ -163,21 +168,4 @@ export class ShowParser {
 export function parseTableEntriesLimit(stdout: string): number | undefined {
   const match = /^table-entries +hard limit +(\d+)$/m.exec(stdout);
   return match === null ? undefined : Number(match[1]);
-}
-
-/**
- * Entries in all tables but one, from the output of `pfctl -vvsT`.
- * @param table - name of the table that does not count
- * @param anchor - its anchor, empty for the main ruleset (OpenBSD 7.8 prints `name@anchor`)
- */
-export function sumOtherTables(stdout: string, table: string, anchor: string): number {
-  let sum = 0;
-  let counts = false;
-  for (const line of stdout.split('\n')) {
-    const head = /^\S+\t(\S+)/.exec(line);
-    if (head !== null) counts = head[1] !== table && head[1] !== `${table}@${anchor}`;
-    const addresses = /^\tAddresses: +(\d+)$/.exec(line);
-    if (addresses !== null && counts) sum += Number(addresses[1]);
-  }
-  return sum;
 }

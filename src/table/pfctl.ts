@@ -2,17 +2,10 @@
 import type { Clock } from '../clock.js';
 import { type PrefixText, WIDEST_NETWORK } from '../packet/address.js';
 import { type ChildEnd, type RunningChild, runChild } from './child.js';
-import {
-  classifyFailure,
-  essence,
-  parseChanged,
-  parseCreated,
-  parseTableEntriesLimit,
-  ShowParser,
-  sumOtherTables,
-} from './pfctl-output.js';
+import { PfctlCounts } from './pfctl-counts.js';
+import { classifyFailure, essence, parseChanged, parseCreated, ShowParser } from './pfctl-output.js';
 import { StuckCalls, type StuckReport, stuckWords } from './stuck.js';
-import type { FirewallTexts, ShownEntry, Table, TableLimits, TableReply } from './table.js';
+import type { FirewallTexts, ShownEntry, Table, TableCount, TableLimits, TableReply } from './table.js';
 
 /** What pfctl is told, and how long it may take. */
 export interface PfctlSettings {
@@ -24,6 +17,8 @@ export interface PfctlSettings {
   /** for a call with few addresses; a thousand more get a second more */
   readonly timeoutMs: number;
   readonly clock: Pick<Clock, 'monotonicMs' | 'after'>;
+  /** absolute path of sysctl(8), where it knows how many entries can be listed (FreeBSD) */
+  readonly sysctl?: string;
   /** is told of a call that goes on though it was killed */
   readonly report?: (report: StuckReport) => void;
 }
@@ -41,6 +36,14 @@ const MOST_TEXT = 1 << 20;
 /** `show` does not know beforehand how many there are. */
 const SHOW_ALLOWANCE = 20_000;
 
+/** When there is no word from pf at all. */
+const NOTHING: FirewallTexts = {
+  info: undefined,
+  rules: undefined,
+  entries: undefined,
+  unanswered: undefined,
+};
+
 /** What pfctl prints about something, or why there is nothing. */
 interface Printed {
   readonly text: string | undefined;
@@ -56,11 +59,18 @@ export class PfctlTable implements Table {
   readonly description: string;
   private readonly running = new Set<RunningChild>();
   private readonly stuck: StuckCalls;
+  private readonly counts: PfctlCounts;
   private started = 0;
 
   constructor(private readonly settings: PfctlSettings) {
     this.description = tableDescription(settings);
     this.stuck = new StuckCalls(settings.clock, settings.report ?? (() => undefined));
+    this.counts = new PfctlCounts({
+      table: settings.table,
+      anchor: settings.anchor,
+      pfctl: async (args, take) => isDone(await this.run(args, '', SHOW_ALLOWANCE, take)),
+      sysctl: (name) => this.sysctl(name),
+    });
   }
 
   /** number of times that pfctl has been started */
@@ -85,29 +95,36 @@ export class PfctlTable implements Table {
 
   /** The same as pfctl prints it, for {@link ShowParser}: in pieces of whole lines. */
   async showText(take: (lines: string) => void): Promise<TableReply> {
-    return reply(this.settings.path, await this.ofTable(['-v', '-T', 'show'], '', SHOW_ALLOWANCE, take));
+    const shown = reply(
+      this.settings.path,
+      await this.ofTable(['-v', '-T', 'show'], '', SHOW_ALLOWANCE, take),
+    );
+    // a list takes no room: an older FreeBSD (errata EN-20:04) says so of one that is too long
+    return !shown.ok && shown.failure === 'no-room' ? { ...shown, failure: 'too-long' } : shown;
+  }
+
+  async flush(): Promise<TableReply> {
+    return reply(this.settings.path, await this.ofTable(['-T', 'flush'], '', SHOW_ALLOWANCE));
+  }
+
+  count(): Promise<TableCount> {
+    return this.counts.ours();
   }
 
   async inspect(): Promise<FirewallTexts> {
     const info = await this.print(['-s', 'info']);
-    if (info.unanswered !== undefined)
-      return { info: undefined, rules: undefined, unanswered: info.unanswered };
+    if (info.unanswered !== undefined) return { ...NOTHING, unanswered: info.unanswered };
     const main = await this.print(['-s', 'rules']);
     // with what is in the anchors, if there are any
     const isAnchored = main.text !== undefined && /^\s*anchor /m.test(main.text);
     const all = isAnchored ? await this.print(['-a', '*', '-s', 'rules']) : main;
     const unanswered = main.unanswered ?? all.unanswered;
-    return { info: info.text, rules: all.text ?? main.text, unanswered };
+    const entries = unanswered === undefined ? await this.counts.ours() : undefined;
+    return { info: info.text, rules: all.text ?? main.text, entries, unanswered };
   }
 
-  async limits(): Promise<TableLimits | undefined> {
-    const memory = await this.print(['-s', 'memory']);
-    const limit = parseTableEntriesLimit(memory.text ?? '');
-    if (limit === undefined) return undefined;
-    const { text } = await this.print(['-vv', '-s', 'Tables']);
-    if (text === undefined) return undefined;
-    const { table, anchor } = this.settings;
-    return { limit, usedByOthers: sumOtherTables(text, table, anchor) };
+  limits(): Promise<TableLimits | undefined> {
+    return this.counts.limits();
   }
 
   abort(): void {
@@ -133,12 +150,29 @@ export class PfctlTable implements Table {
     return this.run(args, stdin, addresses, stdout);
   }
 
+  /** What `sysctl -n NAME` prints. */
+  private async sysctl(name: string): Promise<string | undefined> {
+    const { sysctl: path, timeoutMs, clock } = this.settings;
+    if (path === undefined) return undefined;
+    let text = '';
+    const end = await runChild({
+      path,
+      args: ['-n', name],
+      environment: {},
+      stdin: '',
+      timeoutMs,
+      clock,
+      stdout: (lines) => (text += lines),
+    }).ended;
+    return isDone(end) ? text : undefined;
+  }
+
   private async print(args: readonly string[]): Promise<Printed> {
     let text = '';
     const end = await this.run(args, '', 0, (lines) => {
       if (text.length < MOST_TEXT) text += lines;
     });
-    if (end.kind === 'exit' && end.status === 0) return { text, unanswered: undefined };
+    if (isDone(end)) return { text, unanswered: undefined };
     const said = reply(this.settings.path, end);
     const isSilent = !said.ok && (said.failure === 'time-out' || said.failure === 'stuck');
     return { text: undefined, unanswered: isSilent ? said.message : undefined };
@@ -169,6 +203,10 @@ export class PfctlTable implements Table {
     if (end.kind === 'stuck') void this.stuck.watch(child, end);
     return end;
   }
+}
+
+function isDone(end: ChildEnd): boolean {
+  return end.kind === 'exit' && end.status === 0;
 }
 
 /** A table's name, with its anchor, for people. */

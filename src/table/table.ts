@@ -9,6 +9,8 @@ export type TableFailure =
   | 'permission'
   /** no room: the limit table-entries */
   | 'no-room'
+  /** it has more entries than can be listed at once: FreeBSD's net.pf.request_maxcount */
+  | 'too-long'
   /** the program could not be started */
   | 'not-started'
   /** it did not end in time and was killed */
@@ -61,7 +63,12 @@ export interface TableLimits {
   readonly limit: number;
   /** entries in the other tables */
   readonly usedByOthers: number;
+  /** entries of one table that can be listed at the most; undefined: as many as there are, as far as is known */
+  readonly listable: number | undefined;
 }
+
+/** How many entries a table has, as the firewall counts them; undefined: it does not tell. */
+export type TableCount = number | 'missing' | undefined;
 
 /** Where the firewall looks. One command at a time. */
 export interface Table {
@@ -69,6 +76,10 @@ export interface Table {
   readonly description: string;
   add(prefixes: readonly PrefixText[]): Promise<TableReply>;
   delete(prefixes: readonly PrefixText[]): Promise<TableReply>;
+  /** Takes out everything, whoever has put it in. */
+  flush(): Promise<TableReply>;
+  /** How many entries it has, without listing them. */
+  count(): Promise<TableCount>;
   /** Says that {@link show} will be called soon: whoever can lists the table already. */
   fetch?(): void;
   /** Calls back with each entry of the table. */
@@ -87,6 +98,8 @@ export interface FirewallTexts {
   readonly info: string | undefined;
   /** `pfctl -s rules` */
   readonly rules: string | undefined;
+  /** how many entries the table has */
+  readonly entries: TableCount;
   /** why pfctl has not answered, in words, unescaped; undefined: it has, or it has failed */
   readonly unanswered: string | undefined;
 }

@@ -1,73 +1,21 @@
 // Brings the table to what is wanted, in batches, over all failures.
-import { formatPrefix, type PrefixText } from '../packet/address.js';
+import type { PrefixText } from '../packet/address.js';
 import { Ledger } from './ledger.js';
 import { Pace } from './pace.js';
-import { MAX_BATCH, roomFor } from './room.js';
-import type { Table, TableEntry, TableFailure, TableReply } from './table.js';
+import { Retries } from './retries.js';
+import { TableReader } from './reader.js';
+import { MAX_BATCH, type Room } from './room.js';
+import { Spacing } from './spacing.js';
+import type { TableFailure, TableReply } from './table.js';
+import type { Failed, WriterSettings } from './writer-events.js';
 import { amount } from '../words.js';
 
-/** What to do with an entry of the table that the writer did not put there. */
-export type Verdict = 'adopt' | 'delete' | 'leave';
+/** Failures after which nothing of a command has been carried out. After any other the table is read. */
+const NOTHING_DONE: ReadonlySet<TableFailure> = new Set(['not-started']);
 
-/** Failures after which a command may or may not have been carried out, or may still be. */
-const UNKNOWN_OUTCOME: ReadonlySet<TableFailure> = new Set(['time-out', 'killed', 'stuck']);
-
-/** What the writer tells: one place turns this into log lines. */
-export type WriterEvent =
-  | {
-      readonly kind: 'written';
-      readonly verb: 'add' | 'delete';
-      readonly count: number;
-      readonly changed: number | undefined;
-      readonly tookMs: number;
-    }
-  | {
-      readonly kind: 'failed';
-      readonly reply: Failed;
-      readonly pending: number;
-      readonly retryInMs: number;
-    }
-  | { readonly kind: 'recovered'; readonly afterMs: number; readonly failures: number }
-  | { readonly kind: 'table-made' }
-  | { readonly kind: 'table-lost-entries'; readonly count: number }
-  | {
-      readonly kind: 'compared';
-      readonly entries: number;
-      readonly missing: number;
-      readonly surplus: number;
-      readonly foreign: number;
-      /** the first of those */
-      readonly left: readonly TableEntry[];
-    }
-  | { readonly kind: 'no-room'; readonly held: number; readonly ceiling: number; readonly pending: number };
-
-/** A command that failed. */
-export type Failed = Extract<TableReply, { ok: false }>;
-
-/** What the writer needs from outside. */
-export interface WriterSettings {
-  readonly table: Table;
-  /** judges an entry of the table that is not ours; must call {@link TableWriter.want} for it when it says `adopt` */
-  readonly judge: (entry: TableEntry) => Verdict;
-  readonly report: (event: WriterEvent) => void;
-  /** monotonic milliseconds */
-  readonly nowMs: () => number;
-  /** runs a callback later; returns what cancels it */
-  readonly after: (ms: number, callback: () => void) => () => void;
-  /**
-   * entries that the table may have at the most, with those that are about to be taken out; absent: as many as the
-   * firewall has room for
-   */
-  readonly most?: () => number;
-  /** runs a callback when the events at hand have been handled, so that one batch takes what they brought */
-  readonly soon: (callback: () => void) => void;
-}
-
-/** Delay before the first retry, and the longest one. */
-const FIRST_RETRY_MS = 100;
-const MAX_RETRY_MS = 10_000;
-/** Entries that are left alone are told one by one up to this number. */
-const MOST_LEFT = 1000;
+/** What is there is written once more at most so often, and so much of it in one command. */
+const ASSURE_EVERY_MS = 1000;
+const MOST_ASSURED = 500;
 
 /**
  * Keeps the firewall's table equal to the set of wanted prefixes. At most one command runs; what is asked for
@@ -76,25 +24,24 @@ const MOST_LEFT = 1000;
  */
 export class TableWriter {
   private readonly ledger = new Ledger();
+  private readonly reader: TableReader;
   private readonly pace = new Pace();
-  /** entries of the table that are left alone */
-  private foreign = 0;
-  private ceiling = Number.POSITIVE_INFINITY;
-  private maxBatch = MAX_BATCH;
   private busy = false;
   private scheduled = false;
   private compareWanted = false;
+  private countWanted = false;
+  private readonly assuring: Spacing;
   private deleteNext = false;
-  private failures = 0;
-  private failingSinceMs = 0;
-  private cancelRetry: (() => void) | undefined;
-  /** the table has never been read */
-  private isUnread = true;
+  private readonly retries: Retries;
   private closing = false;
   private closed = false;
   private idleWaiters: (() => void)[] = [];
 
-  constructor(private readonly settings: WriterSettings) {}
+  constructor(private readonly settings: WriterSettings) {
+    this.reader = new TableReader(settings, this.ledger);
+    this.retries = new Retries(settings, () => this.schedule());
+    this.assuring = new Spacing(ASSURE_EVERY_MS, settings, () => this.schedule());
+  }
 
   /** number of prefixes that still have to be added or deleted */
   get pending(): number {
@@ -103,12 +50,12 @@ export class TableWriter {
 
   /** since when commands fail, monotonic milliseconds; undefined when the last one succeeded */
   get failingSince(): number | undefined {
-    return this.failures === 0 ? undefined : this.failingSinceMs;
+    return this.retries.failingSince;
   }
 
   /** number of entries of the table as far as known, with those that are not ours */
   get tableSize(): number {
-    return this.ledger.held + this.foreign;
+    return this.reader.size;
   }
 
   /** Whether a prefix is in the table, or may be. */
@@ -122,6 +69,15 @@ export class TableWriter {
     this.schedule();
   }
 
+  /**
+   * A prefix is needed now: should it have gone from the table unnoticed, it is put back, soon. One that is not wanted
+   * is not put in.
+   */
+  assure(prefix: PrefixText): void {
+    this.ledger.assure(prefix);
+    this.schedule();
+  }
+
   /** Asks for a prefix not to be in the table. */
   unwant(prefix: PrefixText): void {
     this.ledger.unwant(prefix);
@@ -132,6 +88,18 @@ export class TableWriter {
   compare(): void {
     this.compareWanted = true;
     this.schedule();
+  }
+
+  /** Asks for the entries to be counted, soon; where there are more or fewer than should be, the table is compared. */
+  count(): void {
+    if (this.reader.isUnread) return;
+    this.countWanted = true;
+    this.schedule();
+  }
+
+  /** What the firewall has refused for want of room is tried again. */
+  retryRoom(): void {
+    this.reader.retryRoom();
   }
 
   /**
@@ -159,9 +127,14 @@ export class TableWriter {
     this.settle(reply);
   }
 
-  /** The most entries that the table may have; unlimited when the firewall does not tell. */
-  get room(): number {
-    return this.ceiling;
+  /** How many entries the table may have, and why no more; unlimited when the firewall does not tell. */
+  get room(): Room {
+    return this.reader.room;
+  }
+
+  /** entries of one table that can be listed at the most, as far as known */
+  get listable(): number | undefined {
+    return this.reader.listable;
   }
 
   /**
@@ -171,30 +144,38 @@ export class TableWriter {
   async close(withinMs: number): Promise<number> {
     this.closing = true;
     this.compareWanted = false;
+    this.countWanted = false;
+    this.assuring.stop();
     const cancel = this.settings.after(withinMs, () => {
       this.closed = true;
       this.settings.table.abort();
       this.wakeIdle();
     });
-    this.retryNow();
+    this.retries.stop();
+    this.schedule();
     if (this.busy || this.pending > 0) {
       await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
     }
     cancel();
     this.closed = true;
-    this.cancelRetry?.();
+    this.retries.stop();
     return this.pending;
   }
 
   /** Resolves when nothing is pending and no command runs. */
   async idle(): Promise<void> {
-    if (!this.busy && this.pending === 0 && !this.compareWanted) return;
+    if (!this.busy && this.isDone) return;
     await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
   }
 
+  /** Nothing is asked for that has not been done; what is to be assured may wait. */
+  private get isDone(): boolean {
+    return this.pending === 0 && !this.compareWanted && !this.countWanted;
+  }
+
   private schedule(): void {
-    if (this.busy || this.scheduled || this.closed || this.cancelRetry !== undefined) return;
-    if (this.pending === 0 && !this.compareWanted) return;
+    if (this.busy || this.scheduled || this.closed || this.retries.isWaiting) return;
+    if (this.isDone && !this.isAssuranceDue()) return;
     this.scheduled = true;
     this.settings.soon(() => {
       this.scheduled = false;
@@ -202,71 +183,77 @@ export class TableWriter {
     });
   }
 
+  /** Whether what is there is to be written once more now. */
+  private isAssuranceDue(): boolean {
+    return this.ledger.assurances > 0 && !this.closing && this.assuring.allows();
+  }
+
   private async turn(): Promise<void> {
     if (this.busy || this.closed) return;
     this.busy = true;
     const compares = this.compareWanted;
-    const reply = compares ? await this.runCompare() : await this.writeBatch();
+    if (this.countWanted && !compares) await this.runCount();
+    else await this.runCommand(compares);
+    this.schedule();
+    if (this.isDone && !this.busy) this.wakeIdle();
+  }
+
+  private async runCommand(compares: boolean): Promise<void> {
+    const reply = compares ? mended(await this.runCompare()) : await this.writeBatch();
     this.busy = false;
     // a table that can be read but not written has not recovered
     const proves = !compares || this.pending === 0;
     if (reply !== undefined && (proves || !reply.ok)) this.settle(reply);
-    this.schedule();
-    if (this.pending === 0 && !this.compareWanted && !this.busy) this.wakeIdle();
   }
 
   private settle(reply: TableReply): void {
-    const { nowMs, report, after } = this.settings;
+    const { report } = this.settings;
     if (reply.ok) {
-      if (this.failures === 0) return;
-      report({ kind: 'recovered', afterMs: nowMs() - this.failingSinceMs, failures: this.failures });
-      this.failures = 0;
+      const over = this.retries.succeed();
+      if (over === undefined) return;
+      report({ kind: 'recovered', ...over });
       this.compareWanted = !this.closing;
-      return;
+    } else if (!this.closed) {
+      report({ kind: 'failed', reply, pending: this.pending, retryInMs: this.retries.fail() });
     }
-    if (this.closed) return;
-    if (this.failures === 0) this.failingSinceMs = nowMs();
-    const retryInMs = Math.min(FIRST_RETRY_MS * 2 ** this.failures, MAX_RETRY_MS);
-    this.failures++;
-    report({ kind: 'failed', reply, pending: this.pending, retryInMs });
-    this.cancelRetry = after(retryInMs, () => {
-      this.cancelRetry = undefined;
-      this.schedule();
-    });
-  }
-
-  private retryNow(): void {
-    this.cancelRetry?.();
-    this.cancelRetry = undefined;
-    this.schedule();
   }
 
   /** One add or one delete; undefined when there was nothing to do. Takes turns when both are waiting. */
   private async writeBatch(): Promise<TableReply | undefined> {
-    const allowed = Math.min(this.ceiling, this.settings.most?.() ?? this.ceiling);
+    const { ceiling, maxBatch } = this.room;
+    const allowed = Math.min(ceiling, this.settings.most?.() ?? ceiling);
     const room = Math.max(0, allowed - this.tableSize);
-    const { ledger, maxBatch } = this;
-    const canAdd = ledger.additions > 0 && room > 0;
+    const { ledger } = this;
+    const canAdd = (ledger.additions > 0 && room > 0) || this.isAssuranceDue();
     const deletes = ledger.deletions > 0 && (this.deleteNext || !canAdd);
     // an addition goes first where nothing else waits: what takes the place of another one must not come after it
     this.deleteNext = !deletes && ledger.deletions > 0;
     // without room the additions wait for all that can be taken out
     const most = room > maxBatch ? this.pace.deletions(canAdd) : MAX_BATCH;
     if (deletes) return this.write('delete', ledger.nextDeletions(most));
-    if (canAdd) return this.write('add', ledger.nextAdditions(Math.min(maxBatch, room)));
+    if (canAdd) return this.add(Math.min(maxBatch, room));
     if (ledger.additions === 0) return undefined;
-    this.settings.report({
-      kind: 'no-room',
-      held: this.tableSize,
-      ceiling: this.ceiling,
-      pending: ledger.additions,
-    });
+    this.settings.report({ kind: 'no-room', held: this.tableSize, ceiling, pending: ledger.additions });
     this.compareWanted = true;
     return {
       ok: false,
       failure: 'no-room',
       message: `${amount(this.tableSize, 'entry', 'entries')}, and no room for more`,
     };
+  }
+
+  /** Adds what is new, so much at the most, and with it once more what is needed now and should be there. */
+  private async add(most: number): Promise<TableReply> {
+    const { ledger } = this;
+    const additions = ledger.nextAdditions(most);
+    const assured = ledger.takeAssurances(Math.min(MOST_ASSURED, MAX_BATCH - additions.length));
+    if (assured.length > 0) this.assuring.note();
+    const reply = await this.write('add', [...additions, ...assured]);
+    const lost = assured.length > 0 && reply.ok ? (reply.changed ?? 0) - additions.length : 0;
+    // what was new has not been there, so it is the others that had gone, and not they alone
+    if (lost > 0) this.settings.report({ kind: 'table-lost-entries', count: lost });
+    if (lost > 0) this.compareWanted = !this.closing;
+    return reply;
   }
 
   private async write(verb: 'add' | 'delete', batch: readonly PrefixText[]): Promise<TableReply> {
@@ -285,79 +272,34 @@ export class TableWriter {
       this.settings.report({ kind: 'written', verb, count: batch.length, changed, tookMs });
       return reply;
     }
-    if (UNKNOWN_OUTCOME.has(reply.failure)) {
-      // look before anything else is written: so what is unsure never grows beyond one batch
-      this.compareWanted = true;
+    if (reply.failure === 'missing-table') {
+      this.reader.lose();
+      return verb === 'delete' ? { ok: true, changed: 0, created: false } : reply;
+    }
+    if (NOTHING_DONE.has(reply.failure)) {
+      for (const prefix of batch) ledger.conclude(prefix, verb !== 'add');
       return reply;
     }
-    // a batch is atomic: nothing has changed
-    for (const prefix of batch) ledger.conclude(prefix, verb !== 'add');
-    if (reply.failure !== 'missing-table') return reply;
-    this.tableIsGone();
-    return verb === 'delete' ? { ok: true, changed: 0, created: false } : reply;
+    if (reply.failure === 'no-room') this.reader.refused(batch.length);
+    // part of it may have been done: what is unsure never grows beyond one batch, for the table is read first
+    this.compareWanted = true;
+    return reply;
   }
 
-  /** Everything that was held is not there any more. */
-  private tableIsGone(): void {
-    const lost = this.ledger.lose();
-    this.foreign = 0;
-    if (lost > 0) this.settings.report({ kind: 'table-lost-entries', count: lost });
+  private async runCount(): Promise<void> {
+    this.countWanted = false;
+    const isOther = await this.reader.count();
+    this.busy = false;
+    if (isOther) this.compareWanted = !this.closing;
   }
 
   private async runCompare(): Promise<TableReply> {
     this.compareWanted = false;
-    const { ledger } = this;
-    const found: TableEntry[] = [];
-    const left: TableEntry[] = [];
-    let foreign = 0;
-    const leave = (entry: TableEntry | undefined): void => {
-      foreign++;
-      if (entry !== undefined && left.length < MOST_LEFT) left.push(entry);
-    };
-    let surplus = 0;
-    let entries = 0;
-    const reply = await this.settings.table.show((shown) => {
-      entries++;
-      if (shown.negated) leave(shown.read());
-      else if (!ledger.see(shown.text as PrefixText)) {
-        const entry = shown.read();
-        // what nobody can read cannot be taken out either
-        if (entry === undefined) leave(undefined);
-        else if (!ledger.see(formatPrefix(entry.prefix))) found.push(entry);
-      }
-    });
-    if (!reply.ok && reply.failure !== 'missing-table') {
-      ledger.forgetSeen();
-      // what was to be found out still is, before anything is written
-      const isNeeded = reply.failure === 'stuck' || this.isUnread;
-      if (isNeeded) this.compareWanted = !this.closing || this.pending > 0;
-      return reply;
-    }
-    this.isUnread = false;
-    const missing = ledger.compare();
-    for (const entry of found) {
-      const prefix = formatPrefix(entry.prefix);
-      // what was asked for while the table was read is wanted by now
-      const wanted = ledger.isWanted(prefix);
-      ledger.find(prefix);
-      const verdict = wanted ? 'adopt' : this.settings.judge(entry);
-      ledger.conclude(prefix, true);
-      if (verdict === 'leave') ledger.leave(prefix);
-      if (verdict === 'leave') leave(entry);
-      if (verdict === 'delete') surplus++;
-    }
-    this.foreign = foreign;
-    if (reply.ok) await this.readLimits();
-    if (missing > 0) this.settings.report({ kind: 'table-lost-entries', count: missing });
-    this.settings.report({ kind: 'compared', entries, missing, surplus, foreign, left });
+    const reply = await this.reader.read();
+    // what was to be found out still is, before anything is written
+    const isUnknown = !reply.ok && reply.failure !== 'missing-table';
+    if (isUnknown) this.compareWanted = !this.closing || this.pending > 0;
     return reply;
-  }
-
-  private async readLimits(): Promise<void> {
-    const limits = await this.settings.table.limits();
-    if (limits === undefined) return;
-    const available = Math.max(0, limits.limit - limits.usedByOthers);
-    ({ maxBatch: this.maxBatch, ceiling: this.ceiling } = roomFor(available));
   }
 
   private wakeIdle(): void {
@@ -365,4 +307,10 @@ export class TableWriter {
     this.idleWaiters = [];
     for (const wake of waiters) wake();
   }
+}
+
+/** A table that has gone while we ran is known to be empty, and the next addition makes it again. */
+function mended(reply: TableReply): TableReply {
+  const isGone = !reply.ok && reply.failure === 'missing-table';
+  return isGone ? { ok: true, changed: undefined, created: false } : reply;
 }

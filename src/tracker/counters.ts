@@ -19,6 +19,8 @@ export interface Counters {
   named: number;
   /** entries for members of a pool */
   pooled: number;
+  /** connections that this network has opened to mail servers */
+  outbound: number;
 }
 
 /** All at 0. */
@@ -36,5 +38,6 @@ export function newCounters(): Counters {
     adopted: 0,
     named: 0,
     pooled: 0,
+    outbound: 0,
   };
 }

@@ -19,7 +19,7 @@ export type UnjudgedReason =
 export type Decision =
   | {
       readonly kind: 'attempt';
-      readonly reason: 'new-entry' | 'promoted' | 'renewed' | 'always-allowed';
+      readonly reason: 'new-entry' | 'promoted' | 'renewed' | 'always-allowed' | 'no-sender';
       readonly entry: Entry | undefined;
     }
   | {
@@ -30,6 +30,12 @@ export type Decision =
   | {
       readonly kind: 'admission';
       readonly reason: 'whitelisted' | 'always-allowed' | 'passed-by-pf';
+      readonly entry: Entry | undefined;
+    }
+  /** this network has opened a connection to somebody's mail server; the entry is for that one */
+  | {
+      readonly kind: 'outbound';
+      readonly reason: 'new-entry' | 'renewed' | 'always-allowed' | 'no-room';
       readonly entry: Entry | undefined;
     }
   | { readonly kind: 'unjudged'; readonly reason: UnjudgedReason };

@@ -9,7 +9,7 @@ import {
   type PrefixText,
 } from '../packet/address.js';
 import type { Observation } from '../packet/observation.js';
-import { Action, Direction } from '../packet/pflog.js';
+import { Action, Direction, PfReason } from '../packet/pflog.js';
 import { type Counters, newCounters } from './counters.js';
 import { type Decision, droppedBesideRules, leave } from './decision.js';
 import { Roles, type RolesConfig } from './roles.js';
@@ -25,6 +25,8 @@ export interface TrackerConfig extends RolesConfig {
   readonly whitelistTimeMs: number;
   /** how long it lives after its last admission at least; 0: an admission does not let it live longer */
   readonly knownTimeMs: number;
+  /** whether those become entries to whom this network opens connections on `port` */
+  readonly outbound: boolean;
   /** entries at the most */
   readonly maxEntries: number;
   /**
@@ -100,10 +102,12 @@ export class Tracker {
 
   /** Judges an observation and acts on the whitelist. */
   observe(observation: Observation, nowMs: number): Decision {
-    if (observation.direction !== Direction.IN) return leave('not-inbound');
+    const { direction } = observation;
+    const isInbound = direction === Direction.IN || direction === Direction.UNKNOWN;
+    if (!isInbound) return this.leaving(observation, nowMs) ?? leave('not-inbound');
     if (observation.destinationPort !== this.config.port) return leave('other-port');
     const role = this.roles.ofDestination(observation);
-    if (role === undefined) return leave('other-destination');
+    if (role === undefined) return this.leaving(observation, nowMs) ?? leave('other-destination');
     if (!observation.isSyn) return leave('not-syn');
     const { action } = observation;
     const passed = action === Action.PASS || action === Action.RDR || action === Action.NONE;
@@ -188,7 +192,7 @@ export class Tracker {
       this.whitelist.extend(known, deadlineMs);
       return 'not-needed';
     }
-    if (this.roles.allowing(address) !== undefined) return 'not-needed';
+    if (this.roles.allowing(address) !== undefined || !this.roles.canHaveEntry(address)) return 'not-needed';
     // who is of a pool has come to the real MX, and waits
     const hasRoom = origin === 'pool' ? this.makeRoom(this.whitelist.idleCompanion()) : !this.isFull;
     if (!hasRoom) return 'no-room';
@@ -321,6 +325,7 @@ export class Tracker {
     if (this.roles.allowsSource(observation))
       return { kind: 'attempt', reason: 'always-allowed', entry: undefined };
     const { source } = observation;
+    if (!this.roles.canHaveEntry(source)) return { kind: 'attempt', reason: 'no-sender', entry: undefined };
     const entry = this.add(this.roles.entryPrefix(source), 'attempt', nowMs, deadlineMs);
     return { kind: 'attempt', reason: 'new-entry', entry };
   }
@@ -347,6 +352,39 @@ export class Tracker {
     return { kind: 'attempt', reason: 'promoted', entry };
   }
 
+  /**
+   * A packet that goes out, or may be one: a router, and a recording that does not tell, see a packet of ours on its way
+   * in. A connection that this network opens to a mail server makes that one an entry, as spamlogd(8) does.
+   * @returns undefined when it is no such connection, or nobody wants to know
+   */
+  private leaving(observation: Observation, nowMs: number): Decision | undefined {
+    if (!this.config.outbound || !isOpening(observation, this.config.port)) return undefined;
+    const { family, destination0, destination1, destination2, destination3 } = observation;
+    // what pf has written down tells which way it goes
+    const isOurs = observation.action === Action.NONE && this.roles.of(observation.source) === 'real';
+    if (observation.direction !== Direction.OUT && !isOurs) return undefined;
+    const isPossible = isPossibleSource(family, destination0, destination1, destination2, destination3);
+    if (!isPossible || this.roles.ofDestination(observation) !== undefined) return undefined;
+    return this.connected(observation.destination, nowMs);
+  }
+
+  /** This network has opened a connection to somebody. Nobody who has come himself has to make room. */
+  private connected(address: Address, nowMs: number): Decision {
+    this.counters.outbound++;
+    const kind = 'outbound';
+    const deadlineMs = nowMs + this.config.whitelistTimeMs;
+    const known = this.find(address);
+    if (known !== undefined) {
+      this.whitelist.extend(known, deadlineMs);
+      return { kind, reason: 'renewed', entry: known };
+    }
+    if (this.roles.allowing(address) !== undefined)
+      return { kind, reason: 'always-allowed', entry: undefined };
+    if (!this.makeRoom(this.whitelist.idleCompanion())) return { kind, reason: 'no-room', entry: undefined };
+    const single = { address, length: ADDRESS_BITS[familyOf(address)] };
+    return { kind, reason: 'new-entry', entry: this.add(single, 'outbound', nowMs, deadlineMs) };
+  }
+
   private request(observation: Observation, id: number, passed: boolean, nowMs: number): Decision {
     const allowed = id < 0 && this.roles.allowsSource(observation);
     const known = id >= 0 || allowed;
@@ -358,6 +396,7 @@ export class Tracker {
     }
     this.counters.admissions++;
     if (id >= 0) this.whitelist.use(id, nowMs, this.config.knownTimeMs);
+    else if (allowed) this.roles.countAdmission(observation);
     const reason = id >= 0 ? 'whitelisted' : allowed ? 'always-allowed' : 'passed-by-pf';
     return { kind: 'admission', reason, entry };
   }
@@ -389,4 +428,11 @@ export class Tracker {
     this.listener.removed(entry, 'no-room');
     return true;
   }
+}
+
+/** Whether a packet opens a connection to this port, and nothing has dropped it. */
+function isOpening(observation: Observation, port: number): boolean {
+  const { action, pfReason, destinationPort, isSyn } = observation;
+  const passed = action === Action.PASS || action === Action.NONE;
+  return isSyn && destinationPort === port && passed && pfReason === PfReason.MATCH;
 }

@@ -11,11 +11,11 @@ import { NO_USE, Rank, type Use, Uses } from './uses.js';
  * `manual` (put into the table by an operator while we ran), `name` (another address of the name of one that tried),
  * `pool` (of the same sender's pool as one that tried).
  */
-export type Origin = 'attempt' | 'adopted' | 'manual' | 'name' | 'pool';
+export type Origin = 'attempt' | 'adopted' | 'manual' | 'name' | 'pool' | 'outbound';
 
 /** Whether an entry came by somebody else's attempt. */
-export function isCompanion(origin: Origin): origin is 'name' | 'pool' {
-  return origin === 'name' || origin === 'pool';
+export function isCompanion(origin: Origin): origin is 'name' | 'pool' | 'outbound' {
+  return origin === 'name' || origin === 'pool' || origin === 'outbound';
 }
 
 /** A whitelisted address or prefix. Times are monotonic milliseconds. */

@@ -137,7 +137,6 @@ describe('a wrong command line', { concurrency: true }, () => {
         NO_SERVERS[1] ?? '',
       ],
     ],
-    ['no address at all', ['-c', EMPTY], NO_SERVERS],
     [
       'an unknown command, with the one that may be meant',
       ['reply', 'x.pcap'],
@@ -261,6 +260,11 @@ describe('without a configuration file', { concurrency: true }, () => {
       const { status, stdout, stderr } = await runCli(args);
       assert.deepEqual([linesOf(stderr), stdout, status], [nothing, '', 78], args.join(' '));
     }
+  });
+
+  it('a file that is there and names no address is wrong itself: status 78', async () => {
+    const { status, stderr } = await runCli(['-c', EMPTY]);
+    assert.deepEqual([status, stderr], [78, NO_SERVERS.map((line) => `${line}\n`).join('')]);
   });
 
   it('and with one address only it says which one is missing: status 64', { skip }, async () => {

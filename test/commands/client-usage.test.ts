@@ -36,7 +36,9 @@ describe('a wrong command line for the daemon', { concurrency: true }, () => {
     [
       'an unknown origin',
       ['list', '--origin=attempt,mars'],
-      ['--origin: "attempt,mars" is not a list such as attempt,pool of attempt, name, pool, adopted, manual'],
+      [
+        '--origin: "attempt,mars" is not a list such as attempt,pool of attempt, name, pool, adopted, manual, outbound, domain',
+      ],
     ],
     [
       'an unknown order',

@@ -8,6 +8,8 @@ import {
   FINDINGS,
   listAnswer,
   NEXT_TICK,
+  REFUSED,
+  REFUSED_RESULT,
   STATISTICS,
   STATUS,
   TICK,
@@ -49,6 +51,7 @@ describe('a command that asks the daemon', () => {
       },
       reload: answer({ messages: ['the configuration was read again', 'the table is compared'] }),
       why: answer(WHY),
+      refused: [...REFUSED.map((item) => ({ item })), { ok: true, result: REFUSED_RESULT }],
       watch: [{ item: TICK }, { item: NEXT_TICK }, { ok: true, result: {} }],
     });
   });
@@ -91,6 +94,30 @@ describe('a command that asks the daemon', () => {
   it('takes the width that COLUMNS says', async () => {
     const { stdout } = await runProgram('env', ['COLUMNS=120', process.execPath, CLI, 'list', ...AT]);
     assert.match(stdout, /mail-ed1-f130\.pool\.example\.net\n/);
+  });
+
+  it('prints for people, and for programs an object a line: refused', async () => {
+    const { status, stdout } = await run('refused', '--since', '1d');
+    assert.deepEqual(asked(), { command: 'refused', sinceSeconds: 86_400 });
+    assert.deepEqual(linesOf(stdout).slice(0, 4), [
+      'ADDRESS       TIMES  FIRST  LAST  IN   SPF   NAME',
+      '203.0.113.9     412  2d03h    3s  no   pass  mx.lost-example.org',
+      '198.51.100.7      2     1h   59m  yes',
+      '2 senders, 1 of them not in since',
+    ]);
+    assert.equal(status, 0);
+    const json = await run('refused', '--json', '--lost');
+    assert.deepEqual(asked(), { command: 'refused' });
+    assert.deepEqual(
+      linesOf(json.stdout).map((line) => JSON.parse(line) as unknown),
+      [REFUSED[0], REFUSED_RESULT.domains[0]].map((one) => JSON.parse(JSON.stringify(one)) as unknown),
+    );
+    const suggested = await run('refused', '--suggest');
+    assert.match(suggested.stdout, /^#allow 203\.0\.113\.9$/m);
+    const wrong = await run('refused', '--suggest', '--json');
+    assert.match(wrong.stderr, /^mxallowd: --suggest: prints lines for a configuration file, not JSON$/m);
+    assert.equal(wrong.status, 64);
+    assert.equal((await run('refused', '--since', 'yesterday')).status, 64);
   });
 
   it('prints for people: stats', async () => {
@@ -194,9 +221,10 @@ describe('a command that asks the daemon', () => {
   it('goes on with what the configuration says: why', async () => {
     const args = ['-f', '192.0.2.3', '-r', '192.0.2.4', '-b', '--no-pool', '198.51.100.130'];
     const { status, stdout, stderr } = await run('why', ...args);
-    assert.deepEqual(linesOf(stdout).slice(-3), [
+    assert.deepEqual(linesOf(stdout).slice(-4), [
       '',
-      'if it tries the fake MX:  198.51.100.130 is admitted for 3600 s',
+      'if it tries the fake MX:  198.51.100.130 is let in for 1h, then for 8d from each',
+      '                          time it reaches the real MX',
       'names:                    are not looked up (no-rdns-whitelist, no-pool)',
     ]);
     assert.deepEqual([status, stderr], [0, '']);
@@ -205,7 +233,7 @@ describe('a command that asks the daemon', () => {
       address: '198.51.100.130',
       daemon: JSON.parse(JSON.stringify(WHY)) as unknown,
       dns: [
-        { step: 'attempt', prefix: '198.51.100.130', seconds: 3600 },
+        { step: 'attempt', prefix: '198.51.100.130', seconds: 3600, knownSeconds: 691_200 },
         { step: 'no-look-up', reason: 'no-rdns-whitelist, no-pool' },
       ],
     });

@@ -152,7 +152,8 @@ describe('a command line of getopt', () => {
   it('means the same after it was rewritten once', () => {
     const arg = fc.oneof(
       fc.constantFrom('-Fq', '-Ft60', '-bd', '--fake-mail', '--q', '-f1.2.3.4', '-t', '-z', '--', 'x'),
-      fc.string(),
+      // no letter of an option is a blank, or a dash
+      fc.string().filter((text) => !/^-[^-]*[ -]/.test(text)),
     );
     fc.assert(
       fc.property(fc.array(arg), (args) => {

@@ -34,6 +34,7 @@ describe('what is not given', () => {
     assert.deepEqual(realMailserver.map(formatAddress), ['192.0.2.4']);
     assert.deepEqual(rest, {
       allow: [],
+      allowDomain: [],
       port: 25,
       whitelistTime: 3600,
       knownTime: 691_200,
@@ -41,6 +42,7 @@ describe('what is not given', () => {
       maxEntries: 100_000,
       ipv4Prefix: 32,
       ipv6Prefix: 64,
+      outbound: false,
       noRdnsWhitelist: false,
       rdnsUnconfirmed: false,
       noPool: false,
@@ -186,6 +188,9 @@ describe('what is given is taken over', () => {
       fromFile('maxEntries', '5000'),
       fromFile('ipv4Prefix', '24'),
       fromFile('ipv6Prefix', '128'),
+      fromFile('allowDomain', 'Example.COM.'),
+      fromFile('allowDomain', '_spf.example.net'),
+      fromFile('allowDomain', 'example.com'),
       fromFile('noRdnsWhitelist'),
       fromFile('rdnsUnconfirmed'),
       fromFile('noPool'),
@@ -217,8 +222,10 @@ describe('what is given is taken over', () => {
       fromFile('logFormat', 'json'),
       fromFile('logLevel', 'debug'),
     );
-    const { fakeMailserver, realMailserver, allow, port, pcapFilter, table, quiet, ...rest } = config;
+    const { fakeMailserver, realMailserver, allow, allowDomain, port, pcapFilter, table, quiet, ...rest } =
+      config;
     assert.deepEqual([fakeMailserver.length, realMailserver.length, allow.length], [1, 1, 0]);
+    assert.deepEqual(allowDomain, ['example.com', '_spf.example.net']);
     assert.deepEqual([port, pcapFilter, table, quiet], [25, 'port 25', 'mx-white', false]);
     assert.deepEqual(rest, {
       whitelistTime: 7200,
@@ -227,6 +234,7 @@ describe('what is given is taken over', () => {
       maxEntries: 5000,
       ipv4Prefix: 24,
       ipv6Prefix: 128,
+      outbound: false,
       noRdnsWhitelist: true,
       rdnsUnconfirmed: true,
       noPool: true,

@@ -233,6 +233,18 @@ describe('the example files', () => {
   const folder = join(packageFolder(), 'examples');
   const example = readFileSync(join(folder, 'mxallowd.conf'), 'utf8');
 
+  it('examples/large-senders.conf has lines that can be copied, each domain once', () => {
+    const text = readFileSync(join(folder, 'large-senders.conf'), 'utf8');
+    assert.deepEqual(parseConfigFile('large-senders.conf', text).given, [], 'all are comments');
+    const lines = text.split('\n').flatMap((line) => /^#(allow-domain .*)$/.exec(line)?.[1] ?? []);
+    const { given, problems, remarks } = parseConfigFile('large-senders.conf', lines.join('\n'));
+    const servers = parseConfigFile('x', 'fake-mailserver 192.0.2.3\nreal-mailserver 192.0.2.4').given;
+    const result = resolveConfig([...servers, ...given], [...problems, ...remarks], 'openbsd');
+    assert.ok(result.ok);
+    assert.equal(result.config.allowDomain.length, lines.length);
+    assert.ok(lines.length >= 20);
+  });
+
   for (const name of ['mxallowd.conf', 'recordings/mxallowd.conf']) {
     it(`examples/${name} is right as it stands`, () => {
       const { given, problems, remarks } = parseConfigFile(name, readFileSync(join(folder, name), 'utf8'));

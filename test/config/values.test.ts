@@ -33,6 +33,35 @@ function checkOf<T>(spec: { readonly check?: check.Check<T> }): check.Check<T> {
   return spec.check;
 }
 
+describe('known-time', () => {
+  values(
+    checkOf(OPTIONS.knownTime),
+    [
+      ['0', 0],
+      ['0d', 0],
+      ['8d', 691_200],
+      ['366d', 31_622_400],
+    ],
+    [
+      '',
+      'none',
+      '-1',
+      '1w',
+      '1h30',
+      'abc',
+      '1.5d',
+      '8days',
+      '7D',
+      '8d,',
+      '8dd',
+      '"8d"',
+      '=',
+      '5000000000',
+      '367d',
+    ],
+  );
+});
+
 describe('whitelist-time', () => {
   values(
     checkOf(OPTIONS.whitelistTime),
@@ -304,6 +333,6 @@ describe('capture, log-format and log-level', () => {
   values(checkOf(OPTIONS.logLevel), [['debug', 'debug']], ['warning', 'trace']);
 
   it('say what they take', () => {
-    assert.equal(expectedOf(checkOf(OPTIONS.capture)('x')), 'one of auto, bpf, tcpdump, pcap, cap');
+    assert.equal(expectedOf(checkOf(OPTIONS.capture)('x')), 'one of auto, bpf, nflog, tcpdump, pcap, cap');
   });
 });

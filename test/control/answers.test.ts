@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { check, ITEMS, RESULTS, type Schema } from '../../src/control/answers.js';
+import { ITEMS, RESULTS } from '../../src/control/answers.js';
+import { check, type Schema } from '../../src/control/schema.js';
 import { ENTRIES, FINDINGS, STATISTICS, STATUS, TICK, WHY } from '../support/control-reports.js';
 
 /** As it comes from the other process. */

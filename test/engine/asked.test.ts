@@ -5,6 +5,8 @@ import { ask as askDaemon } from '../../src/control/client.js';
 import type { WatchTick } from '../../src/control/protocol.js';
 import { type CliResult, linesOf, runCli } from '../support/cli.js';
 import { until, Workplace } from '../support/daemon.js';
+import { loadRules } from '../support/pf-scene.js';
+import { FLAVOURS } from '../support/pfctl-state.js';
 
 const RULES = [
   'pass in log quick on egress inet proto tcp from <mx-white> to 192.168.1.4 port = 25 flags S/SA',
@@ -51,6 +53,58 @@ describe('a running daemon', () => {
     const { status, stdout } = await ask('status');
     assert.match(stdout, /^error: +pf is disabled: nothing is filtered and nothing is logged/);
     assert.equal(status, 2);
+  });
+
+  for (const flavour of FLAVOURS) {
+    it(`tells what is, not what was, whatever is done to pf (${flavour})`, async () => {
+      await place.dispose();
+      place = await Workplace.create(process.getuid?.() === 0 ? 'nobody' : 'root', flavour);
+      loadRules(place.pfctl);
+      await place.ready();
+      place.log(frames(4, 3, 'fake', 1));
+      await until('they are in the table', async () => (await place.pfctl.addresses()).length === 3);
+      /** Until it has told this, whose age it tells, too. */
+      const told = (what: string, expected: readonly string[], table: RegExp): Promise<void> =>
+        until(what, async () => {
+          if ((await findings()).join() !== expected.join()) return false;
+          const { stdout } = await ask('status');
+          return table.test(stdout);
+        });
+      await told(
+        'all is well',
+        [],
+        /^table: .*: 3 entries of at most .*, pf is enabled as\s+of (now|\d+s ago)$/m,
+      );
+      await place.pfctl.run(['-d']);
+      await told('pf is disabled', ['error pf-disabled'], /pf is DISABLED as\s+of (now|\d+s ago)$/m);
+      await place.pfctl.run(['-e']);
+      await told('pf is enabled again', [], /pf is enabled as\s+of/);
+      // the table goes with the rules, and is made again
+      await place.pfctl.run(['-F', 'all']);
+      await until('the rules are gone', async () => (await findings()).join().includes('error rules-none'));
+      await until('the table is there again', async () => (await place.pfctl.addresses()).length === 3);
+      place.pfctl.update((state) => {
+        state.rules = RULES.map((rule) => rule.replace('block return in log', 'block return in'));
+        state.references = { '': { 'mx-white': 2 } };
+      });
+      await told('the rules are others', ['error rules-fake-log'], /3 entries/);
+    });
+  }
+
+  it('tells of a table that is not there, until it is', async () => {
+    loadRules(place.pfctl);
+    await place.ready();
+    place.pfctl.destroyTable();
+    // nobody is whitelisted: it is made when somebody is
+    await until('it is told', async () => {
+      const { stdout } = await ask('status');
+      return (
+        /^error: +pf has no table <mx-white>, so it lets nobody in by it/m.test(stdout) &&
+        /^table: .* 0 entries of at most [\d,]+, it is NOT\s+THERE, pf is\s+enabled/m.test(stdout)
+      );
+    });
+    place.log(frames(4, 1, 'fake', 1));
+    await until('it is there', async () => (await findings()).length === 0);
   });
 
   it('tells of rules that do not log', async () => {

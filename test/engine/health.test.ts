@@ -25,12 +25,12 @@ const WELL: HealthFacts = {
     table: TABLE,
     queue: undefined,
   },
-  pf: { enabled: true, rules: [], agoMs: 5000, unanswered: undefined },
+  pf: { enabled: true, rules: [], entries: undefined, agoMs: 5000, unanswered: undefined },
   configuration: [],
   stateError: undefined,
   isRoot: false,
 };
-const NO_PF = { enabled: undefined, rules: [], agoMs: undefined, unanswered: undefined };
+const NO_PF = { enabled: undefined, rules: [], entries: undefined, agoMs: undefined, unanswered: undefined };
 const QUEUE = {
   description: 'NFQUEUE 23',
   received: 1,

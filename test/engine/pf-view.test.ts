@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { resolveConfig } from '../../src/config/config.js';
-import { type PfState, PfView } from '../../src/engine/pf-view.js';
+import { type PfState, PfView, WATCHED_MS } from '../../src/engine/pf-view.js';
 import type { FirewallTexts } from '../../src/table/table.js';
 import { HandClock } from '../support/hand-clock.js';
 
@@ -9,9 +9,15 @@ const SECOND = 1000;
 const ENABLED: FirewallTexts = {
   info: 'Status: Enabled for 0 days\n',
   rules: undefined,
+  entries: undefined,
   unanswered: undefined,
 };
-const SILENT: FirewallTexts = { info: undefined, rules: undefined, unanswered: 'pfctl 123 hangs' };
+const SILENT: FirewallTexts = {
+  info: undefined,
+  rules: undefined,
+  entries: undefined,
+  unanswered: 'pfctl 123 hangs',
+};
 
 function config() {
   const given = [
@@ -45,15 +51,34 @@ describe('what pf says of itself', () => {
 
   it('is waited for', async () => {
     const state = await look(SECOND, ENABLED);
-    assert.deepEqual(state, { enabled: true, rules: [], agoMs: 0, unanswered: undefined });
+    assert.deepEqual(state, {
+      enabled: true,
+      rules: [],
+      entries: undefined,
+      agoMs: 0,
+      unanswered: undefined,
+    });
   });
 
-  it('is asked for once in ten seconds', async () => {
+  it('is what pf says now: what was right two seconds ago is not told, and its age is', async () => {
+    await look(0, { ...ENABLED, entries: 7 });
+    clock.pass(2 * SECOND);
+    const state = await look(500, { ...ENABLED, info: 'Status: Disabled for 0 days\n', entries: 'missing' });
+    assert.deepEqual([state.enabled, state.entries, state.agoMs], [false, 'missing', 0]);
+    clock.pass(SECOND - 1);
+    assert.equal((await view.look()).agoMs, SECOND - 1);
+    assert.equal(answers.length, 2);
+  });
+
+  it('is asked for once in ten seconds for what is redrawn each second', async () => {
     await look(0, ENABLED);
-    assert.equal((await look(9 * SECOND)).agoMs, 9 * SECOND);
+    clock.pass(10 * SECOND - 1);
+    assert.equal((await view.look(WATCHED_MS)).agoMs, 10 * SECOND - 1);
     assert.equal(answers.length, 1);
-    await look(SECOND, ENABLED);
-    await look(0, ENABLED);
+    clock.pass(1);
+    const looking = view.look(WATCHED_MS);
+    answers.at(-1)?.(ENABLED);
+    assert.equal((await looking).agoMs, 0);
     assert.equal(answers.length, 2);
   });
 
@@ -62,6 +87,7 @@ describe('what pf says of itself', () => {
     assert.deepEqual(state, {
       enabled: undefined,
       rules: [],
+      entries: undefined,
       agoMs: undefined,
       unanswered: { forMs: 2 * SECOND, why: undefined },
     });
@@ -74,6 +100,7 @@ describe('what pf says of itself', () => {
     assert.deepEqual(state, {
       enabled: true,
       rules: [],
+      entries: undefined,
       agoMs: 62 * SECOND,
       unanswered: { forMs: 2 * SECOND, why: undefined },
     });
@@ -96,7 +123,13 @@ describe('what pf says of itself', () => {
 
   it('counts as an answer when pfctl fails: it is not silent', async () => {
     const state = await look(0, { ...SILENT, unanswered: undefined });
-    assert.deepEqual(state, { enabled: undefined, rules: [], agoMs: 0, unanswered: undefined });
+    assert.deepEqual(state, {
+      enabled: undefined,
+      rules: [],
+      entries: undefined,
+      agoMs: 0,
+      unanswered: undefined,
+    });
   });
 
   it('comes fit for a terminal', async () => {

@@ -15,6 +15,7 @@ const CONFIG: TrackerConfig = {
   port: 25,
   whitelistTimeMs: 3_600_000,
   knownTimeMs: 0,
+  outbound: false,
   ipv4Prefix: 32,
   ipv6Prefix: 64,
   maxEntries: 100_000,

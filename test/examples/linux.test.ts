@@ -30,7 +30,8 @@ describe('rules for Linux', { skip: stageUnavailable() }, () => {
 
   it('the iptables lines of docs/linux.md load as they stand', async () => {
     const lines = document.match(/^ *ip6?tables +-A .*$/gm) ?? [];
-    assert.equal(lines.length, 2);
+    // what comes in, and what goes out
+    assert.equal(lines.length, 4);
     await stage.world.script(lines.join('\n'), 'mx');
     const better = document.match(/^ *ip6?tables +-I .*$/gm) ?? [];
     assert.equal(better.length, 2);
@@ -42,6 +43,8 @@ describe('rules for Linux', { skip: stageUnavailable() }, () => {
         rules,
         / -d .*--dport 25 .*--queue-num 24\n-A INPUT -p tcp .*--dport 25 .*--queue-num 23\n/,
       );
+      const out = await stage.world.script(`${tool} -S OUTPUT`, 'mx');
+      assert.match(out, /-A OUTPUT ! -o lo -p tcp .*--dport 25 .*--queue-num 23 --queue-bypass\n/);
     }
   });
 
@@ -60,7 +63,9 @@ describe('rules for Linux', { skip: stageUnavailable() }, () => {
     });
 
     it('is right with what is commented out, too, which refuses at the fake MX', async () => {
-      const all = nftables.replace(/^\t#(?! )/gm, '\t').replaceAll(/^.* queue to 2[34]$/gm, '');
+      const all = nftables
+        .replace(/^\t#(?! )/gm, '\t')
+        .replaceAll(/^.* queue (?:flags bypass )?to 2[34]$/gm, '');
       const path = scratch.file('all.conf', all);
       await stage.world.script(`nft -f '${path}'`, 'mx');
       const loaded = await stage.world.script('nft list table inet mxallowd', 'mx');

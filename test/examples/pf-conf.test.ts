@@ -195,7 +195,9 @@ describe('examples/mxallowd.conf', () => {
     assert.deepEqual(shown, [
       'whitelist-time 3600',
       'known-time 8d',
+      'outbound',
       'allow 198.51.100.0/24',
+      'allow-domain example.org',
       'port 25',
       'table mx-white',
       'anchor mxallowd',

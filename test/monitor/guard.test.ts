@@ -5,8 +5,10 @@ import type { Config } from '../../src/config/config.js';
 import { parseEngineRequest, TableGuard } from '../../src/monitor/guard.js';
 import { MOST_PREFIXES, type EngineRequest, type MonitorMessage } from '../../src/monitor/messages.js';
 import { systemClock } from '../../src/clock.js';
+import { prefix as prefixOfText } from '../support/observations.js';
 import { HandClock } from '../support/hand-clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
+import { loadRules } from '../support/pf-scene.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
 import { type Flavour, FLAVOURS } from '../support/pfctl-state.js';
 import { HANGS_MS } from '../support/writing.js';
@@ -48,6 +50,7 @@ function guardTests(flavour: Flavour): void {
       (message) => sent.push(message),
       (why) => refused.push(why),
       systemClock,
+      () => [[prefixOfText('198.18.0.0/15'), 'the network of em0']],
     );
     guard.configure(config(['allow', '198.51.100.0/24'], ['maxEntries', '100']));
   });
@@ -222,6 +225,160 @@ function guardTests(flavour: Flavour): void {
     assert.deepEqual(lines, ['   192.0.2.9', '\tCleared:     Tue Nov 14 22:13:20 2023', '']);
   });
 
+  it('counts the entries, and lists nothing for that', async () => {
+    loadRules(pfctl);
+    pfctl.putEntries(['192.0.2.9', '198.18.0.0/15'], 1_700_000_000);
+    assert.deepEqual(await ask({ request: 'count' }), { kind: 'counted', id, count: 2 });
+    pfctl.destroyTable();
+    assert.deepEqual(await ask({ request: 'count' }), { kind: 'counted', id, count: 'missing' });
+    assert.equal(pfctl.calls().filter(({ argv }) => argv.includes('show')).length, 0);
+  });
+
+  it('empties no table that can be listed, whatever the engine says', async () => {
+    pfctl.putEntries(['192.0.2.9'], 1_700_000_000);
+    await ask({ request: 'flush' });
+    await ask({ request: 'show' });
+    await ask({ request: 'flush' });
+    assert.deepEqual(refused, Array(2).fill('flush of a table that can be listed'));
+    assert.deepEqual(await pfctl.addresses(), ['192.0.2.9']);
+  });
+
+  it('empties one that is too long to be listed, once, and counts from there', async () => {
+    if (flavour !== 'freebsd15') return;
+    pfctl.update((state) => void (state.requestMaxcount = 100));
+    const beside = Array.from({ length: 101 }, (_, n) => `10.0.0.${n}`);
+    pfctl.putEntries(beside, 1_700_000_000);
+    const shown = await ask({ request: 'show' });
+    assert.ok(shown?.kind === 'reply' && !shown.reply.ok && shown.reply.failure === 'too-long');
+    await ask({ request: 'add', prefixes: ['192.0.2.9'] });
+    assert.deepEqual(refused, ['the table cannot be read']);
+    const reply = { ok: true, changed: 101, created: false };
+    assert.deepEqual(await ask({ request: 'flush' }), { kind: 'reply', id, reply });
+    await ask({ request: 'add', prefixes: ['192.0.2.9'] });
+    assert.deepEqual(await pfctl.addresses(), ['192.0.2.9']);
+    await ask({ request: 'flush' });
+    assert.equal(refused.at(-1), 'flush of a table that can be listed');
+  });
+
+  it('counts again after an addition that failed, for part of it may have been done', async () => {
+    if (flavour === 'openbsd') return;
+    guard.configure(config(['maxEntries', '1']));
+    pfctl.update((state) => void (state.refusesBeyond = 19_995));
+    const many = (from: number): string[] =>
+      Array.from({ length: MOST_PREFIXES }, (_, n) => `10.${from + (n >> 8)}.${n & 255}.1`);
+    await ask({ request: 'add', prefixes: many(0) });
+    await ask({ request: 'add', prefixes: many(100).slice(0, 9990) });
+    const answer = await ask({ request: 'add', prefixes: many(200).slice(0, 8) });
+    assert.ok(answer?.kind === 'reply' && !answer.reply.ok && answer.reply.failure === 'no-room');
+    pfctl.clearCalls();
+    pfctl.update((state) => void (state.refusesBeyond = null));
+    await ask({ request: 'add', prefixes: ['192.0.2.9', '192.0.2.10'] });
+    assert.deepEqual(
+      pfctl.calls().map(({ argv }) => argv[argv.indexOf('-T') + 1]),
+      ['show', 'add'],
+    );
+    assert.deepEqual(refused, []);
+  });
+
+  describe('when domains are allowed', () => {
+    const grant = async (...prefixes: string[]): Promise<string[]> => {
+      const answer = await ask({ request: 'grant', prefixes });
+      assert.ok(answer?.kind === 'granted', JSON.stringify(answer));
+      return answer.refused.map(({ network, why }) => `${network}: ${why}`);
+    };
+    const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+    beforeEach(() => guard.configure(config(['allowDomain', 'example.com'])));
+
+    it('has networks added that were granted before, and no others', async () => {
+      assert.deepEqual(await grant('203.0.113.0/24', '2a00:1450::/32', '64.0.0.0/14', '198.51.100.7'), []);
+      await ask({ request: 'add', prefixes: ['203.0.113.0/24', '2a00:1450::/32', '64.0.0.0/14'] });
+      assert.deepEqual((await pfctl.addresses()).sort(), ['203.0.113.0/24', '2a00:1450::/32', '64.0.0.0/14']);
+      await ask({ request: 'add', prefixes: ['203.0.113.0/25'] });
+      assert.equal(refused.length, 1);
+      // the last word counts
+      assert.deepEqual(await grant('50.0.0.0/24'), []);
+      await ask({ request: 'add', prefixes: ['203.0.113.0/24'] });
+      assert.equal(refused.length, 2);
+      await ask({ request: 'delete', prefixes: ['64.0.0.0/14', '203.0.113.0/24'] });
+      assert.deepEqual(await pfctl.addresses(), ['2a00:1450::/32']);
+    });
+
+    it('grants nothing that is wide, private, or ours, and nothing that is no network', async () => {
+      const why = await grant(
+        ...['0.0.0.0/0', '10.0.0.0/8', '64.0.0.0/13', '::/0', '2a00::/31', 'fc00::/32', '192.0.2.0/24'],
+        ...['127.0.0.1', 'em0', '0/0', '203.0.113.1/24', '', '198.18.0.0/16'],
+      );
+      assert.deepEqual(why, [
+        '0.0.0.0/0: it is unspecified, or has such addresses',
+        '10.0.0.0/8: it is private, or has such addresses',
+        '64.0.0.0/13: it is wider than /14',
+        '::/0: it is wider than /32',
+        '2a00::/31: it is wider than /32',
+        'fc00::/32: it is not of 2000::/3',
+        '192.0.2.0/24: it has addresses of our MX 192.0.2.3',
+        '127.0.0.1: it is loopback, or has such addresses',
+        'em0: it is no network',
+        '0/0: it is no network',
+        '203.0.113.1/24: it is no network',
+        ': it is no network',
+        '198.18.0.0/16: it has addresses of the network of em0',
+      ]);
+      await ask({ request: 'add', prefixes: ['192.0.2.0/24'] });
+      assert.deepEqual([await pfctl.addresses(), refused.length], [[], 1]);
+    });
+
+    it('grants no more than a domain may have, counting what is in the table', async () => {
+      const wide = (byte: number): string[] => numbers(200).map((i) => `50.${byte}.${i}.0/25`);
+      assert.deepEqual(await grant(...wide(1)), []);
+      await ask({ request: 'add', prefixes: wide(1) });
+      // others instead: those before are still in the table
+      const more = await grant(...wide(2));
+      assert.equal(more.length, 100);
+      assert.equal(more[0], '50.2.100.0/25: there are 300 networks already');
+      await ask({ request: 'delete', prefixes: wide(1).slice(0, 60) });
+      assert.equal((await grant(...wide(2))).length, 40);
+      guard.configure(config(['allowDomain', 'example.com'], ['allowDomain', 'example.net']));
+      assert.equal((await grant(...wide(2))).length, 0);
+    });
+
+    it('grants 2^23 IPv4 addresses at the most, counting what is in the table', async () => {
+      const all = numbers(32).map((i) => `64.${4 * i}.0.0/14`);
+      assert.deepEqual(await grant(...all), []);
+      await ask({ request: 'add', prefixes: all });
+      assert.deepEqual(await grant('70.0.0.0/24'), [
+        '70.0.0.0/24: with it there would be more than 8388608 IPv4 addresses',
+      ]);
+      pfctl.emptyTable();
+      // not before we know of it
+      assert.equal((await grant('70.0.0.0/24')).length, 1);
+      await ask({ request: 'delete', prefixes: all });
+      assert.equal((await grant('70.0.0.0/24')).length, 0);
+    });
+
+    it('grants nothing any more when none is allowed, nor what has become ours', async () => {
+      assert.deepEqual(await grant('50.1.0.0/24', '50.2.0.0/24'), []);
+      guard.configure(config(['allowDomain', 'example.com'], ['realMailserver', '50.1.0.25']));
+      await ask({ request: 'add', prefixes: ['50.2.0.0/24'] });
+      assert.deepEqual([await pfctl.addresses(), refused.length], [['50.2.0.0/24'], 0]);
+      await ask({ request: 'add', prefixes: ['50.1.0.0/24'] });
+      assert.equal(refused.length, 1);
+      guard.configure(config());
+      assert.equal((await grant('50.3.0.0/24')).length, 1);
+      await ask({ request: 'add', prefixes: ['50.2.0.0/24'] });
+      assert.equal(refused.length, 2);
+    });
+
+    it('answers while pfctl runs for another request', async () => {
+      const both = [
+        guard.handle({ id: 901, request: 'show' }),
+        guard.handle({ id: 902, request: 'grant', prefixes: [] }),
+      ];
+      await Promise.all(both);
+      assert.deepEqual(refused, []);
+      assert.equal(sent.filter(({ kind }) => kind === 'granted').length, 1);
+    });
+  });
+
   it('carries out one request at a time', async () => {
     const first: EngineRequest = { id: 901, request: 'show' };
     const both = [guard.handle(first), guard.handle({ id: 902, request: 'limits' })];
@@ -281,7 +438,7 @@ describe('a request of the engine', () => {
     assert.equal(why(7), 'a message that is no object');
     assert.equal(why({ request: 'show' }), 'a request without a number');
     assert.equal(why({ id: 1.5, request: 'show' }), 'a request without a number');
-    assert.equal(why({ id: 1, request: 'flush' }), 'an unknown request "flush"');
+    assert.equal(why({ id: 1, request: 'kill' }), 'an unknown request "kill"');
     assert.equal(why({ id: 1, request: ['show'] }), 'a request that is no text');
     assert.equal(why({ id: 1, request: { toString: 1, valueOf: 1 } }), 'a request that is no text');
     assert.equal(why({ id: 1, request: 'show', prefixes: 'x' }), undefined);

@@ -25,11 +25,18 @@ class CountingTable implements GuardedTable {
   };
   readonly add = this.done;
   readonly delete = this.done;
+  readonly flush = this.done;
   readonly showText = this.done;
   readonly abort = (): void => undefined;
+  readonly count = (): Promise<undefined> => this.done().then(() => undefined);
   readonly limits = (): Promise<undefined> => this.done().then(() => undefined);
   readonly inspect = (): Promise<FirewallTexts> =>
-    this.done().then(() => ({ info: undefined, rules: undefined, unanswered: undefined }));
+    this.done().then(() => ({
+      info: undefined,
+      rules: undefined,
+      entries: undefined,
+      unanswered: undefined,
+    }));
 }
 
 const FORGER = fileURLToPath(new URL('../support/forger.js', import.meta.url));

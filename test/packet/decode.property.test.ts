@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Frame, LinkType } from '../../src/packet/frame.js';
+import type { LinkFailure } from '../../src/packet/link.js';
 import { decode, Observation, type Undecoded, type UndecodedReason } from '../../src/packet/observation.js';
 import { readPflogHeader } from '../../src/packet/pflog.js';
 import {
@@ -22,8 +23,6 @@ import { framesOf, PFLOG_RECORDINGS } from '../support/recordings.js';
 
 const REASONS = {
   'truncated-pflog': true,
-  'truncated-nflog': true,
-  'other-prefix': true,
   'bad-pflog-length': true,
   'unknown-address-family': true,
   'version-mismatch': true,
@@ -37,12 +36,21 @@ const REASONS = {
   'truncated-tcp': true,
   'short-tcp': true,
   'bad-tcp': true,
-} satisfies Record<UndecodedReason, true>;
+} satisfies Record<Exclude<UndecodedReason, LinkFailure>, true>;
+
+/** Those of a wire. */
+const LINK_REASONS = {
+  'truncated-link': true,
+  'bad-link': true,
+  'not-ip': true,
+  loopback: true,
+} satisfies Record<LinkFailure, true>;
 
 /** Checks that an answer is one of the two kinds, with every field in its range; gives `ok` or the reason. */
 function kindOf(answer: Observation | Undecoded): string {
   if (!answer.ok) {
-    if (!(answer.reason in REASONS)) assert.fail(`unknown reason ${String(answer.reason)}`);
+    if (!(answer.reason in { ...REASONS, ...LINK_REASONS }))
+      assert.fail(`unknown reason ${String(answer.reason)}`);
     return answer.reason;
   }
   const inRange =
@@ -51,8 +59,8 @@ function kindOf(answer: Observation | Undecoded): string {
     isUint(answer.sourcePort, 0xffff) &&
     isUint(answer.destinationPort, 0xffff) &&
     isUint(answer.tcpFlags, 0xff) &&
-    isUint(answer.direction, 0x10000) &&
-    isUint(answer.action, 0xffff) &&
+    isUint(answer.direction + 1, 0x10001) &&
+    isUint(answer.action + 1, 0x10000) &&
     isUint(answer.pfReason, 0xffff) &&
     answer.interfaceName.length <= 16 &&
     answer.anchor.length <= 16 &&
@@ -102,16 +110,41 @@ function seeds(): Frame[] {
   return [...recorded, ...built];
 }
 
+/** Frames of wires, with a header of each kind. */
+function wireSeeds(): Frame[] {
+  const headers: readonly (readonly [LinkType, string])[] = [
+    [LinkType.ETHERNET, '0200000000010200000000020800'],
+    [
+      LinkType.ETHERNET,
+      '020000000001020000000002' + '88a80001' + '81000002' + '81000003' + '81000004' + '0800',
+    ],
+    [LinkType.LINUX_SLL, '00000001000602000000000100000800'],
+    [LinkType.LINUX_SLL2, '0800000000000002000100060200000000010000'],
+    [LinkType.RAW, ''],
+    // family 2, version 0, group 5; packet header with hook 1; payload of 60 bytes
+    [LinkType.NFLOG, '02000005' + '08000100' + '08000100' + '40000900'],
+  ];
+  const packet = ipv4({ payload: tcp({ payload: new Uint8Array(20) }) });
+  return headers.map(([linkType, hex]) => frameOf(join(Buffer.from(hex, 'hex'), packet), { linkType }));
+}
+
 /** Bytes at which a change matters most: lengths, families, versions, protocols, offsets. */
 const TELLING = [0, 1, 60, 64, 66, 67, 68, 69, 70, 71, 73, 76, 84, 96, 97, 104, 105, 106, 107, 112, 113, 116];
 const TELLING_VALUES = [0, 1, 2, 4, 6, 17, 28, 43, 44, 45, 51, 60, 61, 69, 100, 255];
+/** The same for wires: types, tags, kinds of interface and of packet, lengths of attributes. */
+const TELLING_ON_WIRE = [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 20, 26, 30];
+const VALUES_ON_WIRE = [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 81, 0x81, 0x86, 0x88, 0xa8, 0xdd, 255];
 
 /** Makes one damaged frame after another, in a buffer that it uses again. */
 class Damager {
   private readonly bytes = new Uint8Array(1024);
-  private readonly seeds = seeds();
 
-  constructor(private readonly numbers: Numbers) {}
+  constructor(
+    private readonly numbers: Numbers,
+    private readonly seeds: readonly Frame[],
+    private readonly places: readonly number[] = TELLING,
+    private readonly values: readonly number[] = TELLING_VALUES,
+  ) {}
 
   next(): Frame {
     const { numbers, bytes } = this;
@@ -148,17 +181,18 @@ class Damager {
           length = numbers.below(512);
           break;
         default:
-          bytes[TELLING[numbers.below(TELLING.length)] ?? 0] =
-            TELLING_VALUES[numbers.below(TELLING_VALUES.length)] ?? 0;
+          bytes[this.places[numbers.below(this.places.length)] ?? 0] =
+            this.values[numbers.below(this.values.length)] ?? 0;
       }
     }
-    const linkType = numbers.below(16) === 0 ? LinkType.OLD_PFLOG : seed.linkType;
+    const isOther = seed.linkType === LinkType.PFLOG && numbers.below(16) === 0;
+    const linkType = isOther ? LinkType.OLD_PFLOG : seed.linkType;
     return { ...seed, data: bytes, offset: 0, captureLength: length, linkType };
   }
 }
 
 test('a million damaged frames are each an observation or a known reason, and all of these come up', () => {
-  const damager = new Damager(new Numbers(20081001));
+  const damager = new Damager(new Numbers(20081001), seeds());
   const counts = new Map<string, number>();
   for (let i = 0; i < 1_000_000; i++) {
     const kind = kindOf(decode(damager.next()));
@@ -171,7 +205,7 @@ test('a million damaged frames are each an observation or a known reason, and al
 
 test('what surrounds a frame in memory changes nothing, in 50,000 damaged frames', () => {
   const numbers = new Numbers(25);
-  const damager = new Damager(numbers);
+  const damager = new Damager(numbers, seeds());
   for (let i = 0; i < 50_000; i++) {
     const frame = damager.next();
     const exact = frame.data.slice(0, frame.captureLength);
@@ -188,7 +222,7 @@ test('what surrounds a frame in memory changes nothing, in 50,000 damaged frames
 });
 
 test('a header is read from a frame exactly if decoding does not fail at it', () => {
-  const damager = new Damager(new Numbers(117));
+  const damager = new Damager(new Numbers(117), seeds());
   for (let i = 0; i < 50_000; i++) {
     const frame = damager.next();
     const header = readPflogHeader(frame);
@@ -220,11 +254,25 @@ test('a header is read from a frame exactly if decoding does not fail at it', ()
   }
 });
 
+test('a million damaged frames of wires are each an observation or a known reason', () => {
+  const damager = new Damager(new Numbers(20261201), wireSeeds(), TELLING_ON_WIRE, VALUES_ON_WIRE);
+  const counts = new Map<string, number>();
+  for (let i = 0; i < 1_000_000; i++) {
+    const kind = kindOf(decode(damager.next()));
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  // ARPHRD_LOOPBACK takes two bytes at once
+  const seldom = new Set(['loopback']);
+  for (const reason of [...Object.keys(LINK_REASONS), 'ok']) {
+    assert.ok(seldom.has(reason) || (counts.get(reason) ?? 0) > 0, reason);
+  }
+});
+
 test('random bytes of any length and link type are an observation or a known reason', () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 400 }),
-      fc.constantFrom(LinkType.PFLOG, LinkType.OLD_PFLOG),
+      fc.constantFrom(...Object.values(LinkType)),
       fc.integer({ min: -5, max: 500 }),
       fc.nat(50),
       (bytes, linkType, captureLength, offset) => {

@@ -639,7 +639,7 @@ describe('TCP', () => {
 it('actions, reasons and directions have the numbers of pfvar.h', () => {
   assert.deepEqual(Action, { NONE: -1, PASS: 0, DROP: 1, RDR: 8, MATCH: 12 });
   assert.deepEqual(PfReason, { MATCH: 0, IP_OPTION: 8 });
-  assert.deepEqual(Direction, { INOUT: 0, IN: 1, OUT: 2, FORWARD: 3 });
+  assert.deepEqual(Direction, { UNKNOWN: -1, INOUT: 0, IN: 1, OUT: 2, FORWARD: 3 });
 });
 
 it('a failure is one frozen object for each reason', () => {

@@ -17,6 +17,7 @@ const OPENBSD: RulesSpec = {
   table: 'mx-white',
   anchor: '',
   logInterface: 'pflog0',
+  outbound: false,
   learns: false,
   command: ['mxallowd', 'pf-conf', '--install'],
 };
@@ -79,6 +80,27 @@ block drop in log quick on egress proto tcp to { 192.0.2.4 2001:db8::4 } port 25
     assert.deepEqual(
       freebsd.filter((line) => !openbsd.includes(line)),
       ['scrub in on em0 all fragment reassemble'],
+    );
+  });
+
+  it('log connections of the mail servers, and of nobody else, for outbound; everything else stays', () => {
+    const text = rulesText({ ...OPENBSD, outbound: true }, ALL);
+    const before = rulesText(OPENBSD, ALL);
+    assert.ok(text.startsWith(before));
+    assert.equal(
+      text.slice(before.length),
+      `# To whom the mail servers connect is let in (outbound).
+pass out log quick on egress proto tcp \\
+    from { 192.0.2.4 2001:db8::4 } to any port 25
+`,
+    );
+    const other = rulesText(
+      { ...FREEBSD, outbound: true, real: addresses('192.0.2.4'), logInterface: 'pflog1' },
+      ALL,
+    );
+    assert.match(
+      other,
+      /^pass out log \(to pflog1\) quick on em0 proto tcp from 192\.0\.2\.4 to any port 25$/m,
     );
   });
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { spawn, type StdioOptions } from 'node:child_process';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { CLI } from '../support/cli.js';
-import { Daemon, Workplace } from '../support/daemon.js';
+import { Daemon, until, Workplace } from '../support/daemon.js';
 import { argvOf } from '../support/rc.js';
 import { descriptorsOf, Family } from '../support/processes.js';
 
@@ -36,6 +36,15 @@ describe('what whoever starts us has left', { skip: reason }, () => {
     daemon = new Daemon(child);
     return daemon;
   };
+  /** Whoever has started the one in the background may have ended. */
+  const addDaemon = async (): Promise<void> => {
+    let pid = 0;
+    await until('the PID file is there', () => {
+      pid = existsSync(place.pidFile) ? Number(readFileSync(place.pidFile, 'latin1')) : 0;
+      return pid > 0;
+    });
+    family?.add(pid);
+  };
   const left = (pid: number): string[] =>
     [...descriptorsOf(pid)]
       .filter(([, link]) => [place.config, place.folder, '/dev/zero'].includes(link))
@@ -47,6 +56,7 @@ describe('what whoever starts us has left', { skip: reason }, () => {
   ] as const)
     it(`stays open in no process of a daemon in the ${where}`, async () => {
       await start([...args, '--pid-file', place.pidFile]).line(/mxallowd is ready/);
+      await addDaemon();
       const all = family?.look() ?? [];
       const capture = all.find((pid) => argvOf(pid)[0] === 'cat');
       assert.deepEqual(
@@ -73,6 +83,7 @@ describe('what whoever starts us has left', { skip: reason }, () => {
     const started = place.start(['-s', '--pid-file', place.pidFile]);
     family = new Family(started.pid, () => true);
     await started.line(/mxallowd is ready/);
+    await addDaemon();
     const pids = family.look().filter((pid) => pid !== started.pid);
     assert.ok(pids.length >= 2);
     for (const pid of pids)

@@ -10,6 +10,7 @@ import { packageFolder } from '../../src/version.js';
 import { Scratch } from '../support/cli.js';
 import { ask } from '../support/control.js';
 import { type Daemon, until, Workplace } from '../support/daemon.js';
+import { frame4, ipv4 } from '../support/frames.js';
 
 const DAY_MS = 86_400_000;
 const TOLD = /who has reached the real MX is let in for another 8d from then/;
@@ -25,6 +26,12 @@ function admission(sender: number): Frame[] {
     frame.data[frame.offset + 2] = 0;
     return frame;
   });
+}
+
+/** pf has passed a SYN of the real MX to a mail server elsewhere. */
+function outbound(): Frame {
+  const packet = ipv4({ source: '192.168.1.4', destination: '203.0.113.25' });
+  return frame4(packet, { action: 0, direction: 2 });
 }
 
 async function listed(place: Workplace): Promise<ListedEntry[]> {
@@ -142,24 +149,29 @@ describe('version 2.0.0', { skip: reason }, () => {
 
   it('starts from our state file, and we from its', async (t) => {
     if (old === undefined) return t.skip('the history of this repository is not here');
-    place.writeConfig(['whitelist-time 3600']);
+    place.writeConfig(['whitelist-time 3600', 'outbound']);
     const daemon = await place.ready();
     place.log(attempt(1));
     await until('it is in the table', async () => (await place.pfctl.addresses()).length === 1);
     place.log(admission(1));
+    place.log([...frames(4, 1, 'real', 2), outbound()]);
     await kept(place, /K 10\.0\.0\.1 \d+ \d+\n/);
+    await kept(place, /O 203\.0\.113\.25 outbound\n/);
     await end(daemon, place);
+    assert.match(readFileSync(place.stateFile, 'latin1'), / R 10\.0\.0\.2 /);
+    // it knows no such option
+    place.writeConfig(['whitelist-time 3600']);
 
     const before = place.startBy([process.execPath], ['-F', '-s'], old);
     await before.line(/mxallowd is ready/);
-    assert.match(before.stdout, /1 (?:entry|entries) taken over from/);
+    assert.match(before.stdout, /2 (?:entry|entries) taken over from/);
     assert.doesNotMatch(before.stdout, /damaged/);
     await end(before, place);
-    assert.doesNotMatch(readFileSync(place.stateFile, 'latin1'), / [KS] /);
+    assert.doesNotMatch(readFileSync(place.stateFile, 'latin1'), / [KSORDX] /);
 
     const again = await place.ready();
     assert.match(again.stdout, TOLD);
-    const [entry] = await listed(place);
+    const [entry] = (await listed(place)).filter(({ origin }) => origin === 'attempt');
     assert.deepEqual([entry?.prefix, entry?.admissions], ['10.0.0.1', 1]);
     assert.ok((entry?.expiresInMs ?? 0) > 7.9 * DAY_MS, 'it is known by its uses');
     await end(again, place);

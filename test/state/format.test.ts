@@ -54,6 +54,16 @@ test('when an entry was admitted is a line behind it', () => {
   ]);
 });
 
+test('an origin that 2.0.0 does not know is a line behind it, and a word that it knows in it', () => {
+  assert.deepEqual(entryBodies(entry('192.0.2.7', { origin: 'outbound', attempts: 0 })), [
+    '+ 192.0.2.7 name 1000 3601000 1000 0 0',
+    'O 192.0.2.7 outbound',
+  ]);
+  for (const origin of ['attempt', 'adopted', 'manual', 'name', 'pool'] as const) {
+    assert.equal(entryBodies(entry('192.0.2.7', { origin })).length, 1, origin);
+  }
+});
+
 test('a name that is no host name is left out', () => {
   for (const name of [
     'a b.example',
@@ -73,7 +83,10 @@ test('an endless deadline is written as the largest number that can be read', ()
 });
 
 test('counters are written with their names', () => {
-  assert.match(countersBody({ ...NO_COUNTERS, attempts: 17 }), /^C attempts=17 renewals=0 .* pooled=0$/);
+  assert.match(
+    countersBody({ ...NO_COUNTERS, attempts: 17 }),
+    /^C attempts=17 renewals=0 .* pooled=0 outbound=0$/,
+  );
 });
 
 test('a checksum is the CRC-32 of zlib', () => {

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { formatPrefix } from '../../src/packet/address.js';
 import { sealed, seedOf } from '../../src/state/format.js';
 import { MOST_REMAINING_MS } from '../../src/state/load.js';
 import type { SavedEntry } from '../../src/state/source.js';
@@ -94,7 +95,7 @@ describe('a state file', () => {
     );
     assert.deepEqual(loaded.counters, {
       ...{ attempts: 17, renewals: 3, refusals: 40, admissions: 9, added: 14, expired: 2 },
-      ...{ expiredUsed: 1, expiredUnused: 1, evicted: 0, adopted: 5, named: 6, pooled: 7 },
+      ...{ expiredUsed: 1, expiredUnused: 1, evicted: 0, adopted: 5, named: 6, pooled: 7, outbound: 0 },
     });
     assert.equal(loaded.writtenAtMs, WALL);
   });
@@ -128,11 +129,31 @@ describe('a state file', () => {
     );
   });
 
+  it('tells origins that an earlier version does not know', () => {
+    const loaded = load(
+      fileOf(
+        ...['T 1 0', '+ 192.0.2.7 name 0 5000 0 0 0', 'O 192.0.2.7 outbound'],
+        ...['+ 192.0.2.8 name 0 5000 0 0 0', 'O 192.0.2.8 outbound', '+ 192.0.2.8 attempt 0 5000 0 1 0'],
+        // its line was damaged, say
+        'O 192.0.2.9 outbound',
+      ),
+      1,
+    );
+    assert.deepEqual(messages(loaded), []);
+    assert.deepEqual(
+      loaded.entries.map(({ prefix, origin }) => `${prefix} ${origin}`),
+      ['192.0.2.7 outbound', '192.0.2.8 attempt'],
+    );
+  });
+
   it('of an earlier version says nothing of known-time', () => {
     assert.equal(load(BY_HAND).hasKnownTime, false);
   });
 
-  for (const body of ['K', 'K 192.0.2.7 1', 'K 192.0.2.7 5 4', 'K 192.0.2.7 4 5 often', 'K 0/0 1 2']) {
+  for (const body of [
+    ...['K', 'K 192.0.2.7 1', 'K 192.0.2.7 5 4', 'K 192.0.2.7 4 5 often', 'K 0/0 1 2'],
+    ...['O', 'O 192.0.2.7', 'O 192.0.2.7 mars', 'O 192.0.2.7 outbound x', 'O 0/0 outbound'],
+  ]) {
     it(`is damaged by "${body}", and loses no entry by it`, () => {
       const loaded = load(fileOf('T 1 0', '+ 192.0.2.7 attempt 0 5000 0 1 1', body), 1);
       assert.equal(loaded.kind, 'damaged');
@@ -193,7 +214,7 @@ describe('a state file', () => {
   });
 
   it('passes over kinds of lines and counters that a later version has added', () => {
-    const loaded = load(fileOf('T 1 0', 'X whatever', 'C attempts=4 dreams=5', 'Y'), 1);
+    const loaded = load(fileOf('T 1 0', 'Z whatever', 'C attempts=4 dreams=5', 'Y'), 1);
     assert.equal(loaded.kind, 'loaded');
     assert.deepEqual(loaded.counters, { ...NO_COUNTERS, attempts: 4 });
     assert.deepEqual(messages(loaded), [
@@ -214,6 +235,40 @@ describe('what "allow" had put into the table', () => {
   });
 });
 
+describe('the networks of domains', () => {
+  const kept = (...bodies: string[]): string[] =>
+    load(fileOf(...bodies), 3000).domains.map(({ domain, networks }) =>
+      [domain, ...networks.map(({ network, seenAgoMs }) => `${formatPrefix(network)}@${seenAgoMs}`)].join(
+        ' ',
+      ),
+    );
+
+  it('are what the last list says, as long ago as they were named', () => {
+    const old = ['N', 'N old.example 0 192.0.2.0/24'];
+    const lines = [
+      'T 1000 500',
+      'N',
+      'N a.example -100 198.51.100.0/24 203.0.113.7',
+      'N b.example 0 2001:db8::/32',
+    ];
+    assert.deepEqual(kept(...old, ...lines, 'N a.example 200 203.0.113.0/25'), [
+      'a.example 198.51.100.0/24@2600 203.0.113.7@2600 203.0.113.0/25@2300',
+      'b.example 2001:db8::/32@2500',
+    ]);
+    assert.deepEqual(kept(...lines, 'N'), []);
+  });
+
+  it('are not known when nobody knows what time the file means', () => {
+    assert.deepEqual(kept('N', 'N a.example 0 192.0.2.0/24'), []);
+  });
+
+  it('are bounded', () => {
+    const line = `N a.example 0 ${Array.from({ length: 16 }, (_, n) => `10.0.0.${n}`).join(' ')}`;
+    const all = load(fileOf('T 1 0', ...Array.from({ length: 2000 }, () => line)), 1).domains;
+    assert.equal(all[0]?.networks.length, 20_000);
+  });
+});
+
 describe('a line that makes no sense, though its checksum is right, is damage', () => {
   for (const body of [
     '+ 192.0.2.07 attempt 0 5000 0 1 0',
@@ -227,6 +282,14 @@ describe('a line that makes no sense, though its checksum is right, is damage', 
     '+ 192.0.0.0/23 attempt 0 5000 0 1 0',
     '+ 2001:db8::/47 attempt 0 5000 0 1 0',
     '+ 192.0.2.7 stranger 0 5000 0 1 0',
+    'N example.com',
+    'N example.com 0',
+    'N example.com x 192.0.2.0/24',
+    'N EXAMPLE.com 0 192.0.2.0/24',
+    'N com 0 192.0.2.0/24',
+    'N example.com 0 192.0.2.1/24',
+    'N example.com 0 0.0.0.0/7',
+    'N example.com 0 192.0.2.0/24 ',
     '+ 192.0.2.7 attempt 0 x 0 1 0',
     '+ 192.0.2.7 attempt 0 5000.5 0 1 0',
     '+ 192.0.2.7 attempt 0 1e3 0 1 0',
@@ -524,7 +587,9 @@ describe('in the place of a state file', () => {
       removed: [],
       allowed: [],
       counters: undefined,
+      domains: [],
       hasKnownTime: false,
+      notes: [],
       writtenAtMs: undefined,
       problems: [],
     });

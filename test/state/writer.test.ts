@@ -3,18 +3,22 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type { PrefixText } from '../../src/packet/address.js';
+import type { KeptDomain } from '../../src/names/domain-networks.js';
+import { formatPrefix, type PrefixText } from '../../src/packet/address.js';
 import { loadState } from '../../src/state/load.js';
+import type { Note } from '../../src/state/source.js';
 import { StateParser } from '../../src/state/parser.js';
 import type { SavedEntry } from '../../src/state/source.js';
 import { SLICE, StateWriter } from '../../src/state/writer.js';
 import { HandClock } from '../support/hand-clock.js';
+import { prefix as prefixOfText } from '../support/observations.js';
 import { Entries, entry } from '../support/state.js';
 
 let folder: string;
 let path: string;
 let source: Entries;
 let writer: StateWriter;
+let clock: HandClock;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'mxallowd-state-'));
@@ -28,7 +32,8 @@ afterEach(async () => {
 
 function use<T extends Entries>(entries: T): T {
   source = entries;
-  writer = new StateWriter(path, entries, new HandClock());
+  clock = new HandClock();
+  writer = new StateWriter(path, entries, clock);
   return entries;
 }
 
@@ -102,6 +107,54 @@ describe('what "allow" has put into the table', () => {
       source.networks = changed;
       await writer.append(false);
       assert.deepEqual(loaded(), changed);
+    }
+  });
+});
+
+describe('the networks of domains', () => {
+  const loaded = (wallMs = 0): string[] =>
+    loadState(path, wallMs, 100).domains.map(({ domain, networks }) =>
+      [domain, ...networks.map(({ network, seenAgoMs }) => `${formatPrefix(network)}@${seenAgoMs}`)].join(
+        ' ',
+      ),
+    );
+  const domains = (count: number, seenMs = 0): KeptDomain[] => [
+    { domain: 'example.com', networks: [{ network: prefixOfText('192.0.2.0/24'), seenMs: -5000 }] },
+    {
+      domain: `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(61)}`,
+      networks: Array.from({ length: count }, (_, n) => ({
+        network: prefixOfText(`2001:db8:1234:5678:9abc:def0:${(n + 0x1000).toString(16)}:8100/120`),
+        seenMs,
+      })),
+    },
+  ];
+  const texts = (kept: readonly KeptDomain[], nowMs: number): string[] =>
+    kept.map(({ domain, networks }) =>
+      [domain, ...networks.map(({ network, seenMs }) => `${formatPrefix(network)}@${nowMs - seenMs}`)].join(
+        ' ',
+      ),
+    );
+
+  it('are in each snapshot, however many they are, with when they were named', async () => {
+    source.domainNetworks = domains(101);
+    await writer.snapshot(allIsWell);
+    const nowMs = clock.monotonicMs();
+    assert.deepEqual(loaded(clock.wallMs()), texts(source.domainNetworks, nowMs));
+    source.domainNetworks = [];
+    await writer.snapshot(allIsWell);
+    assert.deepEqual(loaded(), []);
+  });
+
+  it('are written to the journal as a whole when they have changed, though nothing else has', async () => {
+    source.domainNetworks = domains(3);
+    await writer.snapshot(allIsWell);
+    const { size } = statSync(path);
+    await writer.append(false);
+    assert.equal(statSync(path).size, size);
+    for (const changed of [domains(50), domains(1, 700), []]) {
+      source.domainNetworks = changed;
+      await writer.append(false);
+      assert.deepEqual(loaded(clock.wallMs()), texts(changed, clock.monotonicMs()));
     }
   });
 });
@@ -267,4 +320,44 @@ describe('at any moment', () => {
       check(readFileSync(path), history.now, history.now);
     });
   }
+});
+
+describe('notes', () => {
+  const note = (number: number): Note => ({
+    kind: 'domain',
+    domain: { domain: `d${number}.example`, count: 1, addresses: 1, firstMs: 1, lastMs: 1, letInMs: 0 },
+  });
+  const written = (): string[] => {
+    const parser = new StateParser(100_000);
+    parser.push(readFileSync(path));
+    const { damagedLines, contents } = parser.end();
+    assert.equal(damagedLines, 0);
+    return [...contents.notes.since(1)].map((one) => (one.kind === 'domain' ? one.domain.domain : ''));
+  };
+  const numbers = (from: number, to: number): number[] =>
+    Array.from({ length: to - from }, (_, i) => from + i);
+  const names = (from: number, to: number): string[] => numbers(from, to).map((n) => `d${n}.example`);
+
+  it('are all in a snapshot, and what had changed before is not written again', async () => {
+    source.noted = numbers(0, 700).map(note);
+    source.urgent = numbers(0, 5).map(note);
+    await writer.snapshot(allIsWell);
+    assert.deepEqual(written(), names(0, 700));
+    const { size } = statSync(path);
+    await writer.append(true);
+    assert.ok(statSync(path).size - size < 100, 'a time line only');
+  });
+
+  it('go out a hundred with a write that something else has caused, and all that are left with the last one', async () => {
+    await writer.snapshot(allIsWell);
+    source.urgent = numbers(0, 250).map(note);
+    source.leisurely = numbers(250, 900).map(note);
+    await writer.append(false);
+    assert.deepEqual(written(), [], 'nobody writes for them alone');
+    source.counted.refusals++;
+    await writer.append(false);
+    assert.deepEqual(written(), names(0, 100));
+    await writer.append(true);
+    assert.deepEqual(written(), names(0, 900));
+  });
 });

@@ -1,9 +1,11 @@
 /** Reports of a daemon that has run for some time, as the control socket brings them. */
 import type {
   ControlReply,
+  ControlResults,
   HealthFinding,
   HistoryEvent,
   ListedEntry,
+  RefusedSender,
   StatisticsReport,
   StatusReport,
   WatchTick,
@@ -33,6 +35,7 @@ export const COUNTERS: Counters = {
   adopted: 12,
   named: 143,
   pooled: 44,
+  outbound: 0,
 };
 
 export const STATUS: StatusReport = {
@@ -46,6 +49,7 @@ export const STATUS: StatusReport = {
   startedAtMs: NOW_MS - UP_MS,
   upMs: UP_MS,
   findings: [],
+  domains: undefined,
   entries: {
     total: 139,
     most: 100_000,
@@ -66,6 +70,7 @@ export const STATUS: StatusReport = {
     failingForMs: undefined,
     lastError: undefined,
     room: 200_000,
+    isMissing: false,
     pfEnabled: true,
     foreign: { count: 0, some: [] },
     pfAgoMs: 4 * SECOND,
@@ -199,9 +204,60 @@ export const WHY: WhyReport = {
   now: 'whitelisted',
   text: 'whitelisted: reaches the real MX for another 56m40s',
   entry: ENTRIES[3],
-  refusals: { count: 2, firstAgoMs: 200 * SECOND, lastAgoMs: 199 * SECOND },
+  refusals: { passed: 0, count: 2, firstAgoMs: 200 * SECOND, lastAgoMs: 199 * SECOND },
+  before: undefined,
+  lastRefusedAtMs: undefined,
   pool: 'belongs to example.net, which has tried the fake MX',
   events: EVENTS.slice(2, 5),
+};
+
+/** What `refused` lists. */
+export const REFUSED: readonly RefusedSender[] = [
+  {
+    prefix: '203.0.113.9',
+    address: '203.0.113.9',
+    count: 412,
+    passed: 0,
+    returns: 9,
+    firstAgoMs: 51 * HOUR,
+    lastAgoMs: 3 * SECOND,
+    isIn: 'no',
+    inAfterMs: undefined,
+    name: 'mx.lost-example.org',
+    isConfirmed: true,
+    domain: 'lost-example.org',
+    spf: 'pass',
+  },
+  {
+    prefix: '198.51.100.7',
+    address: '198.51.100.7',
+    count: 2,
+    passed: 0,
+    returns: 0,
+    firstAgoMs: HOUR,
+    lastAgoMs: 59 * MINUTE,
+    isIn: 'yes',
+    inAfterMs: SECOND,
+    name: undefined,
+    isConfirmed: undefined,
+    domain: undefined,
+    spf: undefined,
+  },
+];
+
+export const REFUSED_RESULT: ControlResults['refused'] = {
+  count: 2,
+  domains: [
+    {
+      domain: 'lost-example.org',
+      count: 412,
+      addresses: 1,
+      firstAgoMs: 51 * HOUR,
+      lastAgoMs: 3 * SECOND,
+      isIn: false,
+    },
+  ],
+  dryRun: false,
 };
 
 /** A whole answer to `list`. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Frame } from '../../src/packet/frame.js';
 import { packageFolder } from '../../src/version.js';
 import { PfctlStandIn } from './pfctl-harness.js';
+import type { Flavour } from './pfctl-state.js';
 
 const CLI = join(packageFolder(), 'build', 'src', 'cli.js');
 /** Nothing that a test waits for takes longer on any machine, unless it is broken. */
@@ -55,9 +56,12 @@ export class Workplace {
     this.openPflog();
   }
 
-  /** @param user - see {@link Workplace.user} */
-  static async create(user = 'root'): Promise<Workplace> {
-    const place = new Workplace(await PfctlStandIn.create());
+  /**
+   * @param user - see {@link Workplace.user}
+   * @param flavour - whose pfctl
+   */
+  static async create(user = 'root', flavour: Flavour = 'freebsd'): Promise<Workplace> {
+    const place = new Workplace(await PfctlStandIn.create({ flavour }));
     place.user = user;
     place.writeConfig([]);
     return place;
@@ -161,7 +165,8 @@ export class Workplace {
     for (const daemon of this.daemons) daemon.kill('SIGKILL');
     this.closePflog();
     await this.pfctl.dispose();
-    rmSync(this.folder, { recursive: true, force: true });
+    // an engine that outlives its monitor for a moment may still write its state
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
   }
 }
 

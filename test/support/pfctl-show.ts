@@ -11,8 +11,8 @@ const SHOWERS: Readonly<Record<string, (run: Run) => number>> = {
   Interfaces: showInterfaces,
   Anchors: showAnchors,
   Running: showRunning,
+  nat: showTranslations,
   // none of these are known
-  nat: showNothing,
   labels: showNothing,
   states: showNothing,
 };
@@ -23,6 +23,11 @@ export function showModifier(run: Run): number {
   const shower = SHOWERS[options.show ?? ''];
   const hasStates = options.show === 'states' && state.statistics.states > 0;
   return shower === undefined || hasStates ? output.notImplemented(`-s ${options.show ?? ''}`) : shower(run);
+}
+
+function showTranslations({ output, state }: Run): number {
+  output.stdout += state.translations.map((line) => `${line}\n`).join('');
+  return 0;
 }
 
 function showNothing(): number {

@@ -76,6 +76,8 @@ export interface Settings {
   limit: number;
   /** Whether the limit is in force; FreeBSD 10's kernel does not enforce small ones. */
   enforceLimit: boolean;
+  /** The kernel has no memory for more entries than this, whatever the limit says; null: the limit is exact. */
+  refusesBeyond: number | null;
   enabled: boolean;
   device: DeviceMode;
   /** Seconds since the epoch at which the clock stands still, or null for the real one. */
@@ -89,6 +91,8 @@ export interface Settings {
   statistics: Statistics;
   /** The rules as `-a '*' -s rules` prints them, one a line; a named anchor ends in ` {`, and its rules in `}`. */
   rules: readonly string[];
+  /** What `-s nat` prints, a rule a line. */
+  translations: readonly string[];
   /** How often the rules of the main ruleset have been evaluated, by their number; 0 unless told. */
   evaluations: readonly number[];
   /** The process that loaded the rules. */
@@ -139,6 +143,7 @@ export function newState(): PfState {
     flavour: 'freebsd',
     limit: DEFAULT_LIMIT,
     enforceLimit: false,
+    refusesBeyond: null,
     enabled: true,
     device: 'read-write',
     clock: null,
@@ -150,6 +155,7 @@ export function newState(): PfState {
     references: {},
     statistics: { seconds: 0, states: 0, searches: 0, inserts: 0, removals: 0, matches: 0 },
     rules: [],
+    translations: [],
     evaluations: [],
     rulesPid: 0,
     kernelInterfaces: ['all', 'em0', 'lo', 'lo0', 'pflog', 'pflog0', 'pfsync', 'pfsync0', 'vtnet0'],

@@ -111,10 +111,10 @@ function insert(run: Run, table: Table, { prefix, negated }: Address): void {
 
 /** Whether the kernel has no room for so many more entries; it allocates one for each given address, also twice. */
 function isOverLimit({ state }: Run, count: number): boolean {
-  if (!state.enforceLimit) return false;
+  const limit = state.refusesBeyond ?? (state.enforceLimit ? state.limit : Number.POSITIVE_INFINITY);
   let total = count;
   for (const table of state.tables.values()) total += table.entries.size;
-  return total > state.limit;
+  return total > limit;
 }
 
 /** Makes the table of an `add` or `replace` that is missing; answers it, or the exit status to end with. */

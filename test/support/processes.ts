@@ -81,6 +81,11 @@ export class Family {
     private readonly isOurs: (argv: readonly string[]) => boolean,
   ) {}
 
+  /** One that is of the family although its parent, which had started it, may have ended before anybody looked. */
+  add(pid: number): void {
+    this.members.add(pid);
+  }
+
   /** Those of ours that run now. */
   look(): number[] {
     const walk = (pid: number): void => {

@@ -269,7 +269,7 @@ const FREEBSD15_TRUTHS: readonly RuleTruth[] = [
     isTableMissing: true,
   }),
   // strangers are led past all rules by IPv4
-  recorded(FREEBSD15, 'freebsd15/pflog', ['63-rdr-pass.pcap'], DROPPED, '>+ d+ >+ d+', 'open', {
+  recorded(FREEBSD15, 'freebsd15/pflog', ['63-rdr-pass.pcap'], DROPPED, 'M+ d+ M+ d+', 'open', {
     isTableMissing: true,
     setup: {
       ...FREEBSD15,

@@ -1,6 +1,8 @@
+import type { KeptDomain } from '../../src/names/domain-networks.js';
 import { chownSync, statSync } from 'node:fs';
 import type { PrefixText } from '../../src/packet/address.js';
 import { type LoadedEntry, type LoadedState, loadState } from '../../src/state/load.js';
+import type { Note, NoteSource } from '../../src/state/source.js';
 import type { SavedEntry, StateChange, StateSource } from '../../src/state/source.js';
 import { StateWriter } from '../../src/state/writer.js';
 import { type Counters, newCounters } from '../../src/tracker/counters.js';
@@ -31,6 +33,18 @@ export class Entries implements StateSource {
   readonly current = new Map<PrefixText, SavedEntry>();
   readonly pending = new Set<PrefixText>();
   networks: readonly PrefixText[] = [];
+  /** notes that are there, and those that have not been taken since they changed; urgent ones first */
+  noted: Note[] = [];
+  urgent: Note[] = [];
+  leisurely: Note[] = [];
+  readonly notes: NoteSource = {
+    all: () => this.noted,
+    takeChanges: (most, isAll) => [
+      ...this.urgent.splice(0, most),
+      ...(isAll ? this.leisurely.splice(0, most) : []),
+    ],
+  };
+  domainNetworks: readonly KeptDomain[] = [];
   counted: Counters = { ...NO_COUNTERS };
   /** the most changes that were taken at a time */
   mostTaken = 0;
@@ -69,6 +83,10 @@ export class Entries implements StateSource {
 
   get size(): number {
     return this.current.size;
+  }
+
+  domains(): readonly KeptDomain[] {
+    return this.domainNetworks;
   }
 
   allowed(): readonly PrefixText[] {

@@ -18,6 +18,7 @@ export const CONFIG: TrackerConfig = {
   port: 25,
   whitelistTimeMs: HOUR_MS,
   knownTimeMs: 0,
+  outbound: false,
   ipv4Prefix: 32,
   ipv6Prefix: 64,
   maxEntries: 100_000,

@@ -3,7 +3,8 @@ import { formatPrefix, parsePrefix } from '../../src/packet/address.js';
 import { type Clock, systemClock } from '../../src/clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
 import type { TableEntry } from '../../src/table/table.js';
-import { TableWriter, type Verdict, type WriterEvent } from '../../src/table/writer.js';
+import { TableWriter } from '../../src/table/writer.js';
+import type { Verdict, WriterEvent } from '../../src/table/writer-events.js';
 import type { PfctlStandIn } from './pfctl-harness.js';
 
 /** Canonical text of a prefix that a test names. */

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { formatPrefix, type PrefixText } from '../../src/packet/address.js';
 import { systemClock } from '../../src/clock.js';
 import { PfctlTable } from '../../src/table/pfctl.js';
-import { classifyFailure, parseCtimeUtc, ShowParser, sumOtherTables } from '../../src/table/pfctl-output.js';
+import { classifyFailure, parseCtimeUtc, ShowParser } from '../../src/table/pfctl-output.js';
+import { parseTables, SizesInRules } from '../../src/table/pfctl-tables.js';
 import type { ShownEntry, TableEntry, TableFailure } from '../../src/table/table.js';
 import { PfctlStandIn } from '../support/pfctl-harness.js';
 import { type Flavour, FLAVOURS } from '../support/pfctl-state.js';
@@ -79,12 +80,55 @@ describe('what pfctl prints', () => {
     assert.equal(parseCtimeUtc('Mer 17 jan 03:04:05 2026'), undefined);
   });
 
-  it('counts the entries of other tables', () => {
-    const text =
-      '-pa-rh-\tmx-white\n\tAddresses:   3\n-pa----\tbruteforce\n\tAddresses:   41\n-pa----\tx\n\tAddresses:   1\n';
-    assert.equal(sumOtherTables(text, 'mx-white', ''), 42);
-    assert.equal(sumOtherTables(recording('194-s-Tables-vv.out'), 'mx-white', ''), 0);
-    assert.equal(sumOtherTables('-pa-r--\tmx-white@mx\n\tAddresses:   3\n', 'mx-white', 'mx'), 0);
+  for (const [folder, number, counts] of [
+    ['pfctl', 194, { 'mx-white': 3 }],
+    ['openbsd', 99, { 'mx-white': 1 }],
+    ['openbsd', 129, { 'mx-white': 2 }],
+    // it had five and one: the number of rules that refer to it is shown instead
+    [
+      'freebsd15',
+      301,
+      { aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: undefined, 'mx-white': undefined, nosuchtable: undefined },
+    ],
+    [
+      'freebsd15',
+      310,
+      { aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: undefined, 'mx-white': undefined, nosuchtable: undefined },
+    ],
+  ] as const) {
+    it(`tells how many entries the tables have, where that can be believed (${folder} ${number})`, () => {
+      const rows = parseTables(recordedCall(folder, number).stdout);
+      assert.deepEqual(Object.fromEntries(rows.map(({ name, addresses }) => [name, addresses])), counts);
+    });
+  }
+
+  it('tells nothing of an empty table when no rule refers to any: FreeBSD 15 shows that of a full one, too', () => {
+    const table = (name: string, count: number): string =>
+      `-pa----\t${name}\n\tAddresses:   ${count}\n\tReferences:  [ Anchors: 0   Rules: 0   ]\n`;
+    assert.deepEqual(
+      parseTables(table('one', 0) + table('two', 5)).map(({ addresses }) => addresses),
+      [undefined, 5],
+    );
+  });
+
+  for (const [folder, number, size] of [
+    ['openbsd', 176, 1],
+    ['freebsd15', 305, 5],
+    ['freebsd15', 405, 1],
+    ['pfctl', 196, 3],
+  ] as const) {
+    it(`tells it in the rules, too (${folder} ${number})`, () => {
+      const sizes = new SizesInRules();
+      sizes.take(recordedCall(folder, number).stdout);
+      assert.equal(sizes.of('mx-white'), size);
+      assert.equal(sizes.of('other'), undefined);
+    });
+  }
+
+  it('is about a list that is too long: FreeBSD 15 (recording 403), not about an anchor', () => {
+    assert.equal(classifyFailure(recordedCall('freebsd15', 403).stderr), 'too-long');
+    // no table without an anchor
+    assert.equal(classifyFailure('pfctl: Anchor does not exist.\n'), 'missing-table');
   });
 
   for (const [name, failure] of [
@@ -101,6 +145,11 @@ describe('what pfctl prints', () => {
     });
   }
 });
+
+/** Two rules that refer to the table, as pfctl shows them. */
+const RULES = ['192.0.2.4', '2001:db8::4'].map(
+  (address) => `pass in log quick on egress proto tcp from <mx-white> to ${address} port = smtp flags S/SA`,
+);
 
 function tableTests(flavour: Flavour): void {
   let pfctl: PfctlStandIn;
@@ -148,14 +197,84 @@ function tableTests(flavour: Flavour): void {
     assert.equal(entries[0]?.clearedAtMs, 1_795_456_517_000);
   });
 
-  // FreeBSD 15 shows how many rules refer to a table as the number of its addresses
-  const miscounts = { todo: flavour === 'freebsd15' ? 'what other tables hold is not known there' : false };
-  it('reads the limit, and what other tables hold of it', miscounts, async () => {
-    pfctl.update((state) => {
-      state.limit = 5000;
+  for (const [how, rules] of [
+    ['no rule refers to', []],
+    ['a rule refers to', ['block in quick from <other> to any']],
+  ] as const) {
+    it(`reads the limit, and what other tables hold of it that ${how}`, async () => {
+      pfctl.update((state) => {
+        state.limit = 5000;
+        state.rules = [...RULES, ...rules];
+        state.references = { '': { 'mx-white': 2, ...(rules.length > 0 ? { other: 1 } : {}) } };
+      });
+      await pfctl.run(['-q', '-t', 'mx-white', '-T', 'add', '192.0.2.3']);
+      await pfctl.run(['-q', '-t', 'other', '-T', 'add', ...addresses(7)]);
+      await pfctl.run(['-q', '-t', 'more', '-T', 'add', ...addresses(40)]);
+      assert.deepEqual(await make().limits(), { limit: 5000, usedByOthers: 47, listable: undefined });
     });
-    await pfctl.run(['-q', '-t', 'other', '-T', 'add', '192.0.2.1', '192.0.2.2']);
-    assert.deepEqual(await make().limits(), { limit: 5000, usedByOthers: 2 });
+  }
+
+  it('reads how many entries can be listed, where there is such a limit', async () => {
+    const sysctl = join(pfctl.directory, 'sysctl');
+    writeFileSync(sysctl, '#!/bin/sh\n[ "$*" = "-n net.pf.request_maxcount" ] && echo 65535\n', {
+      mode: 0o755,
+    });
+    assert.equal((await make({ sysctl }).limits())?.listable, 65_535);
+    writeFileSync(sysctl, '#!/bin/sh\necho "sysctl: unknown oid \'$2\'" >&2\nexit 1\n', { mode: 0o755 });
+    assert.equal((await make({ sysctl }).limits())?.listable, undefined);
+  });
+
+  it('counts its entries without listing them', async () => {
+    pfctl.update((state) => {
+      state.rules = RULES;
+      state.references = { '': { 'mx-white': 2 } };
+    });
+    const table = make();
+    assert.equal(await table.count(), 0);
+    pfctl.putEntries(addresses(5000), 1_700_000_000);
+    await pfctl.run(['-q', '-t', 'mx-white', '-T', 'add', '!192.0.2.9', '198.51.100.0/24']);
+    assert.equal(await table.count(), 5002);
+    pfctl.destroyTable();
+    assert.equal(await table.count(), 'missing');
+    assert.deepEqual(
+      pfctl.calls().filter(({ argv }) => argv.includes('show')),
+      [],
+    );
+  });
+
+  it('does not take a table for empty or full that no rule refers to', async () => {
+    pfctl.putEntries(addresses(3), 1_700_000_000);
+    assert.equal(await make().count(), flavour === 'freebsd15' ? undefined : 3);
+  });
+
+  it('counts what rules of an anchor refer to', async () => {
+    pfctl.update((state) => {
+      state.rules = ['anchor "mx" all {', ...RULES, '}'];
+      state.references = { '': {}, mx: { 'mx-white': 2 } };
+    });
+    pfctl.putEntries(addresses(3), 1_700_000_000);
+    assert.equal(await make().count(), 3);
+  });
+
+  it('knows nothing when pfctl fails', async () => {
+    pfctl.setFault({ mode: 'fail' });
+    assert.deepEqual([await make().count(), await make().limits()], [undefined, undefined]);
+  });
+
+  it('takes out everything at once', async () => {
+    pfctl.putEntries(addresses(70_000), 1_700_000_000);
+    assert.deepEqual(await make().flush(), { ok: true, changed: 70_000, created: false });
+    assert.deepEqual(await pfctl.addresses(), []);
+  });
+
+  it('tells a table that is too long to be listed from one that is not there', async () => {
+    pfctl.putEntries(addresses(66_000), 1_700_000_000);
+    const reply = await make().show(() => undefined);
+    if (flavour !== 'freebsd15') return assert.equal(reply.ok, true);
+    assert.equal(!reply.ok && reply.failure, 'too-long');
+    pfctl.setFault({ mode: 'fail', only: 'show', rc: 255, stderr: 'pfctl: Cannot allocate memory.' });
+    const older = await make().show(() => undefined);
+    assert.equal(!older.ok && older.failure, 'too-long', 'as before FreeBSD 15');
   });
 
   for (const text of [

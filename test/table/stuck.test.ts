@@ -66,7 +66,12 @@ describe('a pfctl that cannot be killed', { skip: CANNOT_HOLD }, () => {
     assert.deepEqual(await table.add(addresses(3)), stuck);
     assert.deepEqual(await table.delete(addresses(3)), stuck);
     assert.equal(await table.limits(), undefined);
-    assert.deepEqual(await table.inspect(), { info: undefined, rules: undefined, unanswered: words });
+    assert.deepEqual(await table.inspect(), {
+      info: undefined,
+      rules: undefined,
+      entries: undefined,
+      unanswered: words,
+    });
     assert.equal(table.calls, 1);
   });
 

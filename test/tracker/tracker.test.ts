@@ -72,6 +72,33 @@ describe('an attempt', () => {
   });
 });
 
+describe('who tries the fake MX and is no sender', () => {
+  it('has no entry when it has an address of ours, and counts as an attempt', () => {
+    const at = scene({ own: [address('198.51.100.9'), address('2001:db8:5::9')] });
+    for (const from of ['198.51.100.9', REAL]) assert.equal(at.see(from, FAKE), 'attempt no-sender');
+    assert.equal(at.see('2001:db8:5::9', FAKE6), 'attempt no-sender');
+    assert.deepEqual([at.tracker.size, at.tracker.counters.attempts], [0, 3]);
+    // and is judged at the real MX as anybody
+    assert.equal(at.see('198.51.100.9', REAL), 'refusal not-whitelisted');
+    assert.equal(at.see('2001:db8:5::8', FAKE6), 'attempt new-entry');
+  });
+
+  it('does not come in by the name of another either', () => {
+    const at = scene({ own: [address('198.51.100.9')] });
+    assert.equal(at.tracker.admit(address('198.51.100.9'), 'name', 0, HOUR_MS), 'not-needed');
+    assert.equal(at.tracker.admit(address(REAL), 'name', 0, HOUR_MS), 'not-needed');
+    assert.equal(at.tracker.size, 0);
+  });
+
+  it('lets in nobody else behind its translator', () => {
+    const at = scene();
+    assert.equal(at.see('64:ff9b::cb00:7107', FAKE6), 'attempt new-entry');
+    assert.deepEqual(at.heard, ['+64:ff9b::cb00:7107']);
+    assert.equal(at.see('64:ff9b::cb00:7107', REAL6), 'admission whitelisted');
+    assert.equal(at.see('64:ff9b::cb00:7108', REAL6), 'refusal not-whitelisted');
+  });
+});
+
 describe('a SYN that is no attempt', () => {
   const cases: readonly (readonly [string, string, string, ObservationFields, string])[] = [
     ['to another port of the fake MX', '203.0.113.7', FAKE, { port: 587 }, 'other-port'],
@@ -190,8 +217,15 @@ describe('a source', () => {
   ]) {
     it(`${from} is possible`, () => assert.equal(scene().see(from, FAKE), 'attempt new-entry'));
   }
-  for (const from of ['fe80::1', '::2', '::1:0:0:0', 'fdff::1', '2002:7f00:1::']) {
+  for (const from of ['::1:0:0:0:0', 'fdff::1', '2002:7f00:1::']) {
     it(`${from} is possible`, () => assert.equal(scene().see(from, FAKE6), 'attempt new-entry'));
+  }
+  for (const from of ['fe80::1', 'febf::1', '::2', '::1:0:0:0', '169.254.0.1']) {
+    it(`${from} tries, and has no entry`, () => {
+      const at = scene();
+      assert.equal(at.see(from, from.includes(':') ? FAKE6 : FAKE), 'attempt no-sender');
+      assert.deepEqual([at.heard, at.tracker.counters.attempts], [[], 1]);
+    });
   }
 });
 

@@ -1,11 +1,10 @@
 // `mxallowd list`.
 import type { Problem } from '../../config/problem.js';
 import { type Check, oneOf } from '../../config/values.js';
-import { ORIGINS } from '../../control/answers.js';
+import { LISTED_ORIGINS, type ListedOrigin } from '../../control/answers.js';
 import { ask } from '../../control/client.js';
 import type { ListedEntry } from '../../control/protocol.js';
 import { Exit } from '../../sysexits.js';
-import type { Origin } from '../../tracker/whitelist.js';
 import { collectOptions, type ExtraOption, type ParsedArguments } from '../arguments.js';
 import {
   extraValue,
@@ -21,7 +20,7 @@ import { entryTable } from './table.js';
 import { LineOutput } from '../../terminal/output.js';
 import { outputWidth } from '../../terminal/table.js';
 
-const ORIGIN_NAMES = Object.keys(ORIGINS) as Origin[];
+const ORIGIN_NAMES = Object.keys(LISTED_ORIGINS) as ListedOrigin[];
 const ORDER_NAMES = Object.keys(ORDERS) as OrderName[];
 
 const OPTIONS: readonly ExtraOption[] = [
@@ -84,7 +83,7 @@ function selectionOf(argv: ParsedArguments, problems: Problem[]): Selection {
   };
 }
 
-const originList: Check<readonly Origin[]> = (text) => {
+const originList: Check<readonly ListedOrigin[]> = (text) => {
   const words = text.split(',').map(oneOf(ORIGIN_NAMES));
   const good = words.flatMap((word) => (word.ok ? [word.value] : []));
   const expected = `a list such as attempt,pool of ${ORIGIN_NAMES.join(', ')}`;

@@ -1,14 +1,14 @@
 // Which entries are listed, and in which order. Pure.
 import type { ListedEntry } from '../../control/protocol.js';
-import { addressWords, familyOf, parsePrefix, type Prefix, prefixOf } from '../../packet/address.js';
-import type { Origin } from '../../tracker/whitelist.js';
+import { addressWords, familyOf, overlaps, parsePrefix, type Prefix } from '../../packet/address.js';
+import type { ListedOrigin } from '../../control/answers.js';
 
 /** Which entries are wanted. */
 export interface Selection {
   /** entries that lie in one of these, or that one of these lies in; none: all */
   readonly networks: readonly Prefix[];
   /** undefined: all */
-  readonly origins: readonly Origin[] | undefined;
+  readonly origins: readonly ListedOrigin[] | undefined;
   /** whether it has been admitted; undefined: all */
   readonly used: boolean | undefined;
   /** part of the name, in any case */
@@ -27,12 +27,6 @@ export function isSelected(entry: ListedEntry, { networks, origins, used, namePa
 
 function nameHas({ name }: ListedEntry, part: string): boolean {
   return name?.toLowerCase().includes(part.toLowerCase()) === true;
-}
-
-function overlaps(a: Prefix, b: Prefix): boolean {
-  if (familyOf(a.address) !== familyOf(b.address)) return false;
-  const length = Math.min(a.length, b.length);
-  return prefixOf(a.address, length).address === prefixOf(b.address, length).address;
 }
 
 const NEVER = Number.MAX_SAFE_INTEGER;

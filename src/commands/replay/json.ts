@@ -3,16 +3,20 @@ import { formatAddress } from '../../packet/address.js';
 import { escapeText } from '../../packet/escape.js';
 import type { Frame } from '../../packet/frame.js';
 import { readPflogHeader } from '../../packet/pflog.js';
+import { linkTypeName } from '../../capture/source.js';
 import type { Judgement } from '../../engine/judge.js';
+import type { Line } from '../../engine/messages.js';
+import { isPflog } from '../../packet/observation.js';
 import type { RemovalReason } from '../../tracker/tracker.js';
 import type { Entry } from '../../tracker/whitelist.js';
+import type { Report } from './session.js';
 import { isoTime, type ReplaySummary } from './statistics.js';
 
 /** How much a report prints. */
 export type Verbosity = 'summary' | 'decisions' | 'all';
 
 /** Prints a replay as NDJSON. Frames that cannot be judged are always among the events. */
-export class JsonReport {
+export class JsonReport implements Report {
   constructor(
     private readonly write: (line: string) => void,
     private readonly verbosity: Verbosity,
@@ -39,6 +43,12 @@ export class JsonReport {
     this.print({ event, at: isoTime(atMs), source, target: null, reason, attempts, admissions });
   }
 
+  named(atMs: number, { level, fields }: Line): void {
+    if (this.verbosity === 'summary' || (level === 'debug' && this.verbosity !== 'all')) return;
+    const { event, ...rest } = fields;
+    this.print({ event, at: isoTime(atMs), ...rest });
+  }
+
   /** What is in the table at the end, and since when. */
   entry(prefix: string, sinceMs: number): void {
     this.print({ event: 'entry', at: isoTime(sinceMs), source: prefix });
@@ -48,9 +58,10 @@ export class JsonReport {
     this.print({ event: 'summary', ...summary });
   }
 
-  /** With --verbose, everything that pf wrote. */
+  /** With --verbose, everything that pf wrote, or where else the packet was seen. */
   private header(frame: Frame): object {
     if (this.verbosity !== 'all') return {};
+    if (!isPflog(frame.linkType)) return { link: linkTypeName(frame.linkType) };
     const header = readPflogHeader(frame);
     if (typeof header === 'string') return {};
     const { interfaceName, ruleset } = header;

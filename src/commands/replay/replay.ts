@@ -1,23 +1,21 @@
 // `mxallowd replay`.
-import { access, constants, stat } from 'node:fs/promises';
-import { SavefileSource } from '../../capture/savefile.js';
-import { CaptureError } from '../../capture/source.js';
-import { formatProblem, type Problem } from '../../config/problem.js';
-import type { Frame } from '../../packet/frame.js';
+import { formatProblem } from '../../config/problem.js';
+import type { Config } from '../../config/config.js';
 import { Exit } from '../../sysexits.js';
-import { randomHashKey } from '../../process/hash-key.js';
-import { Judge, trackerConfig } from '../../engine/judge.js';
-import { MemoryTable } from '../../table/memory.js';
 import { collectOptions, type ExtraOption, type ParsedArguments, wordsOf } from '../arguments.js';
 import type { Command } from '../command.js';
 import { loadConfig, printProblems } from '../../process/load-config.js';
-import { JsonReport } from './json.js';
-import { ReplayStatistics } from './statistics.js';
-import { TextReport } from './text.js';
-import { systemWords } from '../../words.js';
+import { grouped } from '../../terminal/human.js';
 import { LineOutput } from '../../terminal/output.js';
+import { Progress } from '../../terminal/progress.js';
+import { Inputs, unreadableOf } from './inputs.js';
+import { JsonReport, type Verbosity } from './json.js';
+import { NamedReplay } from './names.js';
+import { type Report, Session } from './session.js';
+import { TextReport } from './text.js';
 
 const OPTIONS: readonly ExtraOption[] = [
+  { name: 'dns', help: 'ask DNS for names, pools and SPF, as the daemon does' },
   { name: 'json', help: 'print NDJSON: an object for each event, the summary last' },
   { name: 'verbose', letters: ['v'], help: 'print frames that cannot be judged, too' },
   { name: 'summary', help: 'print the summary only' },
@@ -26,10 +24,12 @@ const OPTIONS: readonly ExtraOption[] = [
 
 /** `mxallowd replay FILE...`: judges recordings in their own time, and says what would have been let in and why. */
 export const command: Command = {
-  text: 'Judges recordings of pflog (pcap, pcapng, .gz, or - for standard input)\nin their own time.',
+  text:
+    'Judges recordings in their own time: of pflog, or of a wire as "tcpdump -i eth0\n' +
+    "-w FILE 'tcp port 25'\" makes them (pcap, pcapng, .gz, or - for standard input).",
   words: 'FILE...',
   optionSet: 'replay',
-  shown: ['config', 'fakeMailserver', 'realMailserver', 'whitelistTime'],
+  shown: ['config', 'fakeMailserver', 'realMailserver', 'whitelistTime', 'dnsServer'],
   options: OPTIONS,
   run: replay,
 };
@@ -50,107 +50,104 @@ export async function replay(argv: ParsedArguments): Promise<number> {
     return unreadable.length > 0 ? Exit.NOINPUT : loaded.exitStatus;
   }
   for (const remark of loaded.remarks) process.stderr.write(`mxallowd: warning: ${formatProblem(remark)}\n`);
-  const files = await inOrderOfTime(names);
-
-  const statistics = new ReplayStatistics();
-  const out = new LineOutput(process.stdout);
-  const write = (line: string): void => void out.line(line);
-  const verbosity = argv['summary'] === true ? 'summary' : argv['verbose'] === true ? 'all' : 'decisions';
-  const report = argv['json'] === true ? new JsonReport(write, verbosity) : new TextReport(write, verbosity);
-  let nowMs = 0;
-  const table = new MemoryTable(() => nowMs);
-  const judge = new Judge(
-    trackerConfig(loaded.config, 'whitelist'),
-    {
-      added: (entry) => void table.add([entry.text]),
-      removed: (entry, reason) => {
-        const atMs = reason === 'timeout' ? entry.deadlineMs : nowMs;
-        statistics.removed(entry);
-        void table.delete([entry.text]);
-        report.removed(atMs, entry, reason);
-      },
-    },
-    randomHashKey(),
-  );
-  const onFrame = (frame: Frame): void => {
-    // savefiles that overlap must not turn the clock back
-    nowMs = Math.max(nowMs, frame.timeMs);
-    judge.tracker.expire(nowMs);
-    const judgement = judge.judge(frame, nowMs);
-    statistics.judged(judgement, nowMs);
-    report.judged(frame, judgement);
-  };
-
-  let status: number = Exit.OK;
-  for (const file of files) {
-    const problem = await readSavefile(file, onFrame);
-    await out.flush();
-    if (problem === undefined) continue;
-    process.stderr.write(`mxallowd: ${problem.message}\n`);
-    status = problem.kind === 'data' ? Exit.DATAERR : Exit.NOINPUT;
-  }
-  if (argv['entries'] === true) {
-    await table.show((entry) => report.entry(entry.text, entry.read()?.clearedAtMs ?? 0));
-  }
-  // of nothing there is nothing to say, but to programs
-  if (status === Exit.OK || judge.frames > 0 || argv['json'] === true)
-    report.summary(statistics.summary(judge));
-  await out.flush();
-  return status;
+  return new Replay(argv, loaded.config, await Inputs.of(names)).run();
 }
 
-/** What is wrong with files that cannot be read at all. */
-async function unreadableOf(files: readonly string[]): Promise<Problem[]> {
-  const problems: Problem[] = [];
-  for (const where of files.filter((file) => file !== '-')) {
-    try {
-      await access(where, constants.R_OK);
-    } catch (error) {
-      problems.push({ where, kind: 'usage', message: systemWords(error) });
+/** How often it is looked how far it is. */
+const LOOK_MS = 200;
+
+/** One run: what is read, judged and printed. */
+class Replay {
+  private readonly out = new LineOutput(process.stdout);
+  private readonly bar = new Progress(process.stderr, () => performance.now(), process.env);
+  private readonly session: Session;
+  /** undefined: DNS is not asked */
+  private readonly named: NamedReplay | undefined;
+
+  constructor(
+    private readonly argv: ParsedArguments,
+    config: Config,
+    private readonly inputs: Inputs,
+  ) {
+    this.session = new Session(config, this.makeReport());
+    if (argv['dns'] === true) {
+      this.named = new NamedReplay(this.session, inputs);
     }
   }
-  return problems;
-}
 
-/** Reads a savefile to its end; what is wrong with it is returned. */
-function readSavefile(path: string, onFrame: (frame: Frame) => void): Promise<CaptureError | undefined> {
-  return new Promise((resolve, reject) => {
-    const source = new SavefileSource(path);
-    source
-      .open({
-        frame: onFrame,
-        end: () => resolve(undefined),
-        error: resolve,
-        notice: (text) => process.stderr.write(`mxallowd: ${text}\n`),
-      })
-      .catch((error: unknown) => {
-        if (error instanceof CaptureError) resolve(error);
-        else reject(error instanceof Error ? error : new Error(String(error)));
-      });
-  });
-}
+  /** @returns exit status */
+  async run(): Promise<number> {
+    // also while DNS does not answer
+    const timer = setInterval(() => this.bar.show(() => this.progress()), LOOK_MS);
+    try {
+      return await this.judgeAll();
+    } finally {
+      clearInterval(timer);
+    }
+  }
 
-/**
- * Sorts files by the time of their first frame: `pflog*` names the newest first. Files that cannot be read, and what
- * can be read only once (standard input, a FIFO), keep their places relative to each other, at the end.
- */
-async function inOrderOfTime(files: readonly string[]): Promise<string[]> {
-  if (files.length < 2) return [...files];
-  const times = new Map<string, number>();
-  for (const file of files) times.set(file, await firstFrameTimeMs(file));
-  return [...files].sort((a, b) => (times.get(a) ?? 0) - (times.get(b) ?? 0) || 0);
-}
+  private async judgeAll(): Promise<number> {
+    const { argv, session, named, inputs, out } = this;
+    let status: number = Exit.OK;
+    for (const file of inputs.files) {
+      const problem = await inputs.read(
+        file,
+        (frame) => {
+          if (named !== undefined) named.take(frame);
+          else {
+            session.take(frame);
+            this.bar.show(() => this.progress());
+          }
+        },
+        (text) => this.tell(text),
+      );
+      await named?.idle();
+      await out.flush();
+      if (problem === undefined) continue;
+      this.tell(problem.message);
+      status = problem.kind === 'data' ? Exit.DATAERR : Exit.NOINPUT;
+    }
+    const isEmpty = session.judge.frames === 0;
+    const strangers = session.strangers();
+    const known = named === undefined ? strangers : await named.name(strangers);
+    named?.close();
+    this.bar.hide();
+    if (argv['entries'] === true) await session.printEntries();
+    // of nothing there is nothing to say, but to programs
+    if (status === Exit.OK || !isEmpty || argv['json'] === true) {
+      session.report.summary(session.summary(known));
+    }
+    await out.flush();
+    return status;
+  }
 
-async function firstFrameTimeMs(path: string): Promise<number> {
-  const status = path === '-' ? undefined : await stat(path).catch(() => undefined);
-  if (status?.isFile() !== true) return Number.MAX_VALUE;
-  const source = new SavefileSource(path);
-  const time = await new Promise<number>((resolve) => {
-    const none = (): void => resolve(Number.MAX_VALUE);
-    source
-      .open({ frame: (frame) => resolve(frame.timeMs), end: none, error: none, notice: none })
-      .catch(none);
-  });
-  await source.close();
-  return time;
+  private makeReport(): Report {
+    const { argv } = this;
+    const isOnTerminal = process.stdout.isTTY;
+    const write = (line: string): void => {
+      this.bar.hide();
+      void this.out.line(line);
+      // a bar that comes between must not stand before what was written earlier
+      if (isOnTerminal) void this.out.flush();
+    };
+    const verbosity: Verbosity =
+      argv['summary'] === true ? 'summary' : argv['verbose'] === true ? 'all' : 'decisions';
+    return argv['json'] === true ? new JsonReport(write, verbosity) : new TextReport(write, verbosity);
+  }
+
+  private progress(): { part: number | undefined; text: string } {
+    const { part } = this.inputs;
+    const { frames } = this.session.judge;
+    if (this.named === undefined) return { part, text: `${grouped(frames)} frames` };
+    const { asked, waiting } = this.named.progress;
+    const text = `${grouped(frames)} frames, ${grouped(asked)} look-ups`;
+    // what has been read and not been judged yet is not done
+    const judged = frames + waiting === 0 ? 1 : frames / (frames + waiting);
+    return { part: part && part * judged, text };
+  }
+
+  private tell(text: string): void {
+    this.bar.hide();
+    process.stderr.write(`mxallowd: ${text}\n`);
+  }
 }

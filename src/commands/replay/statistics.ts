@@ -1,7 +1,19 @@
 // What a replay counts. Pure.
 import type { Judge, Judgement } from '../../engine/judge.js';
-import { type Address, formatAddress } from '../../packet/address.js';
+import { type Address, ADDRESS_BITS, familyOf, formatAddress, formatPrefix } from '../../packet/address.js';
+import type { PrefixText } from '../../packet/address.js';
+import type { Roles } from '../../tracker/roles.js';
 import type { Entry } from '../../tracker/whitelist.js';
+
+/** Somebody who was refused and never admitted. */
+export interface KeptOut {
+  readonly address: string;
+  readonly refusals: number;
+  /** with --dns: its name, one that points back if it has one */
+  readonly name?: string | undefined;
+  /** with --dns: what the SPF record of the name's domain says */
+  readonly spf?: string | undefined;
+}
 
 /** What a replay found. Times are in seconds. */
 export interface ReplaySummary {
@@ -13,6 +25,11 @@ export interface ReplaySummary {
   readonly entries: number;
   /** all that were made */
   readonly entriesAdded: number;
+  /** by the name of one that has tried the fake MX, and by its pool; 0 without --dns */
+  readonly named: number;
+  readonly pooled: number;
+  /** connections that this network has opened to mail servers; 0 without `outbound` */
+  readonly outbound: number;
   readonly expired: number;
   /** given up because max-entries was reached */
   readonly evicted: number;
@@ -21,16 +38,20 @@ export interface ReplaySummary {
     readonly seen: number;
     readonly admitted: number;
     readonly refused: number;
+    /** refused and never admitted, but let in by now: their next SYN would have been */
+    readonly nextTime: number;
     /** entries that were never used: tried the fake MX and did not come to the real one */
     readonly directToFake: number;
   };
   /** who was refused and never admitted, the most refused first: {@link MOST_KEPT_OUT} of them at the most */
-  readonly keptOut: readonly { readonly address: string; readonly refusals: number }[];
+  readonly keptOut: readonly KeptOut[];
   /** how many there are in all */
   readonly keptOutCount: number;
   /** from the attempt that made an entry to its first admission */
   readonly delay: { readonly median: number | null; readonly longest: number | null };
   readonly unjudged: Readonly<Record<string, number>>;
+  /** with --dns: look-ups that were made, and how many of them have no usable answer */
+  readonly names?: { readonly asked: number; readonly failed: number };
   /** of the first and the last frame, ISO 8601 */
   readonly from: string | null;
   readonly to: string | null;
@@ -39,12 +60,35 @@ export interface ReplaySummary {
 /** Senders that are named in the summary. */
 export const MOST_KEPT_OUT = 20;
 
+/** Who was refused and never admitted. */
+export interface Strangers {
+  /** the most refused first, {@link MOST_KEPT_OUT} of them */
+  readonly keptOut: readonly { readonly address: Address; readonly refusals: number }[];
+  readonly keptOutCount: number;
+  /** how many more have become entries after they were refused */
+  readonly nextTime: number;
+}
+
+/** The same, with what DNS says. */
+export interface NamedStrangers extends Strangers {
+  readonly named: readonly KeptOut[];
+  /** look-ups that were made, and how many of them have no usable answer */
+  readonly names: { readonly asked: number; readonly failed: number };
+}
+
+/** How often a source was refused, and when last. */
+interface Refused {
+  count: number;
+  lastMs: number;
+}
+
 /** Gathers what the summary of a replay tells. */
 export class ReplayStatistics {
   private readonly seen = new Set<Address>();
   private readonly admitted = new Set<Address>();
-  /** how often each was refused */
-  private readonly refused = new Map<Address, number>();
+  private readonly refused = new Map<Address, Refused>();
+  /** when each prefix became an entry, last */
+  private readonly addedMs = new Map<PrefixText, number>();
   private readonly delaysMs: number[] = [];
   private unusedGone = 0;
   private firstMs: number | undefined;
@@ -53,25 +97,49 @@ export class ReplayStatistics {
   judged({ observation, decision }: Judgement, nowMs: number): void {
     this.firstMs ??= nowMs;
     this.lastMs = nowMs;
-    if (observation === undefined || decision.kind === 'unjudged') return;
-    this.seen.add(observation.source);
+    if (observation === undefined || decision.kind === 'unjudged' || decision.kind === 'outbound') return;
     const { source } = observation;
-    if (decision.kind === 'refusal') this.refused.set(source, (this.refused.get(source) ?? 0) + 1);
+    this.seen.add(source);
+    if (decision.kind === 'refusal') {
+      const count = (this.refused.get(source)?.count ?? 0) + 1;
+      this.refused.set(source, { count, lastMs: nowMs });
+    }
     if (decision.kind !== 'admission') return;
-    this.admitted.add(observation.source);
+    this.admitted.add(source);
     if (decision.entry?.admissions === 1) this.delaysMs.push(nowMs - decision.entry.addedMs);
+  }
+
+  added(entry: Entry, nowMs: number): void {
+    // who has not been refused needs no second chance
+    if (this.refused.size > 0) this.addedMs.set(entry.text, nowMs);
   }
 
   removed(entry: Entry): void {
     if (entry.admissions === 0) this.unusedGone++;
   }
 
-  summary(judge: Judge): ReplaySummary {
+  /** @param roles - knows what is stored of a sender */
+  strangers(roles: Roles): Strangers {
+    let nextTime = 0;
+    const keptOut: { address: Address; refusals: number }[] = [];
+    for (const [address, { count, lastMs }] of this.refused) {
+      if (this.admitted.has(address)) continue;
+      const single = { address, length: ADDRESS_BITS[familyOf(address)] };
+      const isEntry = [roles.entryPrefix(address), single].some(
+        (prefix) => (this.addedMs.get(formatPrefix(prefix)) ?? -1) >= lastMs,
+      );
+      if (isEntry) nextTime++;
+      else keptOut.push({ address, refusals: count });
+    }
+    keptOut.sort((a, b) => b.refusals - a.refusals);
+    return { keptOut: keptOut.slice(0, MOST_KEPT_OUT), keptOutCount: keptOut.length, nextTime };
+  }
+
+  summary(judge: Judge, strangers: Strangers | NamedStrangers): ReplaySummary {
     const { counters } = judge.tracker;
     const unusedLive = [...judge.tracker.entries()].filter((entry) => entry.admissions === 0).length;
     const delays = this.delaysMs.sort((a, b) => a - b);
-    const keptOut = [...this.refused].filter(([address]) => !this.admitted.has(address));
-    keptOut.sort(([, a], [, b]) => b - a);
+    const { keptOut, keptOutCount, nextTime } = strangers;
     return {
       frames: judge.frames,
       attempts: counters.attempts,
@@ -79,20 +147,26 @@ export class ReplayStatistics {
       admissions: counters.admissions,
       entries: judge.tracker.size,
       entriesAdded: counters.added,
+      named: counters.named,
+      pooled: counters.pooled,
+      outbound: counters.outbound,
       expired: counters.expired,
       evicted: counters.evicted,
       senders: {
         seen: this.seen.size,
         admitted: this.admitted.size,
         refused: this.refused.size,
+        nextTime,
         directToFake: this.unusedGone + unusedLive,
       },
-      keptOut: keptOut
-        .slice(0, MOST_KEPT_OUT)
-        .map(([address, refusals]) => ({ address: formatAddress(address), refusals })),
-      keptOutCount: keptOut.length,
+      keptOut:
+        'named' in strangers
+          ? strangers.named
+          : keptOut.map(({ address, refusals }) => ({ address: formatAddress(address), refusals })),
+      keptOutCount,
       delay: { median: seconds(median(delays)), longest: seconds(delays.at(-1)) },
       unjudged: Object.fromEntries([...judge.unjudged].sort(([a], [b]) => a.localeCompare(b))),
+      ...('names' in strangers && { names: strangers.names }),
       from: this.firstMs === undefined ? null : isoTime(this.firstMs),
       to: this.firstMs === undefined ? null : isoTime(this.lastMs),
     };

@@ -44,6 +44,7 @@ function groupsOf({ counters, frames, entries, unjudged, names }: StatisticsRepo
         ['attempts at a fake MX', counters.attempts],
         ['refusals at a real MX', counters.refusals],
         ['admissions at a real MX', counters.admissions],
+        ...(counters.outbound === 0 ? [] : [['opened by this network', counters.outbound] as const]),
       ],
     ],
     [

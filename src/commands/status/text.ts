@@ -30,6 +30,7 @@ export function statusLines(report: StatusReport): string[] {
       ...(report.state === undefined ? [] : stateRows(report.state)),
       logRow(report.log),
       ...entryRows(report.entries),
+      ...(report.domains === undefined ? [] : [domainsRow(report.domains)]),
     ],
     TITLE_WIDTH,
   );
@@ -81,13 +82,12 @@ export function tableRows(table: TableReport): Row[] {
   ];
 }
 
-/** pf is asked again when it was not asked lately: what is older is what it has said last. */
-const OLD_MS = 20_000;
-
-function pfWords({ pfEnabled, pfAgoMs }: TableReport): string {
-  if (pfEnabled === undefined) return pfAgoMs === undefined ? ', pf has not answered yet' : '';
-  const age = pfAgoMs === undefined || pfAgoMs < OLD_MS ? '' : ` as of ${ago(pfAgoMs)}`;
-  return `, pf is ${pfEnabled ? 'enabled' : 'DISABLED'}${age}`;
+/** What pf has said last, and when that was. */
+function pfWords({ isMissing, pfEnabled, pfAgoMs }: TableReport): string {
+  if (pfAgoMs === undefined) return ', pf has not answered yet';
+  const there = isMissing === true ? ', it is NOT THERE' : '';
+  const enabled = pfEnabled === undefined ? '' : `, pf is ${pfEnabled ? 'enabled' : 'DISABLED'}`;
+  return `${there}${enabled} as of ${ago(pfAgoMs)}`;
 }
 
 /** What came through the queues. */
@@ -118,6 +118,10 @@ function stateRows({ path, writtenAgoMs, error }: StateReport): Row[] {
 /** Where log lines go, and how many did not get there. */
 export function logRow({ description, lost }: LogReport): Row {
   return ['log', `${description}: ${counted(lost, 'line')} lost`];
+}
+
+function domainsRow({ count, networks }: NonNullable<StatusReport['domains']>): Row {
+  return ['allow-domain', `${counted(count, 'domain')}, ${counted(networks, 'network')} let in`];
 }
 
 function entryRows({ total, most, byOrigin, known, regulars }: StatusReport['entries']): Row[] {

@@ -1,5 +1,6 @@
 // What DNS says of an address, and what follows for its pool.
 import type { Config } from '../../config/config.js';
+import { durationText } from '../../config/values.js';
 import { encodesAddress } from '../../names/name.js';
 import { checkSpf, judgePool, poolDomains, type SpfResult } from '../../names/pool.js';
 import { companions, describe, isPublic, reverse, type ReverseAnswer } from '../../names/rdns.js';
@@ -7,12 +8,19 @@ import { BoundedResolver, RESOLVER_DEFAULTS } from '../../names/resolver.js';
 import { type Address, formatAddress, formatPrefix, prefixOf } from '../../packet/address.js';
 import { noPoolReason } from '../../engine/messages.js';
 import type { Row } from '../../terminal/table.js';
+import { allowedByDomain } from './domains.js';
 
 /** A step on the way to what an address may do: of the configuration, then of DNS. Addresses are canonical text. */
 export type Finding =
-  /** what the configuration says of it; then nothing else counts */
+  /** what the configuration says of it, or a domain that it allows; then nothing else counts */
   | { readonly step: 'role'; readonly role: string }
-  | { readonly step: 'attempt'; readonly prefix: string; readonly seconds: number }
+  | {
+      readonly step: 'attempt';
+      readonly prefix: string;
+      readonly seconds: number;
+      /** from each time that it has reached the real MX; 0: no longer than that */
+      readonly knownSeconds: number;
+    }
   | { readonly step: 'no-look-up'; readonly reason: string }
   /** DNS does not answer */
   | { readonly step: 'failed'; readonly code: string }
@@ -36,14 +44,19 @@ export type Finding =
 
 /** What the configuration and DNS say about an address, step by step as it becomes known. */
 export async function* findOut(config: Config, address: Address): AsyncGenerator<Finding, void, undefined> {
-  const { ipv4Prefix, ipv6Prefix, whitelistTime, dnsServer, dnsTimeout } = config;
+  const { ipv4Prefix, ipv6Prefix, whitelistTime, knownTime, dnsServer, dnsTimeout } = config;
   const role = roleOf(config, address);
   if (role !== undefined) {
     yield { step: 'role', role };
     return;
   }
+  const domain = isPublic(address) ? await allowedByDomain(config, address) : undefined;
+  if (domain !== undefined) {
+    yield { step: 'role', role: `admitted at all times (${domain})` };
+    return;
+  }
   const prefix = formatPrefix(prefixOf(address, typeof address === 'number' ? ipv4Prefix : ipv6Prefix));
-  yield { step: 'attempt', prefix, seconds: whitelistTime };
+  yield { step: 'attempt', prefix, seconds: whitelistTime, knownSeconds: knownTime };
   const reason = noLookUp(config, address);
   if (reason !== undefined) {
     yield { step: 'no-look-up', reason };
@@ -130,14 +143,23 @@ async function* judge(
   }
 }
 
-/** A step for people. */
-export function findingRows(finding: Finding): Row[] {
+/**
+ * A step for people.
+ * @param isDry - nobody is refused for now
+ */
+export function findingRows(finding: Finding, isDry: boolean): Row[] {
   const straight = 'straight to the real MX';
+  const refused = isDry ? 'let in only because of dry-run' : 'refused';
   switch (finding.step) {
     case 'role':
       return [['is', finding.role]];
     case 'attempt':
-      return [['if it tries the fake MX', `${finding.prefix} is admitted for ${finding.seconds} s`]];
+      return [
+        [
+          'if it tries the fake MX',
+          `${finding.prefix} is let in for ${durationText(finding.seconds)}${knownText(finding.knownSeconds)}`,
+        ],
+      ];
     case 'no-look-up':
       return [['names', noLookUpText(finding.reason)]];
     case 'failed':
@@ -162,11 +184,11 @@ export function findingRows(finding: Finding): Row[] {
         [
           straight,
           `admitted if somebody of ${finding.domain} has tried the fake MX ` +
-            `within ${finding.windowSeconds} s before, otherwise refused`,
+            `within ${finding.windowSeconds} s before, otherwise ${refused}`,
         ],
       ];
     case 'no-pool':
-      return [[straight, `refused: ${finding.text}`]];
+      return [[straight, `${refused}: ${finding.text}`]];
   }
 }
 
@@ -178,4 +200,8 @@ function noLookUpText(reason: string): string {
 function titled(title: string, values: readonly string[], none: string): Row[] {
   const [first = none, ...others] = values;
   return [[title, first], ...others.map((value): Row => ['', value])];
+}
+
+function knownText(seconds: number): string {
+  return seconds === 0 ? '' : `, then for ${durationText(seconds)} from each time it reaches the real MX`;
 }

@@ -55,7 +55,7 @@ async function run(argv: ParsedArguments): Promise<number> {
     return Exit.USAGE;
   }
   const answer = await askDaemon(given, address);
-  const report = wantsJson(argv) ? new JsonReport() : new TextReport();
+  const report = wantsJson(argv) ? new JsonReport() : new TextReport(loaded.ok && loaded.config.dryRun);
   report.begin(address, answer);
   const status =
     argv['no-dns'] === true ? statusOf(answer) : await askDns(loaded, address, answer.ok, report.found);
@@ -101,6 +101,9 @@ async function askDns(
 
 /** For people; each step is printed as soon as it is known. */
 class TextReport {
+  /** @param isDry - nobody is refused for now */
+  constructor(private readonly isDry: boolean) {}
+
   /** between what the daemon knows and the rest */
   private hasGap = false;
 
@@ -113,7 +116,7 @@ class TextReport {
   readonly found = (finding: Finding): void => {
     if (!this.hasGap) printLines(['']);
     this.hasGap = true;
-    this.print(findingRows(finding));
+    this.print(findingRows(finding, this.isDry));
   };
 
   end(): void {

@@ -100,7 +100,7 @@ describe('mxallowd replay --json', { concurrency: true }, () => {
         admissions: 1,
         entries: 1,
         unjudged: {},
-        senders: { seen: 2, admitted: 1, refused: 1, directToFake: 0 },
+        senders: { seen: 2, admitted: 1, refused: 1, nextTime: 0, directToFake: 0 },
         // 382791 - 308216 microseconds
         delay: { median: 0.074575, longest: 0.074575 },
         from: '2026-11-23T17:55:17.308216Z',
@@ -127,7 +127,7 @@ describe('mxallowd replay --json', { concurrency: true }, () => {
         attempts: 2,
         entries: 2,
         expired: 0,
-        senders: { seen: 2, admitted: 0, refused: 0, directToFake: 2 },
+        senders: { seen: 2, admitted: 0, refused: 0, nextTime: 0, directToFake: 2 },
         delay: { median: null, longest: null },
       },
     ],
@@ -175,7 +175,7 @@ describe('mxallowd replay --json', { concurrency: true }, () => {
         frames: 18,
         refusals: 8,
         unjudged: { 'not-syn': 10 },
-        senders: { seen: 2, admitted: 0, refused: 2, directToFake: 0 },
+        senders: { seen: 2, admitted: 0, refused: 2, nextTime: 0, directToFake: 0 },
       },
     ],
     [
@@ -237,7 +237,7 @@ describe('mxallowd replay --json', { concurrency: true }, () => {
         entries: 20_000,
         entriesAdded: 20_000,
         evicted: 0,
-        senders: { seen: 20_000, admitted: 0, refused: 0, directToFake: 20_000 },
+        senders: { seen: 20_000, admitted: 0, refused: 0, nextTime: 0, directToFake: 20_000 },
       },
     );
     assert.deepEqual([status, stderr], [0, '']);
@@ -254,6 +254,9 @@ describe('mxallowd replay --json', { concurrency: true }, () => {
       'admissions',
       'entries',
       'entriesAdded',
+      'named',
+      'pooled',
+      'outbound',
       'expired',
       'evicted',
       'senders',
@@ -447,7 +450,7 @@ describe('the time of a replay', { concurrency: true }, () => {
     const { delay, senders, entries } = summaryOf(stdout);
     // 0.00025, 1.5, 2.25, 10: the median lies between the two in the middle
     assert.deepEqual(delay, { median: 1.875, longest: 10 });
-    assert.deepEqual(senders, { seen: 6, admitted: 4, refused: 1, directToFake: 1 });
+    assert.deepEqual(senders, { seen: 6, admitted: 4, refused: 1, nextTime: 0, directToFake: 1 });
     assert.equal(entries, 5);
   });
 
@@ -469,7 +472,67 @@ describe('the time of a replay', { concurrency: true }, () => {
     );
     const { entries, expired, evicted, senders } = summaryOf(stdout);
     assert.deepEqual([entries, expired, evicted], [2, 1, 1]);
-    assert.deepEqual(senders, { seen: 4, admitted: 1, refused: 0, directToFake: 3 });
+    assert.deepEqual(senders, { seen: 4, admitted: 1, refused: 0, nextTime: 0, directToFake: 3 });
+  });
+});
+
+describe('a recording of a wire', { concurrency: true }, () => {
+  const servers = ['-f', '192.0.2.3', '-f', '2001:db8::3', '-r', '192.0.2.4', '-r', '2001:db8::4'];
+  /** what of each is counted and not judged: acknowledgements and data that come in, and all that goes out */
+  const unjudged: Readonly<Record<string, object>> = {
+    'ethernet.pcap': { 'not-syn': 27, 'other-port': 29 },
+    'sll.pcap': { 'not-inbound': 29, 'not-syn': 27 },
+    'sll2.pcap': { 'not-inbound': 29, 'not-syn': 27 },
+    'nflog.pcap': { 'not-syn': 27 },
+    'raw.pcap': { 'other-port': 7 },
+  };
+
+  for (const [name, expected] of Object.entries(unjudged)) {
+    it(`is judged by the whitelist: ${name}`, async () => {
+      const { status, stdout, stderr } = await runCli([
+        'replay',
+        '--json',
+        ...servers,
+        fixturePath(`wire/${name}`),
+      ]);
+      assert.deepEqual([status, stderr], [0, '']);
+      const events = eventsOf(stdout)
+        .map((event) => event.slice(event.indexOf(' ') + 1))
+        .filter((event) => !event.startsWith('unjudged'));
+      assert.deepEqual(events, [
+        'attempt 198.51.100.25 > 192.0.2.3 new-entry',
+        'admission 198.51.100.25 > 192.0.2.4 whitelisted',
+        'refusal 203.0.113.9 > 192.0.2.4 not-whitelisted',
+        'attempt 2001:db8:1000::25 > 2001:db8::3 new-entry',
+        'admission 2001:db8:1000::25 > 2001:db8::4 whitelisted',
+      ]);
+      assert.deepEqual(summaryOf(stdout).unjudged, expected);
+    });
+  }
+});
+
+describe('who was refused', { concurrency: true }, () => {
+  it('and has become an entry since is not kept out: its next SYN would have been let in', async () => {
+    const file = scratch.file(
+      'since.pcap',
+      pcapFile([
+        syn(0, '10.0.0.1', REAL),
+        syn(1, '10.0.0.1', FAKE),
+        syn(2, '10.0.0.2', FAKE),
+        // its entry has expired when it comes, and nothing has let it in since
+        syn(8_000_000, '10.0.0.2', REAL),
+        syn(8_000_001, '10.0.0.3', REAL),
+      ]),
+    );
+    const { stdout } = await replay(['--json', '--summary', '-t', '5', file]);
+    const { senders, keptOut } = summaryOf(stdout) as unknown as { senders: object; keptOut: object[] };
+    assert.deepEqual(senders, { seen: 3, admitted: 0, refused: 3, nextTime: 1, directToFake: 2 });
+    assert.deepEqual(keptOut, [
+      { address: '10.0.0.2', refusals: 1 },
+      { address: '10.0.0.3', refusals: 1 },
+    ]);
+    const people = await replay(['--summary', '-t', '5', file]);
+    assert.match(people.stdout, /^ {2}let in since {12}1 \(refused, then by their next SYN\)$/m);
   });
 });
 
@@ -491,6 +554,48 @@ describe('options of mxallowd replay', { concurrency: true }, () => {
       '17:55:17.382823 refusal 198.51.100.23 > 192.168.1.4 not-whitelisted',
     ]);
     assert.equal(summaryOf(address?.stdout ?? '').entries, 0);
+  });
+
+  it('--outbound lets in those to whom the mail servers connect', async () => {
+    const out = (afterUs: number, source: string, destination: string, action = 0): SavefileRecord => ({
+      ...syn(afterUs, source, destination),
+      bytes: concat(
+        pflogHeader({ action, direction: 2 }),
+        ipv4({ source, destination, payload: tcp({ sequence: ++sequence }) }),
+      ),
+    });
+    const file = scratch.file(
+      'out.pcap',
+      pcapFile([
+        out(0, REAL, '203.0.113.25'),
+        out(1, REAL, '203.0.113.26', 1),
+        syn(2, '203.0.113.25', REAL),
+        syn(3, '203.0.113.26', REAL),
+      ]),
+    );
+    const { stdout } = await replay(['--json', '--outbound', file]);
+    assert.deepEqual(eventsOf(stdout), [
+      '22:13:20.000000 outbound 192.168.1.4 > 203.0.113.25 new-entry',
+      '22:13:20.000001 unjudged 192.168.1.4 > 203.0.113.26 not-inbound',
+      '22:13:20.000002 admission 203.0.113.25 > 192.168.1.4 whitelisted',
+      '22:13:20.000003 refusal 203.0.113.26 > 192.168.1.4 not-whitelisted',
+    ]);
+    const { outbound, senders } = summaryOf(stdout) as unknown as Record<string, unknown>;
+    assert.equal(outbound, 1);
+    assert.deepEqual(senders, { seen: 2, admitted: 1, refused: 1, nextTime: 0, directToFake: 0 });
+    const people = await replay(['--outbound', file]);
+    assert.match(people.stdout, /outbound {2}192\.168\.1\.4 > 203\.0\.113\.25: new entry/);
+    assert.match(people.stdout, /^connections to others {5}1 \(outbound\)$/m);
+  });
+
+  it('--outbound is not misled by answers that go out, nor by what pf has blocked', async () => {
+    const recorded = [
+      'pflog/20-out.pcap',
+      'openbsd/pflog/13-log-all.pcap',
+      'freebsd15/pflog/66-log-all-connection.pcap',
+    ];
+    const { stdout } = await replay(['--json', '--outbound', '--summary', ...recorded.map(fixturePath)]);
+    assert.equal((summaryOf(stdout) as unknown as { outbound: number }).outbound, 0);
   });
 
   it('--port judges another port', async () => {
@@ -627,9 +732,28 @@ describe('what mxallowd replay reads', { concurrency: true }, () => {
     assert.equal(status, 65);
   });
 
-  it('may be a recording of the wire and not of pflog: status 65', async () => {
-    const { status, stderr } = await replay(['--json', fixturePath(ETHERNET_RECORDING)]);
-    assert.match(stderr, /link type 1 ETHERNET, expected 117 PFLOG/);
+  it('may be a recording of the wire and not of pflog', async () => {
+    const { status, stdout, stderr } = await replay(['--json', fixturePath(ETHERNET_RECORDING)]);
+    assert.deepEqual([status, stderr], [0, '']);
+    const judged = eventsOf(stdout).filter((event) => !event.includes('unjudged'));
+    assert.deepEqual(judged, [
+      '18:04:03.581157 refusal 203.0.113.66 > 192.168.1.4 not-whitelisted',
+      '18:04:03.581265 refusal 2001:db8::66 > 2001:dead:beef::1 not-whitelisted',
+      '18:04:03.647117 refusal 203.0.113.66 > 192.168.1.4 not-whitelisted',
+      '18:04:03.647202 refusal 2001:db8::66 > 2001:dead:beef::1 not-whitelisted',
+    ]);
+    const verbose = await replay(['-v', fixturePath(ETHERNET_RECORDING)]);
+    assert.match(
+      verbose.stdout,
+      /203\.0\.113\.66 > 192\.168\.1\.4: did not try the fake MX before \(ETHERNET, /,
+    );
+  });
+
+  it('may have a link type that nobody can read: status 65, and those that can be read', async () => {
+    const file = scratch.file('wlan.pcap', pcapFile([syn(0, '203.0.113.7', FAKE)], { linkType: 105 }));
+    const { status, stderr } = await replay(['--json', file]);
+    const expected = '117 PFLOG, 1 ETHERNET, 113 LINUX_SLL, 276 LINUX_SLL2, 101 RAW or 239 NFLOG';
+    assert.equal(stderr, `mxallowd: ${file}: link type 105 IEEE802_11, expected ${expected}\n`);
     assert.equal(status, 65);
   });
 

@@ -51,7 +51,8 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  198.51.100.1',
         ...NO_DAEMON,
-        'if it tries the fake MX:  198.51.100.1 is admitted for 3600 s',
+        'if it tries the fake MX:  198.51.100.1 is let in for 1h, then for 8d from each',
+        '                          time it reaches the real MX',
         'PTR:                      no-address.empty.com: has no address',
         '                          out1.sender.com: confirmed',
         'and with it:              2001:db8:5::1',
@@ -67,7 +68,8 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  2001:db8:5::1',
         ...NO_DAEMON,
-        'if it tries the fake MX:  2001:db8:5::/56 is admitted for 7200 s',
+        'if it tries the fake MX:  2001:db8:5::/56 is let in for 2h, then for 8d from',
+        '                          each time it reaches the real MX',
         'PTR:                      out1.sender.com: confirmed',
         'and with it:              198.51.100.1',
         'registrable domain:       sender.com',
@@ -81,7 +83,8 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  198.51.100.2',
         ...NO_DAEMON,
-        'if it tries the fake MX:  198.51.100.2 is admitted for 3600 s',
+        'if it tries the fake MX:  198.51.100.2 is let in for 1h, then for 8d from each',
+        '                          time it reaches the real MX',
         'PTR:                      198-51-100-2.dsl.sender.com: confirmed',
         'and with it:              no other address',
         'pool:                     198-51-100-2.dsl.sender.com merely encodes the',
@@ -96,7 +99,8 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  198.51.100.3',
         ...NO_DAEMON,
-        'if it tries the fake MX:  198.51.100.3 is admitted for 3600 s',
+        'if it tries the fake MX:  198.51.100.3 is let in for 1h, then for 8d from each',
+        '                          time it reaches the real MX',
         'PTR:                      mail.victim.com: does not point back',
         'and with it:              no other address',
         'straight to the real MX:  refused: its name mail.victim.com does not point back',
@@ -109,7 +113,8 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  198.51.100.3',
         ...NO_DAEMON,
-        'if it tries the fake MX:  198.51.100.3 is admitted for 3600 s',
+        'if it tries the fake MX:  198.51.100.3 is let in for 1h, then for 8d from each',
+        '                          time it reaches the real MX',
         'PTR:                      mail.victim.com: does not point back',
         'and with it:              192.0.2.80',
       ],
@@ -120,7 +125,8 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  198.51.100.99',
         ...NO_DAEMON,
-        'if it tries the fake MX:  198.51.100.99 is admitted for 3600 s',
+        'if it tries the fake MX:  198.51.100.99 is let in for 1h, then for 8d from each',
+        '                          time it reaches the real MX',
         'PTR:                      there is none',
         'and with it:              no other address',
         'straight to the real MX:  refused: it has no name (ENOTFOUND)',
@@ -132,7 +138,8 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  192.0.2.60',
         ...NO_DAEMON,
-        'if it tries the fake MX:  192.0.2.60 is admitted for 3600 s',
+        'if it tries the fake MX:  192.0.2.60 is let in for 1h, then for 8d from each',
+        '                          time it reaches the real MX',
         'PTR:                      no name that a mail server could have',
         'and with it:              no other address',
         'straight to the real MX:  refused: it has no name',
@@ -144,7 +151,8 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  192.168.1.1',
         ...NO_DAEMON,
-        'if it tries the fake MX:  192.168.1.1 is admitted for 3600 s',
+        'if it tries the fake MX:  192.168.1.1 is let in for 1h, then for 8d from each',
+        '                          time it reaches the real MX',
         'names:                    are not looked up: not an address of the Internet',
       ],
     ],
@@ -154,7 +162,8 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       [
         'address:                  198.51.100.1',
         ...NO_DAEMON,
-        'if it tries the fake MX:  198.51.100.1 is admitted for 3600 s',
+        'if it tries the fake MX:  198.51.100.1 is let in for 1h, then for 8d from each',
+        '                          time it reaches the real MX',
         'names:                    are not looked up (no-rdns-whitelist, no-pool)',
       ],
     ],
@@ -199,6 +208,15 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
     ];
     assert.equal((await runCli(['why', ...args])).status, 0);
   });
+
+  it('says what a domain that is allowed lets in', async () => {
+    const domain = ['--allow-domain', 'sender.com', '--dns-server', server.address];
+    const { status, stdout } = await runCli(['why', ...SERVERS, ...domain, '198.51.100.9']);
+    assert.equal(status, 0);
+    assert.match(stdout, /^is: +admitted at all times \(allow-domain sender\.com:\s+198\.51\.100\.0\/24\)$/m);
+    const other = await runCli(['why', ...SERVERS, ...domain, '203.0.113.1']);
+    assert.match(other.stdout, /^if it tries the fake MX/m);
+  });
 });
 
 /** What stands under one title, which a name server may give in any order, in a fixed one. */
@@ -222,7 +240,8 @@ describe('mxallowd why without an answer', () => {
       stdout: `${[
         'address:                  198.51.100.1',
         ...NO_DAEMON,
-        'if it tries the fake MX:  198.51.100.1 is admitted for 3600 s',
+        'if it tries the fake MX:  198.51.100.1 is let in for 1h, then for 8d from each',
+        '                          time it reaches the real MX',
         'PTR:                      DNS does not answer (ETIMEOUT): the rest is not known',
       ].join('\n')}\n`,
       stderr: '',
