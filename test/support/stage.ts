@@ -40,3 +40,8 @@ export async function openLiveStage(
     throw error;
   }
 }
+
+/** Why nothing can be staged with nftables here. */
+export function nftUnavailable(): string | undefined {
+  return stageUnavailable() ?? (missingTools(['nft']).length === 0 ? undefined : 'nft is not installed');
+}
