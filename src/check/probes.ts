@@ -2,6 +2,7 @@
 import { captureProbe, pflogProbe } from './capture.js';
 import { dnsProbe } from './dns.js';
 import { fakeProbe, realProbe } from './listeners.js';
+import { nftProbe } from './nft.js';
 import { pfProbe } from './pf.js';
 import type { Probe } from './probe.js';
 import { queueProbe } from './queue.js';
@@ -20,6 +21,7 @@ export const PROBES: readonly Probe[] = [
   pfProbe,
   pflogProbe,
   captureProbe,
+  nftProbe,
   queueProbe,
   fakeProbe,
   realProbe,

@@ -122,7 +122,7 @@ export class Engine implements Core {
         this.memory.added(entry);
       },
       removed: (entry, reason) => {
-        this.firewall.removed(entry);
+        this.firewall.removed(entry, reason);
         this.memory.removed(entry, reason);
         if (this.isRestoring) this.expired.add(entry.text);
         this.changed('entries');
@@ -302,6 +302,7 @@ export class Engine implements Core {
 
   /** An operator has let somebody in or taken somebody out. */
   entriesChanged(line: Line): void {
+    this.firewall.entriesChanged();
     this.armExpiry();
     this.changed('entries');
     this.voice.sayAndRemember(line);

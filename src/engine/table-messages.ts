@@ -15,17 +15,20 @@ const FOREIGN = [
   'networks or exceptions that are left alone and never expire',
 ] as const;
 
-/** Entries of the table that are nobody's business but the operator's. */
+/**
+ * Entries of the table that are nobody's business but the operator's.
+ * @param table - what it is called: `pf table <mx-white>`
+ */
 export function foreignLine(count: number, some: readonly string[], table: string): Line {
   const message =
-    `pf table ${table} has ${amount(count, ...FOREIGN)} (${firstOf(some, count)}): ` +
+    `${table} has ${amount(count, ...FOREIGN)} (${firstOf(some, count)}): ` +
     'from your hand, or an "allow" of a run of which there is no state file';
   return { level: 'warn', message, fields: { event: 'table-foreign', count } };
 }
 
 /** What `allow` has put into the table, and names no more. */
 export function withdrawnLine(prefixes: readonly PrefixText[], table: string): Line {
-  const message = `not allowed any more, and taken out of pf table ${table}: ${firstOf(prefixes, prefixes.length)}`;
+  const message = `not allowed any more, and taken out of ${table}: ${firstOf(prefixes, prefixes.length)}`;
   return { level: 'info', message, fields: { event: 'allow-withdrawn', count: prefixes.length } };
 }
 

@@ -36,9 +36,7 @@ const REFUSE = 'reject with tcp reset';
 /** The chains, in their order: what one leads to stands before it. */
 export function chainsOf(spec: NftSpec): ChainText[] {
   const ways = [
-    chain('tried', [
-      [`${told(spec, NflogWord.TRIED, EACH)} ${REFUSE}`, 'remembered: the next MX, please'],
-    ]),
+    chain('tried', [[`${told(spec, NflogWord.TRIED, EACH)} ${REFUSE}`, 'remembered: the next MX, please']]),
     chain('flood', [
       [`${BY_THE_DOZEN} ${told(spec, NflogWord.FLOOD, GATHERED)} ${REFUSE}`, 'remembered for a moment'],
       [`${counted('flooded')} ${REFUSE}`, 'too many to be told'],
@@ -107,7 +105,9 @@ function lookUps(spec: NftSpec, family: Family): (readonly [SetKind, string])[] 
     ['wide', whole],
     ['allowed', whole],
     ['flood', key],
-  ].map(([kind = '', from = '']) => [kind as SetKind, `${from} @${setName(kind as SetKind, family)}`] as const);
+  ].map(
+    ([kind = '', from = '']) => [kind as SetKind, `${from} @${setName(kind as SetKind, family)}`] as const,
+  );
 }
 
 /** What becomes of strangers: told once in a while, and then always the same. */

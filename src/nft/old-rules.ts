@@ -49,7 +49,8 @@ function takeRemarks(lines: readonly string[], isGone: boolean[], last: number):
   const end = at;
   while (at >= 0 && REMARK.test(lines[at] ?? '') && !(lines[at] ?? '').startsWith('#!')) at--;
   const remarks = lines.slice(at + 1, end + 1);
-  const isOurs = remarks.includes(HEADING) || remarks.join('').includes('so that loading it again does not double it');
+  const isOurs =
+    remarks.includes(HEADING) || remarks.join('').includes('so that loading it again does not double it');
   if (!isOurs) return;
   for (let gone = at + 1; gone <= last; gone++) isGone[gone] = true;
   if (at >= 0 && !remarks.includes(HEADING)) takeRemarks(lines, isGone, at);

@@ -32,6 +32,8 @@ export type UndecodedReason =
   | IpFailure
   | 'unknown-address-family'
   | 'version-mismatch'
+  /** where only what our rules have written counts, in netfilter's log: none of them has; not by decode */
+  | 'other-prefix'
   | 'truncated-tcp'
   | 'short-tcp'
   | 'bad-tcp';

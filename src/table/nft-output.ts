@@ -27,6 +27,30 @@ export function parseSet(text: string): ListedSet | undefined {
   return { name, comment: typeof comment === 'string' ? comment : undefined, elements };
 }
 
+/** An element with what time it has: an address, or a network. One without a time is none of ours. */
+const ELEMENT =
+  /\{"elem": \{"val": (?:"([\d.a-f:]+)"|\{"prefix": \{"addr": "([\d.a-f:]+)", "len": (\d+)\}\})((?:, "(?:timeout|expires)": \d+)*)/g;
+const EXPIRES = /"expires": (\d+)/;
+
+/**
+ * Reads the elements of `nft -j list set` without making objects of them: they may be a hundred thousand.
+ * @param length - of the prefixes whose first addresses they are; undefined: they say it themselves
+ * @param take - gets the prefix as text, not always canonical, and the seconds that it still lives
+ */
+export function eachElement(
+  text: string,
+  length: number | undefined,
+  take: (text: string, seconds: number | undefined) => void,
+): void {
+  for (const [, address, network, bits, times = ''] of text.matchAll(ELEMENT)) {
+    const own = address ?? network ?? '';
+    const seconds = EXPIRES.exec(times)?.[1];
+    const given = length ?? (bits === undefined ? undefined : Number(bits));
+    const isWhole = given === undefined || given === (own.includes(':') ? 128 : 32);
+    take(isWhole ? own : `${own}/${given}`, seconds === undefined ? undefined : Number(seconds));
+  }
+}
+
 /**
  * Reads sets whose elements count packets: `nft -j list set` one after the other.
  * @returns packets of all elements, by the set's name

@@ -1,5 +1,12 @@
 // The sets of our table in nftables, and which of them holds what. Pure.
-import { ADDRESS_BITS, type Family, familyOf, formatAddress, formatPrefix, type Prefix } from '../packet/address.js';
+import {
+  ADDRESS_BITS,
+  type Family,
+  familyOf,
+  formatAddress,
+  formatPrefix,
+  type Prefix,
+} from '../packet/address.js';
 
 /** Our table: family and name, as nft has them. */
 export const NFT_TABLE = 'inet mx_white';
@@ -55,4 +62,9 @@ export function elementText(prefix: Prefix, kind: SetKind): string {
 export function lengthOf(kind: SetKind, family: Family, lengths: EntryLengths): number {
   const isWhole = kind === 'single' || kind === 'fake' || kind === 'real';
   return isWhole ? ADDRESS_BITS[family] : lengths[family];
+}
+
+/** Whether there is a set of this kind: single addresses need one only where networks are stored. */
+export function hasSet(kind: SetKind, family: Family, lengths: EntryLengths): boolean {
+  return kind !== 'single' || lengths[family] < ADDRESS_BITS[family];
 }

@@ -9,6 +9,7 @@ import {
   type PrefixText,
 } from '../packet/address.js';
 import type { Observation } from '../packet/observation.js';
+import { NflogAction } from '../packet/nflog.js';
 import { Action, Direction, PfReason } from '../packet/pflog.js';
 import { type Counters, newCounters } from './counters.js';
 import { type Decision, droppedBesideRules, leave } from './decision.js';
@@ -110,8 +111,8 @@ export class Tracker {
     if (role === undefined) return this.leaving(observation, nowMs) ?? leave('other-destination');
     if (!observation.isSyn) return leave('not-syn');
     const { action } = observation;
-    const passed = action === Action.PASS || action === Action.RDR || action === Action.NONE;
-    if (!passed && action !== Action.DROP) return leave('not-a-verdict');
+    const passed = isPassed(action);
+    if (!passed && !isDropped(action)) return leave('not-a-verdict');
     const dropped = role === 'real' ? droppedBesideRules(observation, passed) : undefined;
     if (dropped !== undefined) return leave(dropped);
     const { family, source0, source1, source2, source3 } = observation;
@@ -160,13 +161,24 @@ export class Tracker {
 
   /**
    * Takes in an entry that is in the table already. The listener hears of it as of any other.
-   * @param remainingMs - how long it still lives; more than the whitelist time is cut to it
+   * @param remainingMs - how long it still lives; an entry that is there already lives at least as long
+   * @param mostMs - more is cut to this
    * @returns whether the prefix is an entry of ours now
    */
-  adopt(prefix: Prefix, origin: Origin, remainingMs: number, nowMs: number): boolean {
+  adopt(
+    prefix: Prefix,
+    origin: Origin,
+    remainingMs: number,
+    nowMs: number,
+    mostMs = this.config.whitelistTimeMs,
+  ): boolean {
     if (remainingMs <= 0 || !this.roles.canBeEntry(prefix)) return false;
-    if (this.whitelist.get(prefix) !== undefined) return true;
-    const deadlineMs = nowMs + Math.min(remainingMs, this.config.whitelistTimeMs);
+    const deadlineMs = nowMs + Math.min(remainingMs, mostMs);
+    const known = this.whitelist.get(prefix);
+    if (known !== undefined) {
+      this.whitelist.extend(known, deadlineMs);
+      return true;
+    }
     this.counters.adopted++;
     this.add(prefix, origin, nowMs, deadlineMs);
     return true;
@@ -428,6 +440,31 @@ export class Tracker {
     this.listener.removed(entry, 'no-room');
     return true;
   }
+}
+
+/** Whether an action lets a packet in, as far as the rules go; where nobody has decided it counts as that. */
+function isPassed(action: number): boolean {
+  switch (action) {
+    case Action.PASS:
+    case Action.RDR:
+    case Action.NONE:
+    case NflogAction.PASS:
+    case NflogAction.PASS_TRIED:
+    case NflogAction.LEARN:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Whether an action keeps a packet out. */
+function isDropped(action: number): boolean {
+  return (
+    action === Action.DROP ||
+    action === NflogAction.DROP ||
+    action === NflogAction.FLOOD ||
+    action === NflogAction.LED
+  );
 }
 
 /** Whether a packet opens a connection to this port, and nothing has dropped it. */

@@ -74,6 +74,21 @@ function guardTests(flavour: Flavour): void {
     assert.deepEqual(refused, []);
   });
 
+  it('takes times, but none that are longer than any that the configuration gives, or 30 days', async () => {
+    await ask({ request: 'add', prefixes: ['192.0.2.9'], seconds: [30 * 86_400] });
+    assert.deepEqual(refused, []);
+    await ask({ request: 'add', prefixes: ['192.0.2.10'], seconds: [30 * 86_400 + 1] });
+    assert.deepEqual(refused, ['add for longer than 2592000 s']);
+    assert.deepEqual(await pfctl.addresses(), ['192.0.2.9']);
+    const wrong = [[], [1, 2], [0], [-1], [1.5], ['1'], 'x', null];
+    for (const seconds of wrong) {
+      const parsed = parseEngineRequest({ id: 1, request: 'add', prefixes: ['192.0.2.9'], seconds });
+      assert.deepEqual(parsed, { ok: false, why: 'add with times that are none' }, JSON.stringify(seconds));
+    }
+    const times = parseEngineRequest({ id: 1, request: 'delete', prefixes: ['192.0.2.9'], seconds: [1] });
+    assert.equal(times.ok, false);
+  });
+
   it('lets the networks of the configuration in, and no others of their size', async () => {
     await ask({ request: 'add', prefixes: ['198.51.100.0/24'] });
     await ask({ request: 'add', prefixes: ['203.0.113.0/24'] });

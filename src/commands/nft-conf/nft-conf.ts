@@ -94,7 +94,12 @@ async function install(wish: NftWish, spec: NftSpec, text: string, where: Where)
   const path = targetOf(where.rules);
   const files: FileChange[] = [
     { path, before: ready.file, after: text },
-    ...old.files.map(({ path: file, before, after }) => ({ path: file, before, after, isKept: true as const })),
+    ...old.files.map(({ path: file, before, after }) => ({
+      path: file,
+      before,
+      after,
+      isKept: true as const,
+    })),
   ];
   const isIdle = isThere && files.every(({ before, after }) => before === after) && isClean(old);
   if (isIdle) {
@@ -167,7 +172,9 @@ async function prepare(
   }
   const file = readBytes(targetOf(rules));
   if (file !== undefined && modeOfFile(file) === undefined) {
-    say(`${rules} has not been written by this command: see what it is, or name another file with --nft-rules`);
+    say(
+      `${rules} has not been written by this command: see what it is, or name another file with --nft-rules`,
+    );
     return Exit.DATAERR;
   }
   return { table, file };
@@ -204,7 +211,8 @@ function showChange(
     for (const line of shownDifference(path, before, after)) process.stdout.write(`${line}\n`);
   }
   if (old !== undefined) showOld(old);
-  const has = table === undefined ? '' : ` (there is one: ${table.comment === '' ? 'no comment' : table.comment})`;
+  const has =
+    table === undefined ? '' : ` (there is one: ${table.comment === '' ? 'no comment' : table.comment})`;
   show(`${what}${has}`);
 }
 

@@ -56,7 +56,8 @@ export function readNftWish(argv: ParsedArguments): {
   const acts = ACTS.filter(has);
   if (acts.length > 1) wrong(`--${acts.join(' and --')} exclude each other`);
   const act: NftWish['act'] = acts[0] ?? 'print';
-  if (has('learn') && (act === 'off' || act === 'uninstall')) wrong(`--learn and --${act} exclude each other`);
+  if (has('learn') && (act === 'off' || act === 'uninstall'))
+    wrong(`--learn and --${act} exclude each other`);
   if (has('replace-queue') && act !== 'install') wrong('--replace-queue goes with --install');
   if (acts.length > 1) return { wish: undefined, given, problems };
   const bootFiles = extraValues(argv, 'nft-conf');
