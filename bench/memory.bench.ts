@@ -67,6 +67,20 @@ console.log(
   `flood of new sources, ${FLOOD} at a time: ${sizes.map((size) => size.toFixed(0)).join(', ')} MB; ` +
     `last to first ${growth.toFixed(2)} (flat: 1.2 at most): ${verdict(growth <= 1.2)}`,
 );
+const before = residentMb(engine);
+const strangers = Array.from({ length: FLOOD / SLICE }, (_, slice) =>
+  recordsOf(frames(4, SLICE, 'real', 100 * FLOOD + slice * SLICE)),
+);
+for (const slice of strangers) place.logRecords(slice);
+await until('all are refused', async () => {
+  const { counters } = (await ask(place.controlSocket, { command: 'stats' })).result;
+  return counters.refusals === FLOOD;
+});
+const after = residentMb(engine);
+console.log(
+  `${FLOOD} strangers are refused: ${before.toFixed(0)} to ${after.toFixed(0)} MB ` +
+    `(flat: 1.2 at most): ${verdict(after / before <= 1.2)}`,
+);
 process.kill(monitor, 'SIGTERM');
 await until('it has ended', () => !isAlive(monitor));
 await place.dispose();

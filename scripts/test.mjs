@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { build, hasTool, installPackages, installSystemPackages, root, runTool } from './run.mjs';
+import { unpackSystemPackages } from './unpack.mjs';
 
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
 const isStatic = process.argv.includes('--static');
@@ -23,11 +24,18 @@ const PACKAGES = [
   ...['mksh', 'dash', 'shellcheck', 'tmux', 'mandoc'],
 ];
 
+/** Mail servers that send to ours; they cannot be installed beside Postfix. */
+const UNPACKED = ['exim4-daemon-light', 'sendmail-bin', 'opensmtpd'];
+
 function step(title) {
   console.log(`\n== ${title}`);
 }
 
-if (!isStatic) installSystemPackages(PACKAGES, 'tests that need them will be skipped');
+if (!isStatic) {
+  const otherwise = 'tests that need them will be skipped';
+  installSystemPackages(PACKAGES, otherwise);
+  unpackSystemPackages(UNPACKED, otherwise);
+}
 installPackages();
 step('format');
 runTool('prettier/bin/prettier.cjs', ['--check', '--log-level', 'warn', '.']);

@@ -55,6 +55,7 @@ async function read(context: CheckContext): Promise<PfReading> {
       fake: config.fakeMailserver,
       real: config.realMailserver,
       port: config.port,
+      outbound: config.outbound,
       table: config.table,
       pflogInterface: config.pflogInterface,
       os: platform === 'openbsd' || platform === 'freebsd' ? platform : undefined,

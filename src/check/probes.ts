@@ -1,6 +1,8 @@
 // All probes, in the order of the report.
+import { allowedDomainsProbe } from './allowed-domains.js';
 import { captureProbe, pflogProbe } from './capture.js';
 import { dnsProbe } from './dns.js';
+import { dnswlProbe } from './dnswl.js';
 import { fakeProbe, realProbe } from './listeners.js';
 import { nftProbe } from './nft.js';
 import { pfProbe } from './pf.js';
@@ -26,4 +28,6 @@ export const PROBES: readonly Probe[] = [
   fakeProbe,
   realProbe,
   dnsProbe,
+  dnswlProbe,
+  allowedDomainsProbe,
 ];

@@ -58,6 +58,7 @@ function run(argv: ParsedArguments): number {
     ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
     ...firewallRows(config),
     ['names', namesRow(config)],
+    ...(config.dnswl === undefined ? [] : [listRow(config.dnswl, config.dnswlTrust)]),
     ...dnsRows(config),
     ...dryRows(config),
     ['user', userRow(config.user)],
@@ -91,6 +92,10 @@ function nftRows({ capture, nflogGroup, nft, nftRules }: Config): Row[] {
   ];
 }
 
+function listRow(zone: string, trust: number): Row {
+  return ['DNS allow list', `${zone}, with trust ${trust} or more`];
+}
+
 function pfRows(config: Config): Row[] {
   return [
     ['capture', `${config.capture} on ${config.pflogInterface}, filter "${config.pcapFilter}"`],
@@ -110,15 +115,15 @@ function queueRows(config: Config, { first, last }: QueueRange): Row[] {
   ];
 }
 
-function dnsRows({ noRdnsWhitelist, noPool, poolWindow, dnsTimeout }: Config): Row[] {
+function dnsRows({ noRdnsWhitelist, noPool, poolWindow, dnswl, dnsTimeout }: Config): Row[] {
   const pool: Row = ['pool window', `${durationText(poolWindow)} after an attempt`];
   const answer: Row = ['DNS', `${durationText(dnsTimeout)} for an answer, then it is asked once more`];
-  return [...(noPool ? [] : [pool]), ...(noPool && noRdnsWhitelist ? [] : [answer])];
+  return [...(noPool ? [] : [pool]), ...(noPool && noRdnsWhitelist && dnswl === undefined ? [] : [answer])];
 }
 
 function namesRow({ noRdnsWhitelist, noPool, dnsServer }: Config): string {
   const what = [noRdnsWhitelist ? [] : ['other addresses'], noPool ? [] : ['pool']].flat().join(' and ');
-  if (what === '') return 'DNS is not asked';
+  if (what === '') return 'are not looked up';
   return `a sender's ${what}; asks ${dnsServer.length === 0 ? "the system's DNS" : 'dns-server'}`;
 }
 

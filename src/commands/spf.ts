@@ -8,10 +8,10 @@ import { type Problem } from '../config/problem.js';
 import { type Check, dnsServer, domainName, duration } from '../config/values.js';
 import { passedWords, refusedWords } from '../engine/domain-messages.js';
 import { type HostName, hostName } from '../names/name.js';
-import { NETWORK_BOUNDS, type RefusedNetwork, whyNever } from '../names/network-bounds.js';
+import { type RefusedNetwork, withinBounds } from '../names/network-bounds.js';
 import { spfNetworks, type SpfNetworks } from '../names/spf-networks.js';
 import { timedLookup, WireClient } from '../names/wire.js';
-import { formatPrefix, type PrefixText } from '../packet/address.js';
+import type { PrefixText } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { printProblems, readConfigFile } from '../process/load-config.js';
 import { Exit } from '../sysexits.js';
@@ -68,17 +68,8 @@ async function run(argv: ParsedArguments): Promise<number> {
 
 async function lookUp(client: WireClient, domain: HostName): Promise<Report> {
   const result = await spfNetworks((type, name) => timedLookup(client, type, name), domain);
-  const refused: RefusedNetwork[] = [];
-  const networks: PrefixText[] = [];
-  for (const one of result.kind === 'none' ? [] : result.networks) {
-    const network = formatPrefix(one);
-    const isFull = networks.length >= NETWORK_BOUNDS.ofDomain;
-    const full = isFull ? `the domain has ${NETWORK_BOUNDS.ofDomain} networks already` : undefined;
-    const why = whyNever(one, []) ?? full;
-    if (why === undefined) networks.push(network);
-    else refused.push({ network, why });
-  }
-  return { domain, result, networks, refused };
+  const { admitted, refused } = withinBounds(result.kind === 'none' ? [] : result.networks, []);
+  return { domain, result, networks: admitted, refused };
 }
 
 function printReport({ domain, result, networks, refused }: Report): void {

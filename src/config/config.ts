@@ -43,6 +43,9 @@ export interface Config {
   readonly noPool: boolean;
   /** seconds */
   readonly poolWindow: number;
+  /** undefined: no DNS allow list is asked */
+  readonly dnswl: string | undefined;
+  readonly dnswlTrust: number;
   readonly dnsServer: readonly string[];
   /** seconds */
   readonly dnsTimeout: number;
@@ -125,6 +128,8 @@ export function resolveConfig(
     rdnsUnconfirmed: resolver.isGiven('rdnsUnconfirmed'),
     noPool: resolver.isGiven('noPool'),
     poolWindow: resolver.scalar('poolWindow') ?? whitelistTime,
+    dnswl: resolver.scalar('dnswl'),
+    dnswlTrust: resolver.scalar('dnswlTrust') ?? 0,
     dnsServer: resolver.many('dnsServer'),
     dnsTimeout: resolver.scalar('dnsTimeout') ?? 0,
     capture: resolver.scalar('capture') ?? 'auto',

@@ -187,6 +187,23 @@ export const OPTIONS = {
     forReplay: true,
     group: 'Names',
   }),
+  dnswl: option({
+    name: 'dnswl',
+    value: 'ZONE',
+    check: check.domainName,
+    help: 'admit refused senders whom this DNS allow list knows',
+    reloads: true,
+    group: 'Names',
+  }),
+  dnswlTrust: option({
+    name: 'dnswl-trust',
+    value: 'N',
+    check: check.integer(0, 3),
+    defaultText: '1',
+    help: 'how far the list must trust them, from 0 to 3',
+    reloads: true,
+    group: 'Names',
+  }),
   dnsServer: option({
     name: 'dns-server',
     value: 'ADDR',

@@ -9,6 +9,7 @@ export const ORIGINS: Readonly<Record<Origin, string>> = {
   attempt: 'tried the fake MX',
   name: 'another address of the name of one that tried',
   pool: "of the same sender's pool as one that tried",
+  dnswl: 'known to a DNS allow list',
   adopted: 'found in the table at the start',
   manual: 'put in by an operator',
   outbound: 'this network has opened a connection to it',
@@ -40,6 +41,7 @@ const counters: Schema<Counters> = object({
   named: number,
   pooled: number,
   outbound: number,
+  listed: number,
 });
 
 const severity = oneOf('note', 'warning', 'error');
@@ -209,7 +211,7 @@ export type StatisticsReport = v.InferOutput<typeof statistics>;
 const event = object({
   /** milliseconds since 1970 */
   atMs: number,
-  /** `attempt`, `refusal`, `admission`, `expiry`, `eviction`, `named`, `pooled`, `no-pool`, `allowed`, `forgotten` */
+  /** `attempt`, `refusal`, `admission`, `expiry`, `eviction`, `named`, `pooled`, `listed`, `no-pool`, `allowed`, `forgotten` */
   kind: text,
   address: text,
   /** what happened, for people, without the address, escaped */

@@ -159,7 +159,7 @@ export class Answers {
       lastRefusalAgoMs: this.ago(refusal),
       firewall: engine.firewallReport(),
       pf,
-      configuration: [...surroundings.configuration(), ...engine.domains.findings()],
+      configuration: [...surroundings.configuration(), ...engine.dnsFindings()],
       stateError: surroundings.state()?.error,
       isRoot: surroundings.isRoot,
     });

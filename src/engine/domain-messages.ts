@@ -63,7 +63,8 @@ function notesOf({ state }: DomainView): string[] {
   return state.passed.filter(({ why }) => why !== 'all').map(passedWords);
 }
 
-function firstOf(texts: readonly string[]): string {
+/** The first ones of many, and how many more there are. */
+export function firstOf(texts: readonly string[]): string {
   const more = texts.length - MOST_NAMED;
   return `${texts.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

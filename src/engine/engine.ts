@@ -1,15 +1,17 @@
 // Packets in, decisions and log out.
 import { type Config, needsRestart, takeOver } from '../config/config.js';
-import type { LogReport } from '../control/protocol.js';
+import type { HealthFinding, LogReport } from '../control/protocol.js';
 import type { Log } from '../log/log.js';
 import { levelOf } from '../log/settings.js';
 import type { Observation, Undecoded } from '../packet/observation.js';
 import type { HashKey } from '../tracker/siphash.js';
+import { type ResolverCounters, sumOf } from '../names/resolver.js';
 import type { Address, Prefix, PrefixText } from '../packet/address.js';
 import type { TableEntry } from '../table/table.js';
 import type { Decision } from '../tracker/decision.js';
 import type { EntryListener, Tracker, TrackerConfig } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
+import { AllowList } from './allow-list.js';
 import { Domains, type DomainsParts } from './domains.js';
 import type { Core, Firewall, FirewallReport } from './firewall.js';
 import type { History } from './history.js';
@@ -82,6 +84,7 @@ export class Engine implements Core {
   always: readonly Prefix[];
   /** the domains whose networks are admitted at all times */
   readonly domains: Domains;
+  private readonly allowList: AllowList;
   private isServing = false;
   private isRestoring = false;
   private readonly judgeOfFrames: Judge;
@@ -146,6 +149,16 @@ export class Engine implements Core {
         memory: this.memory,
       });
     }
+    this.allowList = new AllowList({
+      config: () => this.config,
+      tracker: this.tracker,
+      clock: this.clock,
+      admitted: () => {
+        this.armExpiry();
+        this.changed('entries');
+      },
+      say: (line) => this.voice.sayOften({ level: line.level, kind: line.fields.event }, () => line),
+    });
   }
 
   /** the newest events */
@@ -184,6 +197,7 @@ export class Engine implements Core {
     }
     this.isServing = true;
     this.domains.begin();
+    this.allowList.begin();
     this.armExpiry();
   }
 
@@ -210,6 +224,7 @@ export class Engine implements Core {
     this.parts.log.setLevel(levelOf(config));
     this.namer?.renew();
     this.domains.reload();
+    this.allowList.begin();
     this.followAlways();
     const { fakeMailserver, realMailserver, allow, allowDomain } = config;
     const message =
@@ -226,7 +241,8 @@ export class Engine implements Core {
     this.say(statisticsLine(this.tracker.counters, this.tracker.size));
     this.say(countersLine(this.tracker.counters, this.tracker.size));
     this.say(unjudgedLine(this.judgeOfFrames.unjudged));
-    if (this.namer !== undefined) this.say(namesLine(this.namer.counters(), this.namer.skipped));
+    const asked = this.askedOfDns();
+    if (asked !== undefined) this.say(namesLine(asked.counters, asked.skipped));
     this.firewall.logStatistics();
   }
 
@@ -236,6 +252,7 @@ export class Engine implements Core {
     this.cancelExpiry?.();
     this.namer?.close();
     this.domains.close();
+    this.allowList.close();
     await this.firewall.stop(withinMs);
     this.voice.close();
   }
@@ -259,9 +276,20 @@ export class Engine implements Core {
         readonly notMade: number;
       }
     | undefined {
-    if (this.namer === undefined) return undefined;
-    const { asked, fromCache, failed, dropped } = this.namer.counters();
-    return { asked, fromCache, failed, notMade: dropped + this.namer.skipped };
+    const all = this.askedOfDns();
+    if (all === undefined) return undefined;
+    const { asked, fromCache, failed, dropped } = all.counters;
+    return { asked, fromCache, failed, notMade: dropped + all.skipped };
+  }
+
+  private askedOfDns(): { readonly counters: ResolverCounters; readonly skipped: number } | undefined {
+    const { namer, allowList } = this;
+    if (namer === undefined) return this.config.dnswl === undefined ? undefined : allowList.asked();
+    const asked = allowList.asked();
+    return {
+      counters: sumOf(namer.counters(), asked.counters),
+      skipped: namer.skipped + asked.skipped,
+    };
   }
 
   /** Asks DNS who somebody is, if it may be asked. */
@@ -273,6 +301,11 @@ export class Engine implements Core {
   logReport(): LogReport {
     const { description, lost } = this.parts.log;
     return { description, lost };
+  }
+
+  /** What an administrator should know of what DNS says. */
+  dnsFindings(): HealthFinding[] {
+    return [...this.domains.findings(), ...this.allowList.findings()];
   }
 
   /** How the firewall is doing. */
@@ -326,7 +359,9 @@ export class Engine implements Core {
       this.namer?.attempt(observation, decision.entry);
     }
     const { isStranger, isWanted } = this.memory.follow({ observation, decision });
-    if (isStranger) this.namer?.refusal(observation, isWanted);
+    if (!isStranger) return;
+    this.namer?.refusal(observation, isWanted);
+    this.allowList.refusal(observation);
   }
 
   limitEntries(maxEntries: number): void {

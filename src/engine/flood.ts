@@ -90,6 +90,8 @@ const WORDS: Readonly<Record<string, readonly [field: string, one: string, more:
   resolved: ['resolved', 'name found', 'names found'],
   named: ['named', 'let in by name', 'let in by name'],
   pooled: ['pooled', 'let in by pool', 'let in by pool'],
+  listed: ['listed', 'let in by a DNS allow list', 'let in by a DNS allow list'],
+  'listed-no-room': ['listedNoRoom', 'listed one without room', 'listed ones without room'],
   'no-pool': ['noPool', 'in no pool', 'in no pool'],
 };
 

@@ -44,8 +44,9 @@ export class Judge {
   /**
    * The same for what has been decoded already.
    * @param mayRepeat - whether the same packet may come again
+   * @param isVouched - whether pf has let it in for what its table had of its sender
    */
-  decide(decoded: Observation | Undecoded, nowMs: number, mayRepeat = false): Judgement {
+  decide(decoded: Observation | Undecoded, nowMs: number, mayRepeat = false, isVouched = false): Judgement {
     this.frames++;
     if (!decoded.ok) {
       this.countUnjudged(decoded.reason);
@@ -53,7 +54,7 @@ export class Judge {
     }
     const decision =
       decoded.isSyn && !isNflogAction(decoded.action) && (mayRepeat || decoded.action !== Action.NONE)
-        ? this.once(decoded, nowMs)
+        ? this.once(decoded, nowMs, isVouched)
         : this.tracker.observe(decoded, nowMs);
     if (decision.kind === 'unjudged') this.countUnjudged(decision.reason);
     return { observation: decoded, decision };
@@ -63,14 +64,14 @@ export class Judge {
    * Judges a SYN that pf has written down, once: the first of its records counts. But where that said what nobody
    * expected, and another says the opposite, the last rule that matched has been another one: then that counts.
    */
-  private once(observation: Observation, nowMs: number): Decision {
+  private once(observation: Observation, nowMs: number, isVouched: boolean): Decision {
     const before = this.recent.recall(observation);
     if (before !== undefined && before !== OPPOSITE[observation.action]) return leave('same-packet');
     if (before !== undefined) {
       this.tracker.takeBack(before === Outcome.PASSED ? 'admission' : 'refusal');
       this.countUnjudged('same-packet');
     }
-    const decision = this.tracker.observe(observation, nowMs);
+    const decision = this.tracker.observe(observation, nowMs, isVouched);
     const outcome = outcomeOf(decision) ?? (before && Outcome.SETTLED);
     if (outcome !== undefined) this.recent.keep(observation, outcome);
     return decision;

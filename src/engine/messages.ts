@@ -159,6 +159,22 @@ export function pooledLine(entry: Entry, name: string, domain: string): Line {
   return { level: 'info', message, fields: { event: 'pooled', source, name, domain }, brief };
 }
 
+/** A refused sender is known to a DNS allow list. */
+export function listedLine(entry: Entry, zone: string, trust: number): Line {
+  const source = entry.text;
+  const brief = `known to ${zone}, with trust ${trust}`;
+  const message = `Adding ${source} to whitelist: ${brief}`;
+  return { level: 'info', message, fields: { event: 'listed', source, zone, trust }, brief };
+}
+
+/** A DNS allow list knows a refused sender, but nobody has to go for it. */
+export function noPlaceForListedLine(address: Address, zone: string): Line {
+  const source = formatAddress(address);
+  const brief = `known to ${zone}, but max-entries is reached`;
+  const fields = { event: 'listed-no-room', source, zone };
+  return { level: 'warn', message: `${source} is not let in: it is ${brief}`, fields, brief };
+}
+
 /** A member of a sender's pool is not admitted: nobody has to go for it. */
 export function noPlaceLine(address: Address, domain: string): Line {
   const source = formatAddress(address);

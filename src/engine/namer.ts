@@ -3,7 +3,7 @@ import type { Config } from '../config/config.js';
 import { identifyBy } from '../names/identify.js';
 import { checkSpf, judgePool, LiveDomains, poolDomains } from '../names/pool.js';
 import { companions, isPublic, reverse, type ReverseAnswer, type ReverseName } from '../names/rdns.js';
-import { BoundedResolver, RESOLVER_DEFAULTS, type ResolverCounters } from '../names/resolver.js';
+import { BoundedResolver, RESOLVER_DEFAULTS, type ResolverCounters, sumOf } from '../names/resolver.js';
 import type { Address } from '../packet/address.js';
 import type { Observation } from '../packet/observation.js';
 import type { Tracker } from '../tracker/tracker.js';
@@ -154,13 +154,7 @@ export class Namer {
 
   /** What was asked, of both. */
   counters(): ResolverCounters {
-    const [a, b] = [this.resolver.counters, this.poolResolver.counters];
-    return {
-      asked: a.asked + b.asked,
-      fromCache: a.fromCache + b.fromCache,
-      dropped: a.dropped + b.dropped,
-      failed: a.failed + b.failed,
-    };
+    return sumOf(this.resolver.counters, this.poolResolver.counters);
   }
 
   /** Gives up all that is under way. */

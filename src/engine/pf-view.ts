@@ -109,9 +109,10 @@ export class PfView {
   }
 
   private judge(rules: string): HealthFinding[] {
-    const { fakeMailserver, realMailserver, port, table, pflogInterface } = this.config();
+    const { fakeMailserver: fake, realMailserver: real, ...config } = this.config();
     const os = RULED.find((name) => name === this.platform);
-    const setup = { fake: fakeMailserver, real: realMailserver, port, table, pflogInterface, os };
+    const { port, outbound, table, pflogInterface } = config;
+    const setup = { fake, real, port, outbound, table, pflogInterface, os };
     return judgeRules(rules, setup).flatMap(({ severity, id, message, advice }) => {
       // what cannot be seen from here is for "mxallowd check" to tell
       if (severity === 'ok' || severity === 'note') return [];

@@ -167,9 +167,10 @@ export class NftTable extends KeptTable {
     const { shortMs } = this;
     for (const entry of tracker.entries()) {
       const { heldUntilMs, deadlineMs } = entry;
-      const lacksMs = heldUntilMs === 0 ? 0 : deadlineMs - heldUntilMs;
-      if (lacksMs > shortMs || (lacksMs > 1000 && heldUntilMs - nowMs < SOON_MS))
-        this.writer.assure(entry.text);
+      // of what was there at the start it is only known that it may be a little short
+      const heldMs = heldUntilMs === 0 ? deadlineMs - shortMs : heldUntilMs;
+      const lacksMs = deadlineMs - heldMs;
+      if (lacksMs > shortMs || (lacksMs > 1000 && heldMs - nowMs < SOON_MS)) this.writer.assure(entry.text);
     }
     if (nowMs - this.networksWrittenMs < NETWORKS_AGAIN_MS) return;
     this.networksWrittenMs = nowMs;

@@ -90,6 +90,27 @@ function isGlobal({ address }: Prefix): boolean {
   return typeof address === 'string' && address.charCodeAt(0) >>> 5 === 1;
 }
 
+/**
+ * Which networks of one domain may be let in, seen alone.
+ * @param own - see {@link ownNetworks}
+ */
+export function withinBounds(
+  networks: readonly Prefix[],
+  own: Own,
+): { readonly admitted: readonly PrefixText[]; readonly refused: readonly RefusedNetwork[] } {
+  const admitted: PrefixText[] = [];
+  const refused: RefusedNetwork[] = [];
+  const most = NETWORK_BOUNDS.ofDomain;
+  for (const one of networks) {
+    const network = formatPrefix(one);
+    const full = admitted.length >= most ? `the domain has ${most} networks already` : undefined;
+    const why = whyNever(one, own) ?? full;
+    if (why === undefined) admitted.push(network);
+    else refused.push({ network, why });
+  }
+  return { admitted, refused };
+}
+
 /** Adds up what is let in, and says when it is enough. A network that is there already costs nothing. */
 export class NetworkBudget {
   private readonly taken = new Set<PrefixText>();

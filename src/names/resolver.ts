@@ -47,7 +47,8 @@ export const RESOLVER_DEFAULTS = {
   tries: 2,
   active: 64,
   waiting: 2000,
-  // each may have 4.8 KB, if a stranger wants that, and there are two resolvers: 96 MB at the worst
+  // each may have 4.8 KB, if a stranger wants that, and there are two resolvers: 96 MB at the worst; what a DNS allow list
+  // answers is no stranger's word
   cached: 10_000,
 } as const;
 
@@ -68,6 +69,14 @@ export const MOST_RECORDS: Readonly<Record<RecordType, number>> = {
 const LONGEST_RECORD = 2100;
 /** Longer ones do not exist (RFC 1035 section 2.3.4), but an SPF record can make them up. */
 const LONGEST_NAME = 253;
+
+/** What was counted of several resolvers. */
+export function sumOf(...all: readonly Readonly<ResolverCounters>[]): ResolverCounters {
+  const sum: ResolverCounters = { asked: 0, fromCache: 0, dropped: 0, failed: 0 };
+  for (const one of all)
+    for (const key of Object.keys(sum) as (keyof ResolverCounters)[]) sum[key] += one[key];
+  return sum;
+}
 
 const DROPPED: Lookup = { status: 'dropped', records: [], code: 'dropped' };
 /** There is no such name, or no such record. */

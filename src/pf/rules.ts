@@ -5,6 +5,7 @@ import { judgeRole } from './answers.js';
 import { findArrivals } from './arrivals.js';
 import { flatten } from './evaluate.js';
 import { type Finding, finding } from './finding.js';
+import { judgeOutbound } from './outbound.js';
 import { judgeFragments, type SaidOfFragments } from './fragments.js';
 import type { Interfaces } from './interfaces.js';
 import type { Scene } from './match.js';
@@ -18,6 +19,8 @@ export interface RulesSetup {
   readonly fake: readonly Address[];
   readonly real: readonly Address[];
   readonly port: number;
+  /** whether mxallowd is to hear of connections to other mail servers */
+  readonly outbound?: boolean;
   /** name of our table */
   readonly table: string;
   /** where mxallowd listens */
@@ -61,6 +64,7 @@ export function judgeRules(text: string, setup: RulesSetup): Finding[] {
     ...wrongTable,
     ...judgeRole({ ...asking, role: 'fake', addresses: fake }),
     ...judgeRole({ ...asking, role: 'real', addresses: real }),
+    ...(setup.outbound === true ? judgeOutbound({ ...asking, real }) : []),
     ...(scenes.length === 0 ? [] : judgeFragments(rules, setup, scenes)),
   ];
 }

@@ -100,7 +100,7 @@ export function entryBodies(entry: SavedEntry): string[] {
 }
 
 /** Origins that 2.0.0 does not know, and what it takes such an entry for. */
-const OLDER_WORDS: Partial<Record<Origin, Origin>> = { outbound: 'name' };
+const OLDER_WORDS: Partial<Record<Origin, Origin>> = { dnswl: 'pool', outbound: 'name' };
 
 /** The body of a line for an entry. A name that is no host name is left out: nothing depends on it. */
 function entryBody(entry: SavedEntry): string {

@@ -10,6 +10,7 @@ export const ORIGINS: readonly Origin[] = Object.keys({
   manual: true,
   name: true,
   pool: true,
+  dnswl: true,
   outbound: true,
 } satisfies Record<Origin, true>) as Origin[];
 

@@ -19,6 +19,8 @@ export interface Counters {
   named: number;
   /** entries for members of a pool */
   pooled: number;
+  /** entries for those whom a DNS allow list knows */
+  listed: number;
   /** connections that this network has opened to mail servers */
   outbound: number;
 }
@@ -37,6 +39,7 @@ export function newCounters(): Counters {
     evicted: 0,
     adopted: 0,
     named: 0,
+    listed: 0,
     pooled: 0,
     outbound: 0,
   };

@@ -16,7 +16,7 @@ import { type Decision, droppedBesideRules, leave } from './decision.js';
 import { Roles, type RolesConfig } from './roles.js';
 import type { HashKey } from './siphash.js';
 import { NO_USE, type Use } from './uses.js';
-import { type Entry, isCompanion, type Origin, Whitelist } from './whitelist.js';
+import { type Companion, COMPANIONS, type Entry, isCompanion, type Origin, Whitelist } from './whitelist.js';
 
 /** What the tracker must know. May be exchanged while it runs. */
 export interface TrackerConfig extends RolesConfig {
@@ -101,8 +101,12 @@ export class Tracker {
     while (this.whitelist.size > config.maxEntries && this.evict(this.whitelist.expendable()));
   }
 
-  /** Judges an observation and acts on the whitelist. */
-  observe(observation: Observation, nowMs: number): Decision {
+  /**
+   * Judges an observation and acts on the whitelist.
+   * @param isVouched - whether pf has let in a SYN to the real MX for what its table had of the sender: who comes again
+   *   has an entry that is older than what we have seen
+   */
+  observe(observation: Observation, nowMs: number, isVouched = false): Decision {
     const { direction } = observation;
     const isInbound = direction === Direction.IN || direction === Direction.UNKNOWN;
     if (!isInbound) return this.leaving(observation, nowMs) ?? leave('not-inbound');
@@ -120,7 +124,7 @@ export class Tracker {
     const id = this.whitelist.match(family, source0, source1, source2, source3);
     return role === 'fake'
       ? this.attempt(observation, id, nowMs)
-      : this.request(observation, id, passed, nowMs);
+      : this.request(observation, id, passed, isVouched, nowMs);
   }
 
   /** pf has said something else of the same packet: what was counted for it is taken back. */
@@ -194,7 +198,7 @@ export class Tracker {
    */
   admit(
     address: Address,
-    origin: 'name' | 'pool',
+    origin: Companion,
     nowMs: number,
     deadlineMs: number,
     parent?: Entry,
@@ -205,13 +209,12 @@ export class Tracker {
       return 'not-needed';
     }
     if (this.roles.allowing(address) !== undefined || !this.roles.canHaveEntry(address)) return 'not-needed';
-    // who is of a pool has come to the real MX, and waits
-    const hasRoom = origin === 'pool' ? this.makeRoom(this.whitelist.idleCompanion()) : !this.isFull;
+    const { waits, counter } = COMPANIONS[origin];
+    const hasRoom = waits ? this.makeRoom(this.whitelist.idleCompanion()) : !this.isFull;
     if (!hasRoom) return 'no-room';
-    if (origin === 'name') this.counters.named++;
-    else this.counters.pooled++;
+    this.counters[counter]++;
     const single = { address, length: ADDRESS_BITS[familyOf(address)] };
-    const prefix = origin === 'name' ? single : this.roles.entryPrefix(address);
+    const prefix = waits ? this.roles.entryPrefix(address) : single;
     const entry = this.add(prefix, origin, nowMs, deadlineMs);
     entry.parent = parent;
     return entry;
@@ -397,11 +400,17 @@ export class Tracker {
     return { kind, reason: 'new-entry', entry: this.add(single, 'outbound', nowMs, deadlineMs) };
   }
 
-  private request(observation: Observation, id: number, passed: boolean, nowMs: number): Decision {
+  private request(
+    observation: Observation,
+    id: number,
+    passed: boolean,
+    isVouched: boolean,
+    nowMs: number,
+  ): Decision {
     const allowed = id < 0 && this.roles.allowsSource(observation);
     const known = id >= 0 || allowed;
     const entry = this.whitelist.entry(id);
-    const admitted = this.config.authority === 'pf' ? passed : known;
+    const admitted = this.config.authority === 'pf' ? passed : known || isVouched;
     if (!admitted) {
       this.counters.refusals++;
       return { kind: 'refusal', reason: known ? 'not-yet-in-table' : 'not-whitelisted', entry };

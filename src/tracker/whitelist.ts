@@ -9,13 +9,26 @@ import { NO_USE, Rank, type Use, Uses } from './uses.js';
 /**
  * Where an entry comes from: `attempt` (its address tried the fake MX), `adopted` (found in the table at start),
  * `manual` (put into the table by an operator while we ran), `name` (another address of the name of one that tried),
- * `pool` (of the same sender's pool as one that tried).
+ * `pool` (of the same sender's pool as one that tried), `dnswl` (a DNS allow list knows it).
  */
-export type Origin = 'attempt' | 'adopted' | 'manual' | 'name' | 'pool' | 'outbound';
+export type Origin = 'attempt' | 'adopted' | 'manual' | 'outbound' | Companion;
 
-/** Whether an entry came by somebody else's attempt. */
-export function isCompanion(origin: Origin): origin is 'name' | 'pool' | 'outbound' {
-  return origin === 'name' || origin === 'pool' || origin === 'outbound';
+/**
+ * Those for whom DNS speaks: how they are counted, and whether they have come to the real MX and wait (then one that was
+ * never used makes room, and what is stored is what is of any sender).
+ */
+export const COMPANIONS = {
+  name: { counter: 'named', waits: false },
+  pool: { counter: 'pooled', waits: true },
+  dnswl: { counter: 'listed', waits: true },
+} as const;
+
+/** The origins of those. */
+export type Companion = keyof typeof COMPANIONS;
+
+/** Whether an entry came by something else than an attempt of its own, and not by hand. */
+export function isCompanion(origin: Origin): origin is Companion | 'outbound' {
+  return origin === 'outbound' || Object.hasOwn(COMPANIONS, origin);
 }
 
 /** A whitelisted address or prefix. Times are monotonic milliseconds. */

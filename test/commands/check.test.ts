@@ -76,6 +76,7 @@ mx2 A 127.0.0.4
 backup A 203.0.113.9`,
   'null.example': '@ MX 0 .',
   'none.example': '@ A 203.0.113.9',
+  'list.example': '* A 127.0.0.255',
 };
 
 function checkTests(flavour: Flavour): void {
@@ -306,6 +307,13 @@ function checkTests(flavour: Flavour): void {
     assert.deepEqual(brief(await findings(['--user', 'nosuchuser']), 'user'), [
       'error: user: there is no user nosuchuser, so mxallowd does not start',
     ]);
+  });
+
+  it('notices a DNS allow list that has been asked too much', once, async () => {
+    assert.deepEqual(brief(await findings(['--dnswl', 'list.example']), 'dnswl-wrong'), [
+      'warning: dnswl list.example: it answers 127.0.0.255 about 127.0.0.1: too much was asked of it; nobody is let in by it',
+    ]);
+    assert.ok(![...(await findings([])).keys()].some((id) => id.startsWith('dnswl')));
   });
 
   it('does not wait for a pfctl that hangs', async (t) => {

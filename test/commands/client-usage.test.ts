@@ -37,7 +37,7 @@ describe('a wrong command line for the daemon', { concurrency: true }, () => {
       'an unknown origin',
       ['list', '--origin=attempt,mars'],
       [
-        '--origin: "attempt,mars" is not a list such as attempt,pool of attempt, name, pool, adopted, manual, outbound, domain',
+        '--origin: "attempt,mars" is not a list such as attempt,pool of attempt, name, pool, dnswl, adopted, manual, outbound, domain',
       ],
     ],
     [

@@ -55,10 +55,15 @@ test('when an entry was admitted is a line behind it', () => {
 });
 
 test('an origin that 2.0.0 does not know is a line behind it, and a word that it knows in it', () => {
-  assert.deepEqual(entryBodies(entry('192.0.2.7', { origin: 'outbound', attempts: 0 })), [
-    '+ 192.0.2.7 name 1000 3601000 1000 0 0',
-    'O 192.0.2.7 outbound',
-  ]);
+  for (const [origin, word] of [
+    ['outbound', 'name'],
+    ['dnswl', 'pool'],
+  ] as const) {
+    assert.deepEqual(entryBodies(entry('192.0.2.7', { origin, attempts: 0 })), [
+      `+ 192.0.2.7 ${word} 1000 3601000 1000 0 0`,
+      `O 192.0.2.7 ${origin}`,
+    ]);
+  }
   for (const origin of ['attempt', 'adopted', 'manual', 'name', 'pool'] as const) {
     assert.equal(entryBodies(entry('192.0.2.7', { origin })).length, 1, origin);
   }

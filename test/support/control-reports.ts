@@ -34,6 +34,7 @@ export const COUNTERS: Counters = {
   evicted: 0,
   adopted: 12,
   named: 143,
+  listed: 0,
   pooled: 44,
   outbound: 0,
 };

@@ -121,7 +121,7 @@ export class NameServer {
 
 /**
  * Writes what nsd needs into a folder.
- * @param listen - as `127.0.0.1@5353`
+ * @param listen - as `127.0.0.1@5353`, with commas between several
  * @returns path of its configuration
  */
 export function writeNameServer(folder: string, listen: string, zones: Zones): string {
@@ -131,7 +131,7 @@ export function writeNameServer(folder: string, listen: string, zones: Zones): s
   const config = join(folder, 'nsd.conf');
   const lines = [
     'server:',
-    `ip-address: ${listen}`,
+    ...listen.split(',').map((address) => `ip-address: ${address}`),
     'username: ""',
     'server-count: 1',
     'database: ""',

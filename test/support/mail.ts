@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Host, World, WORLD } from '../../src/demo/world.js';
 import { until } from './daemon.js';
-import { askCommand, writeNameServer } from './dns.js';
+import { askCommand, writeNameServer, type Zones } from './dns.js';
 
 /** Names and addresses of the mail that goes through a {@link MailWorld}. */
 export const MAIL = {
@@ -17,6 +17,9 @@ export const MAIL = {
   /** where the sender's connections come from */
   source: { ipv4: '198.51.100.25', ipv6: '2001:db8:1000::25' },
 } as const;
+
+/** Where a {@link MailWorld}'s name server listens. */
+export const NAME_SERVERS = [WORLD.other, WORLD.real[1]] as const;
 
 const PROGRAMS = {
   nsd: 'nsd',
@@ -85,17 +88,23 @@ export class MailWorld {
 
   private constructor(
     readonly world: World,
-    private readonly folder: string,
+    /** outside of the world, too; for who has files to exchange */
+    readonly folder: string,
   ) {}
 
-  /** Returns when the name server answers and the real MX listens. */
-  static async create(): Promise<MailWorld> {
+  /**
+   * Returns when the name server answers and the real MX listens.
+   * @param zones - more that the name server knows
+   * @param listens - whether there is that mail server; else the caller starts one
+   */
+  static async create(zones: Zones = {}, listens = true): Promise<MailWorld> {
     const folder = mkdtempSync(join(tmpdir(), 'mxallowd-mail-'));
     // for the user postfix
     chmodSync(folder, 0o755);
     const place = new MailWorld(await World.create('root'), folder);
     try {
-      await Promise.all([place.resolve(), place.serveNames(), place.listen()]);
+      const sink = listens ? [place.listen()] : [];
+      await Promise.all([place.resolve(), place.serveNames(zones), ...sink]);
     } catch (error) {
       await place.dispose();
       throw error;
@@ -145,10 +154,13 @@ export class MailWorld {
       mount --bind '${file}' "$target"`);
   }
 
-  private async serveNames(): Promise<void> {
+  private async serveNames(zones: Zones): Promise<void> {
     const folder = join(this.folder, 'nsd');
     mkdirSync(folder);
-    const config = writeNameServer(folder, WORLD.other, { [MAIL.domain]: RECORDS });
+    const config = writeNameServer(folder, NAME_SERVERS.join(','), {
+      [MAIL.domain]: RECORDS,
+      ...zones,
+    });
     const server = this.start('mx', ['nsd', '-d', '-c', config]);
     await until('the name server answers', async () => {
       server.mustRun();
@@ -241,21 +253,16 @@ export class Postfix {
   }
 
   /**
-   * Gives it a message for {@link MAIL}'s recipient.
+   * Gives it a message, for {@link MAIL}'s recipient unless told otherwise.
    * @returns the message's name in the queue
    */
-  async send(body: string): Promise<string> {
+  async send(body: string, recipient: string = MAIL.recipient): Promise<string> {
     const messageId = `<${randomUUID()}@sender.example.net>`;
-    const header = [
-      `From: ${MAIL.sender}`,
-      `To: ${MAIL.recipient}`,
-      `Message-ID: ${messageId}`,
-      'Subject: Hello',
-    ];
+    const header = [`From: ${MAIL.sender}`, `To: ${recipient}`, `Message-ID: ${messageId}`, 'Subject: Hello'];
     const file = join(this.folder, 'message');
     writeFileSync(file, [...header, '', body, ''].join('\n'));
     await this.world.script(
-      `sendmail -C '${this.config}' -i -f ${MAIL.sender} ${MAIL.recipient} <'${file}'`,
+      `sendmail -C '${this.config}' -i -f ${MAIL.sender} ${recipient} <'${file}'`,
       'internet',
     );
     const [, id = ''] = await this.logged(new RegExp(` (\\w+): message-id=${messageId}$`, 'm'));

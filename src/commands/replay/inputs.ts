@@ -34,6 +34,15 @@ export class Inputs {
     return this.totalBytes === 0 ? 1 : Math.min(1, done / this.totalBytes);
   }
 
+  /**
+   * Reads all before they are read, if that can be done: not of standard input or a FIFO. What is wrong with a file is
+   * told when it is read.
+   */
+  async survey(onFrame: (frame: Frame) => void): Promise<void> {
+    if (this.totalBytes === undefined) return;
+    for (const file of this.files) await readWhole(new SavefileSource(file), onFrame, () => undefined);
+  }
+
   /** Reads a file to its end; what is wrong with it is returned. */
   async read(
     path: string,
@@ -43,14 +52,7 @@ export class Inputs {
     const source = new SavefileSource(path);
     this.source = source;
     try {
-      return await new Promise((resolve, reject) => {
-        source
-          .open({ frame: onFrame, end: () => resolve(undefined), error: resolve, notice })
-          .catch((error: unknown) => {
-            if (error instanceof CaptureError) resolve(error);
-            else reject(error instanceof Error ? error : new Error(String(error)));
-          });
-      });
+      return await readWhole(source, onFrame, notice);
     } finally {
       this.doneBytes += source.bytesRead;
       this.source = undefined;
@@ -71,6 +73,22 @@ export class Inputs {
     this.isPaused = false;
     this.source?.resume();
   };
+}
+
+/** Reads to the end; what is wrong is returned. */
+function readWhole(
+  source: SavefileSource,
+  onFrame: (frame: Frame) => void,
+  notice: (text: string) => void,
+): Promise<CaptureError | undefined> {
+  return new Promise((resolve, reject) => {
+    source
+      .open({ frame: onFrame, end: () => resolve(undefined), error: resolve, notice })
+      .catch((error: unknown) => {
+        if (error instanceof CaptureError) resolve(error);
+        else reject(error instanceof Error ? error : new Error(String(error)));
+      });
+  });
 }
 
 /** What is wrong with files that cannot be read at all. */

@@ -89,6 +89,7 @@ class Replay {
   private async judgeAll(): Promise<number> {
     const { argv, session, named, inputs, out } = this;
     let status: number = Exit.OK;
+    await inputs.survey((frame) => session.survey(frame));
     for (const file of inputs.files) {
       const problem = await inputs.read(
         file,

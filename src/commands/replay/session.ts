@@ -3,10 +3,12 @@ import type { Config } from '../../config/config.js';
 import type { Line } from '../../engine/messages.js';
 import { Judge, type Judgement, trackerConfig } from '../../engine/judge.js';
 import type { Frame } from '../../packet/frame.js';
+import { decode } from '../../packet/observation.js';
 import { randomHashKey } from '../../process/hash-key.js';
 import { MemoryTable } from '../../table/memory.js';
 import type { RemovalReason } from '../../tracker/tracker.js';
 import type { Entry } from '../../tracker/whitelist.js';
+import { PassRules } from './pass-rules.js';
 import { type NamedStrangers, ReplayStatistics, type ReplaySummary, type Strangers } from './statistics.js';
 
 /** Who prints what a replay finds. */
@@ -26,6 +28,8 @@ export class Session {
   nowMs = 0;
   readonly judge: Judge;
   private readonly statistics = new ReplayStatistics();
+  private readonly passRules: PassRules;
+  private hasSurveyed = false;
   private readonly table = new MemoryTable(() => this.nowMs);
 
   constructor(
@@ -44,7 +48,15 @@ export class Session {
         report.removed(atMs, entry, reason);
       },
     };
-    this.judge = new Judge(trackerConfig(config, 'whitelist'), listener, randomHashKey());
+    const tracking = trackerConfig(config, 'whitelist');
+    this.judge = new Judge(tracking, listener, randomHashKey());
+    this.passRules = new PassRules(this.judge.tracker.roles, tracking);
+  }
+
+  /** Learns what the recordings tell of pf's rules, if they can be read before they are judged: all, in order of time. */
+  survey(frame: Frame): void {
+    this.hasSurveyed = true;
+    this.passRules.note(frame);
   }
 
   /** Judges the next frame. */
@@ -53,7 +65,10 @@ export class Session {
     // savefiles that overlap must not turn the clock back
     this.nowMs = Math.max(this.nowMs, frame.timeMs);
     judge.tracker.expire(this.nowMs);
-    const judgement = judge.judge(frame, this.nowMs);
+    if (!this.hasSurveyed) this.passRules.note(frame);
+    const seen = decode(frame);
+    const isVouched = seen.ok && this.passRules.vouchesFor(frame, seen);
+    const judgement = judge.decide(seen, this.nowMs, true, isVouched);
     this.statistics.judged(judgement, this.nowMs);
     this.report.judged(frame, judgement);
     return judgement;

@@ -21,6 +21,8 @@ export interface ReplaySummary {
   readonly attempts: number;
   readonly refusals: number;
   readonly admissions: number;
+  /** of these, whom pf let in though no attempt of theirs is recorded */
+  readonly admissionsByPf: number;
   /** live at the end */
   readonly entries: number;
   /** all that were made */
@@ -47,6 +49,10 @@ export interface ReplaySummary {
   readonly keptOut: readonly KeptOut[];
   /** how many there are in all */
   readonly keptOutCount: number;
+  /** whom pf alone let in, each time: {@link MOST_KEPT_OUT} of them at the most, the most often first */
+  readonly letInByPf: readonly { readonly address: string; readonly admissions: number }[];
+  /** how many there are in all */
+  readonly letInByPfCount: number;
   /** from the attempt that made an entry to its first admission */
   readonly delay: { readonly median: number | null; readonly longest: number | null };
   readonly unjudged: Readonly<Record<string, number>>;
@@ -89,6 +95,8 @@ export class ReplayStatistics {
   private readonly refused = new Map<Address, Refused>();
   /** when each prefix became an entry, last */
   private readonly addedMs = new Map<PrefixText, number>();
+  /** how often pf let each in, with no attempt recorded */
+  private readonly byPf = new Map<Address, number>();
   private readonly delaysMs: number[] = [];
   private unusedGone = 0;
   private firstMs: number | undefined;
@@ -105,6 +113,10 @@ export class ReplayStatistics {
       this.refused.set(source, { count, lastMs: nowMs });
     }
     if (decision.kind !== 'admission') return;
+    if (decision.reason === 'passed-by-pf') {
+      this.byPf.set(source, (this.byPf.get(source) ?? 0) + 1);
+      return;
+    }
     this.admitted.add(source);
     if (decision.entry?.admissions === 1) this.delaysMs.push(nowMs - decision.entry.addedMs);
   }
@@ -123,7 +135,7 @@ export class ReplayStatistics {
     let nextTime = 0;
     const keptOut: { address: Address; refusals: number }[] = [];
     for (const [address, { count, lastMs }] of this.refused) {
-      if (this.admitted.has(address)) continue;
+      if (this.admitted.has(address) || this.byPf.has(address)) continue;
       const single = { address, length: ADDRESS_BITS[familyOf(address)] };
       const isEntry = [roles.entryPrefix(address), single].some(
         (prefix) => (this.addedMs.get(formatPrefix(prefix)) ?? -1) >= lastMs,
@@ -140,11 +152,14 @@ export class ReplayStatistics {
     const unusedLive = [...judge.tracker.entries()].filter((entry) => entry.admissions === 0).length;
     const delays = this.delaysMs.sort((a, b) => a - b);
     const { keptOut, keptOutCount, nextTime } = strangers;
+    const letIn = [...this.byPf].filter(([address]) => !this.admitted.has(address));
+    letIn.sort(([, a], [, b]) => b - a);
     return {
       frames: judge.frames,
       attempts: counters.attempts,
       refusals: counters.refusals,
       admissions: counters.admissions,
+      admissionsByPf: [...this.byPf.values()].reduce((sum, count) => sum + count, 0),
       entries: judge.tracker.size,
       entriesAdded: counters.added,
       named: counters.named,
@@ -154,7 +169,7 @@ export class ReplayStatistics {
       evicted: counters.evicted,
       senders: {
         seen: this.seen.size,
-        admitted: this.admitted.size,
+        admitted: this.admitted.size + letIn.length,
         refused: this.refused.size,
         nextTime,
         directToFake: this.unusedGone + unusedLive,
@@ -164,6 +179,10 @@ export class ReplayStatistics {
           ? strangers.named
           : keptOut.map(({ address, refusals }) => ({ address: formatAddress(address), refusals })),
       keptOutCount,
+      letInByPf: letIn
+        .slice(0, MOST_KEPT_OUT)
+        .map(([address, admissions]) => ({ address: formatAddress(address), admissions })),
+      letInByPfCount: letIn.length,
       delay: { median: seconds(median(delays)), longest: seconds(delays.at(-1)) },
       unjudged: Object.fromEntries([...judge.unjudged].sort(([a], [b]) => a.localeCompare(b))),
       ...('names' in strangers && { names: strangers.names }),

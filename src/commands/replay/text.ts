@@ -23,6 +23,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'no-sender': 'an address of ours, or link-local: never let in',
   'not-whitelisted': 'did not try the fake MX before',
   whitelisted: 'tried the fake MX before',
+  'passed-by-pf': 'let in by pf, no attempt recorded',
   timeout: 'time over',
   'no-room': 'no room (max-entries)',
 };
@@ -77,6 +78,9 @@ export class TextReport implements Report {
       ['attempts', `${count(summary.attempts)} to a fake MX`],
       ['refusals', `${count(summary.refusals)} to a real MX`],
       ['admissions', `${count(summary.admissions)} to a real MX`],
+      ...(summary.admissionsByPf === 0
+        ? []
+        : [['  by pf alone', `${count(summary.admissionsByPf)} (no attempt recorded)`] as [string, string]]),
       ...(summary.outbound === 0
         ? []
         : [['connections to others', `${count(summary.outbound)} (outbound)`] as [string, string]]),
@@ -104,6 +108,7 @@ export class TextReport implements Report {
     if (this.verbosity !== 'summary') this.write('');
     for (const [name, value] of rows) this.write(`${name.padEnd(25)} ${value}`);
     this.keptOut(summary);
+    this.letInByPf(summary);
   }
 
   /** Whom an administrator may want to let in: `allow`. */
@@ -120,6 +125,20 @@ export class TextReport implements Report {
     }
     const more = keptOutCount - keptOut.length;
     if (more > 0) this.write(`and ${more} more`);
+  }
+
+  /** In pf's table before the recordings begin; or all are let in. */
+  private letInByPf({ letInByPf, letInByPfCount, refusals }: ReplaySummary): void {
+    if (letInByPfCount === 0) return;
+    this.write('');
+    this.write(`${'LET IN BY PF, NO ATTEMPT RECORDED'.padEnd(41)} ADMISSIONS`);
+    for (const { address, admissions } of letInByPf)
+      this.write(`${address.padEnd(41)} ${String(admissions).padStart(10)}`);
+    const more = letInByPfCount - letInByPf.length;
+    if (more > 0) this.write(`and ${more} more`);
+    this.write('They were in its table before, or other rules let them in.');
+    if (refusals > 0) return;
+    this.write('If rules let everybody in for now, these are who would be kept out.');
   }
 
   private line(timeMs: number, kind: string, subject: string, reason: string, detail: string): void {

@@ -54,6 +54,7 @@ function groupsOf({ counters, frames, entries, unjudged, names }: StatisticsRepo
         ['made', counters.added],
         ['  for another address of a name', counters.named],
         ['  for a member of a pool', counters.pooled],
+        ...(counters.listed === 0 ? [] : [['  for one of a DNS allow list', counters.listed] as const]),
         ['  adopted from the table', counters.adopted],
         ['renewed', counters.renewals],
         ['expired', counters.expired],

@@ -58,6 +58,7 @@ const CAME: Readonly<Record<EndedEntry['origin'], string>> = {
   attempt: 'tried the fake MX',
   name: 'came in by the name of one that had tried the fake MX',
   pool: 'came in by its pool',
+  dnswl: 'came in by a DNS allow list',
   adopted: 'was found in the table',
   manual: 'was let in by hand',
   outbound: 'was connected to by this network',

@@ -1,6 +1,7 @@
 // What DNS says of an address, and what follows for its pool.
 import type { Config } from '../../config/config.js';
 import { durationText } from '../../config/values.js';
+import { distrustReason, type ListAnswer, listName, readListAnswer } from '../../names/dnswl.js';
 import { encodesAddress } from '../../names/name.js';
 import { checkSpf, judgePool, poolDomains, type SpfResult } from '../../names/pool.js';
 import { companions, describe, isPublic, reverse, type ReverseAnswer } from '../../names/rdns.js';
@@ -40,7 +41,16 @@ export type Finding =
   | { readonly step: 'encodes-address'; readonly name: string }
   | { readonly step: 'domain'; readonly domain: string; readonly spf: SpfResult }
   | { readonly step: 'pool'; readonly domain: string; readonly windowSeconds: number }
-  | { readonly step: 'no-pool'; readonly reason: string; readonly text: string };
+  | { readonly step: 'no-pool'; readonly reason: string; readonly text: string }
+  /** what the DNS allow list says */
+  | {
+      readonly step: 'list';
+      readonly zone: string;
+      readonly answer: ListAnswer['kind'];
+      /** for people */
+      readonly text: string;
+      readonly letsIn: boolean;
+    };
 
 /** What the configuration and DNS say about an address, step by step as it becomes known. */
 export async function* findOut(config: Config, address: Address): AsyncGenerator<Finding, void, undefined> {
@@ -86,12 +96,21 @@ function roleOf(config: Config, address: Address): string | undefined {
   return allowed === undefined ? undefined : `admitted at all times (allow ${formatPrefix(allowed)})`;
 }
 
-function noLookUp({ noRdnsWhitelist, noPool }: Config, address: Address): string | undefined {
-  if (noRdnsWhitelist && noPool) return 'no-rdns-whitelist, no-pool';
+function noLookUp({ noRdnsWhitelist, noPool, dnswl }: Config, address: Address): string | undefined {
+  if (noRdnsWhitelist && noPool && dnswl === undefined) return 'no-rdns-whitelist, no-pool';
   return isPublic(address) ? undefined : 'not an address of the Internet';
 }
 
 async function* askDns(
+  config: Config,
+  resolver: BoundedResolver,
+  address: Address,
+): AsyncGenerator<Finding, void, undefined> {
+  yield* askNames(config, resolver, address);
+  if (config.dnswl !== undefined) yield await askList(resolver, config.dnswl, config.dnswlTrust, address);
+}
+
+async function* askNames(
   config: Config,
   resolver: BoundedResolver,
   address: Address,
@@ -112,6 +131,26 @@ async function* askDns(
   };
   if (!config.noRdnsWhitelist) yield { step: 'companions', addresses: companionsOf(config, address, answer) };
   if (!config.noPool) yield* judge(config, resolver, address, answer);
+}
+
+async function askList(
+  resolver: BoundedResolver,
+  zone: string,
+  least: number,
+  address: Address,
+): Promise<Finding & { step: 'list' }> {
+  const answer = readListAnswer(await resolver.lookup('A', listName(address, zone)));
+  const letsIn = answer.kind === 'listed' && answer.trust >= least;
+  const text = distrustReason(address, answer) ?? listText(answer, least);
+  return { step: 'list', zone, answer: answer.kind, text, letsIn };
+}
+
+function listText(answer: ListAnswer, least: number): string {
+  if (answer.kind === 'failed') return `DNS does not answer (${answer.code})`;
+  if (answer.kind !== 'listed') return 'does not know it';
+  const follows =
+    answer.trust >= least ? 'so it is let in when it is refused' : `less than dnswl-trust ${least}`;
+  return `knows it, with trust ${answer.trust}: ${follows}`;
 }
 
 /** What comes in with it when it tries the fake MX. */
@@ -189,6 +228,8 @@ export function findingRows(finding: Finding, isDry: boolean): Row[] {
       ];
     case 'no-pool':
       return [[straight, `${refused}: ${finding.text}`]];
+    case 'list':
+      return [['allow list', `${finding.zone}: ${finding.text}`]];
   }
 }
 

@@ -93,7 +93,8 @@ async function askDns(
   }
   let isKnown = true;
   for await (const finding of findOut(loaded.config, address)) {
-    if (finding.step === 'failed') isKnown = false;
+    if (finding.step === 'failed' || (finding.step === 'list' && finding.answer === 'failed'))
+      isKnown = false;
     found(finding);
   }
   return isKnown ? Exit.OK : Exit.UNAVAILABLE;

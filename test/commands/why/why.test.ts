@@ -15,6 +15,7 @@ const MANY = Array.from({ length: 60 }, (_, i) => `203.0.113.${i + 1}`);
 const ZONES = {
   'sender.com': `
 out1 A 198.51.100.1
+1.100.51.198.dnswl A 127.0.10.2
 out1 AAAA 2001:db8:5::1
 out1 A 10.1.2.3
 out1 A 192.0.2.4
@@ -207,6 +208,14 @@ describe('mxallowd why', { skip: dnsUnavailable() }, () => {
       '198.51.100.99',
     ];
     assert.equal((await runCli(['why', ...args])).status, 0);
+  });
+
+  it('says what a DNS allow list knows', async () => {
+    const zone = ['--dnswl', 'dnswl.sender.com', '--no-pool', '--dns-server', server.address];
+    const { stdout } = await runCli(['why', ...SERVERS, ...zone, '198.51.100.1']);
+    assert.match(stdout, /^allow list: +dnswl\.sender\.com: knows it, with trust 2: so it is let$/m);
+    const other = await runCli(['why', ...SERVERS, ...zone, '203.0.113.1']);
+    assert.match(other.stdout, /^allow list: +dnswl\.sender\.com: does not know it$/m);
   });
 
   it('says what a domain that is allowed lets in', async () => {
