@@ -6,6 +6,7 @@ import type { Outcome } from '../demo/messages.js';
 import { SCENARIOS, type Scenario, type Target, WITHOUT_MXALLOWD } from '../demo/scenarios.js';
 import { type LogEvent, Stage, type StagedDaemon } from '../demo/stage.js';
 import { missingTools, World, WORLD } from '../demo/world.js';
+import { findProgram } from '../check/program.js';
 import { loadLibc } from '../native/libc.js';
 import { Exit } from '../sysexits.js';
 import { packageFolder } from '../version.js';
@@ -86,8 +87,10 @@ async function perform(stage: Stage): Promise<number> {
   chmodSync(folder, 0o755);
   try {
     const rules = join(folder, 'mxallowd.nft');
-    const why = missingTools(['nft']).length > 0 ? 'nft is not installed' : await stage.installRules(rules);
-    if (why === undefined) return await performNft(stage, rules);
+    const nft = findProgram('nft', process.env['PATH'] ?? '');
+    const why = nft === undefined ? 'nft is not installed' : await stage.installRules(nft, rules);
+    if (nft !== undefined && why === undefined)
+      return await performNft(stage, ['--nft', nft, '--nft-rules', rules]);
     print(`nftables cannot be shown here (${why}): NFQUEUE instead.`);
     return await performQueue(stage);
   } finally {
@@ -96,12 +99,12 @@ async function perform(stage: Stage): Promise<number> {
 }
 
 /** The kernel keeps the table, and goes on when mxallowd is killed. */
-async function performNft(stage: Stage, rules: string): Promise<number> {
+/** @param where - options: nft, and the rules */
+async function performNft(stage: Stage, where: readonly string[]): Promise<number> {
   print('Rules on mx:', '  mxallowd nft-conf --install (nftables, table inet mx_white)');
   const screen = new Screen(NFT_WORDS);
   const start = async (): Promise<StagedDaemon> => {
-    const options = ['--firewall', 'nft', '--nft-rules', rules];
-    const daemon = stage.startDaemon(options, (event) => screen.daemon(event));
+    const daemon = stage.startDaemon(['--firewall', 'nft', ...where], (event) => screen.daemon(event));
     await daemon.ready();
     return daemon;
   };

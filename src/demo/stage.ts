@@ -83,12 +83,13 @@ export class Stage {
 
   /**
    * Installs the rules of nftables for the addresses of examples/mxallowd.conf.
+   * @param nft - absolute path of nft
    * @param rules - path of the file for the boot
    * @returns why this kernel, or this machine, cannot do that; undefined: they are loaded
    */
-  async installRules(rules: string): Promise<string | undefined> {
+  async installRules(nft: string, rules: string): Promise<string | undefined> {
     const config = join(packageFolder(), 'examples', 'mxallowd.conf');
-    const where = ['-c', config, '--nft-rules', rules, '--nft-conf', '/dev/null'];
+    const where = ['-c', config, '--nft', nft, '--nft-rules', rules, '--nft-conf', '/dev/null'];
     const cli = [process.execPath, NO_DEBUGGER, script('../cli.js')];
     const { status, stderr } = await this.world.run('mx', [
       ...cli,

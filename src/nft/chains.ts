@@ -154,17 +154,29 @@ function ledChains(spec: NftSpec, family: Family): ChainText[] {
 }
 
 function baseChains(spec: NftSpec): ChainText[] {
-  const { hook, priority, port } = spec;
+  const { hook, priority, port, outbound } = spec;
   const hooks = hook === 'both' ? ['input', 'forward'] : [hook];
   // naming the connection's state has fragments put together before
   const judged = `tcp dport ${port} ct state new,invalid,untracked jump mail`;
   return [
     ...hooks.map((name) => {
       const base = `type filter hook ${name} priority ${priority}; policy accept;`;
-      return chain(name, [[judged, 'connections to the mail servers']], base);
+      const ours = outbound && name === 'forward' ? FAMILIES.map((family) => sent(spec, family)) : [];
+      return chain(name, [[judged, 'connections to the mail servers'], ...ours], base);
     }),
+    ...(outbound
+      ? [chain('output', [sent(spec)], `type filter hook output priority ${priority}; policy accept;`)]
+      : []),
     ...(leads(spec) ? [leadingChain(spec)] : []),
   ];
+}
+
+/** Tells of a connection that we open; from a mail server behind us: by its address. */
+function sent(spec: NftSpec, family?: Family): [string, string] {
+  const from = family === undefined ? 'oif != "lo"' : `${saddr(family)} @${setName('real', family)}`;
+  const begins = `tcp dport ${spec.port} tcp flags & (syn | ack) == syn`;
+  const comment = family === undefined ? 'mail of this machine' : `mail of the real MX, IPv${family}`;
+  return [`${from} ${begins} ${AT_ONCE} ${told(spec, NflogWord.OUTBOUND, EACH)}`, comment];
 }
 
 function leadingChain({ port }: NftSpec): ChainText {

@@ -19,6 +19,8 @@ export interface NftSpec {
   readonly real: readonly Address[];
   readonly allow: readonly Prefix[];
   readonly port: number;
+  /** whether connections of ours to mail servers are told */
+  readonly outbound: boolean;
   readonly strangers: Strangers;
   /** seconds */
   readonly whitelistTime: number;
@@ -38,6 +40,7 @@ export function nftSpec(config: Config, mode: NftMode): NftSpec {
     real: config.realMailserver,
     allow: config.allow,
     port: config.port,
+    outbound: config.outbound,
     strangers: { kind: 'drop' },
     whitelistTime: config.whitelistTime,
     maxEntries: config.maxEntries,

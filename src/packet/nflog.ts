@@ -21,6 +21,8 @@ export const NflogWord = {
   ELSEWHERE: 'elsewhere',
   /** a stranger: passed with a mark */
   MARKED: 'marked',
+  /** a connection of ours to somebody's mail server */
+  OUTBOUND: 'outbound',
 } as const;
 
 /** One of {@link NflogWord}. */
@@ -43,6 +45,8 @@ export const NflogAction = {
   LEARN: 0x10005,
   /** a stranger, led elsewhere */
   LED: 0x10006,
+  /** ours, to somebody's mail server */
+  SENT: 0x10007,
 } as const;
 
 /** Whether an action is one of {@link NflogAction}, not pf's. */
@@ -66,6 +70,7 @@ const ACTIONS: ReadonlyMap<number, number> = new Map(
       [NflogWord.PASSED, NflogAction.LEARN],
       [NflogWord.ELSEWHERE, NflogAction.LED],
       [NflogWord.MARKED, NflogAction.LED],
+      [NflogWord.OUTBOUND, NflogAction.SENT],
     ] as const
   ).map(([word, action]) => [word.charCodeAt(0), action]),
 );

@@ -376,7 +376,9 @@ export class Tracker {
     if (!this.config.outbound || !isOpening(observation, this.config.port)) return undefined;
     const { family, destination0, destination1, destination2, destination3 } = observation;
     // what pf has written down tells which way it goes
-    const isOurs = observation.action === Action.NONE && this.roles.of(observation.source) === 'real';
+    const { action } = observation;
+    const isOurs =
+      (action === Action.NONE || action === NflogAction.SENT) && this.roles.of(observation.source) === 'real';
     if (observation.direction !== Direction.OUT && !isOurs) return undefined;
     const isPossible = isPossibleSource(family, destination0, destination1, destination2, destination3);
     if (!isPossible || this.roles.ofDestination(observation) !== undefined) return undefined;
@@ -479,6 +481,6 @@ function isDropped(action: number): boolean {
 /** Whether a packet opens a connection to this port, and nothing has dropped it. */
 function isOpening(observation: Observation, port: number): boolean {
   const { action, pfReason, destinationPort, isSyn } = observation;
-  const passed = action === Action.PASS || action === Action.NONE;
+  const passed = action === Action.PASS || action === Action.NONE || action === NflogAction.SENT;
   return isSyn && destinationPort === port && passed && pfReason === PfReason.MATCH;
 }

@@ -195,6 +195,17 @@ describe('mxallowd with nftables', { skip: nftUnavailable() ?? rootStageUnavaila
     await daemon.event(({ event }) => event === 'rules-differ');
   });
 
+  it('outbound: lets in those to whom this machine opens connections', async () => {
+    await scene.install('--outbound');
+    const daemon = await scene.daemon('--outbound');
+    await refused('198.51.100.20');
+    const connect = `require('node:net').connect({ host: '198.51.100.20', port: 25 }).on('error', () => 0)`;
+    await scene.stage.world.run('mx', [process.execPath, '-e', connect]);
+    await daemon.event(({ event }) => event === 'outbound');
+    await until('it is granted', async () => (await scene.set('granted4')).has('198.51.100.20'));
+    assert.equal(await send('198.51.100.20', REAL), 'delivered');
+  });
+
   it('check finds all right, and what is not', async () => {
     await scene.daemon();
     await deliver('198.51.100.1');

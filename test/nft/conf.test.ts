@@ -46,6 +46,7 @@ describe('the mark of our table', () => {
       spec('live', { nftHook: 'input' }),
       spec('live', { nftPriority: '7' }),
       spec('live', { nflogGroup: '7' }),
+      { ...spec(), outbound: true },
       { ...spec(), strangers: { kind: 'mark', mark: 7 } as const },
     ].map(shapeOf);
     assert.equal(new Set(shapes).size, shapes.length);
