@@ -16,11 +16,12 @@ const ending = isLong ? '.long.js' : '.test.js';
 
 /**
  * What some tests use: a real tcpdump, libpcap's headers for the optional packages, namespaces, rules, mail, DNS,
- * shells, a terminal, manual pages.
+ * signatures and certificates, shells, a terminal, manual pages.
  */
 const PACKAGES = [
   ...['tcpdump', 'libpcap-dev', 'g++', 'make', 'python3'],
   ...['iproute2', 'iptables', 'nftables', 'util-linux', 'procps', 'postfix', 'nsd', 'systemd'],
+  ...['unbound', 'ldnsutils', 'openssl'],
   ...['mksh', 'dash', 'shellcheck', 'tmux', 'mandoc'],
 ];
 

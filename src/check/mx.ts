@@ -22,9 +22,11 @@ export interface MxSetup {
   readonly real: readonly Address[];
 }
 
-type Role = 'fake' | 'real' | 'both' | 'other' | 'empty';
+/** Whose addresses an MX host has; `empty`: it has none. */
+export type Role = 'fake' | 'real' | 'both' | 'other' | 'empty';
 
-interface Judged {
+/** An MX host, and whose addresses it has. */
+export interface Judged {
   readonly host: MxHost;
   readonly role: Role;
 }
@@ -52,14 +54,24 @@ export function judgeMx(domain: string, hosts: readonly MxHost[], setup: MxSetup
   if (hosts.some(({ name }) => name === '')) {
     return [say('error', 'mx-null', 'it has a null MX (RFC 7505): it takes no mail')];
   }
-  const judged = [...hosts]
-    .sort((a, b) => a.preference - b.preference)
-    .map((host) => ({ host, role: roleOf(host, setup) }));
+  const judged = rolesOf(hosts, setup);
   const problems = [...judgeHosts(judged), ...judgeOrder(judged), ...judgeAddresses(judged, setup)].map(
     ({ severity, id, text, advice }) => say(severity, id, text, advice),
   );
-  const shown = judged.map(({ host, role }) => `${host.preference} ${nameOf(host)} (${ROLES[role]})`);
+  const shown = judged.map((one) => `${one.host.preference} ${nameWithRole(one)}`);
   return [say(problems.length === 0 ? 'ok' : 'note', 'mx', shown.join(', ')), ...problems];
+}
+
+/** The hosts in the order in which senders try them, each with its role. */
+export function rolesOf(hosts: readonly MxHost[], setup: MxSetup): Judged[] {
+  return [...hosts]
+    .sort((a, b) => a.preference - b.preference)
+    .map((host) => ({ host, role: roleOf(host, setup) }));
+}
+
+/** `mx1.example.org (fake)`, safe to print. */
+export function nameWithRole({ host, role }: Judged): string {
+  return `${nameOf(host)} (${ROLES[role]})`;
 }
 
 interface Problem {

@@ -14,6 +14,8 @@ export interface CheckTimes {
   readonly connectMs: number;
   /** until a mail server has greeted */
   readonly greetingMs: number;
+  /** until a policy has come by HTTPS, connections to all of its host's addresses included */
+  readonly policyMs: number;
 }
 
 /** What all probes know. */

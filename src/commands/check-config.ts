@@ -121,9 +121,9 @@ function dnsRows({ noRdnsWhitelist, noPool, poolWindow, dnswl, dnsTimeout }: Con
   return [...(noPool ? [] : [pool]), ...(noPool && noRdnsWhitelist && dnswl === undefined ? [] : [answer])];
 }
 
-function namesRow({ noRdnsWhitelist, noPool, dnsServer }: Config): string {
+function namesRow({ noRdnsWhitelist, noPool, dnswl, dnsServer }: Config): string {
   const what = [noRdnsWhitelist ? [] : ['other addresses'], noPool ? [] : ['pool']].flat().join(' and ');
-  if (what === '') return 'are not looked up';
+  if (what === '') return dnswl === undefined ? 'DNS is not asked' : 'are not looked up';
   return `a sender's ${what}; asks ${dnsServer.length === 0 ? "the system's DNS" : 'dns-server'}`;
 }
 

@@ -16,12 +16,16 @@ import { loadConfig, printProblems } from '../process/load-config.js';
 const PF_CONF = '/etc/pf.conf';
 
 const OPTIONS: readonly ExtraOption[] = [
-  { name: 'domain', value: 'NAME', help: 'domain whose MX records are checked (repeatable)' },
+  {
+    name: 'domain',
+    value: 'NAME',
+    help: 'domain whose MX records, MTA-STS and DANE are checked (repeatable)',
+  },
   { name: 'pf-conf', value: 'PATH', help: 'the main file of pf', defaultText: PF_CONF },
   { name: 'json', help: 'print NDJSON: an object for each finding' },
 ];
 
-const TIMES: CheckTimes = { childMs: 10_000, connectMs: 5000, greetingMs: 10_000 };
+const TIMES: CheckTimes = { childMs: 10_000, connectMs: 5000, greetingMs: 10_000, policyMs: 15_000 };
 
 /** `mxallowd check`: tells what is wrong with a set-up, and changes nothing. */
 export const command: Command = {

@@ -1,4 +1,4 @@
-// DNS over UDP and TCP, with what Node's own resolver does not tell: times to live.
+// DNS over UDP and TCP, with what Node's own resolver does not tell: times to live, TLSA and DS, and AD.
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns';
@@ -8,7 +8,10 @@ import type { Answer, DecodedPacket } from 'dns-packet';
 import { isSpf, type Lookup, MOST_RECORDS } from './resolver.js';
 
 /** Types of records that are asked for. */
-export type WireType = 'A' | 'AAAA' | 'MX' | 'TXT';
+export type WireType = TextType | 'CNAME' | 'TLSA' | 'DS';
+
+/** Those that {@link timedLookup} gives as text. */
+export type TextType = 'A' | 'AAAA' | 'MX' | 'TXT';
 
 /** A record of a type, as it was read. */
 export type WireRecord<T extends WireType> = Extract<Answer, { type: T }>['data'];
@@ -23,6 +26,11 @@ export interface WireAnswer<T extends WireType> {
   readonly records: readonly WireRecord<T>[];
   /** the shortest time to live of what was answered, in milliseconds; 0 when nothing was */
   readonly ttlMs: number;
+  /**
+   * whether the server says that it has checked the signatures of all that, or of there being nothing (AD, RFC 4035
+   * section 3.2.3)
+   */
+  readonly isAuthentic: boolean;
 }
 
 /** Whom to ask, and how long. */
@@ -45,8 +53,8 @@ const UDP_SIZE = 1232;
 /** RFC 1035 section 2.3.4 */
 const LONGEST_LABEL = 63;
 const LONGEST_NAME = 253;
-/** RFC 1035 section 4.1.1: RD */
-const QUERY_FLAGS = 1 << 8;
+/** RFC 1035 section 4.1.1: RD; and AD, by which we say that we know what it means (RFC 6840 section 5.7). */
+const QUERY_FLAGS = (1 << 8) | (1 << 5);
 
 /** Words for response codes (RFC 1035 section 4.1.1). */
 const FAILURES: Readonly<Record<string, string>> = {
@@ -139,7 +147,7 @@ export class WireClient {
  */
 export async function timedLookup(
   client: WireClient,
-  type: WireType,
+  type: TextType,
   name: string,
 ): Promise<Lookup & { readonly ttlMs: number }> {
   const { code, records, ttlMs } = await client.ask(type, name);
@@ -152,16 +160,20 @@ export async function timedLookup(
 }
 
 /** Records as text. */
-const TEXT: { readonly [T in WireType]: (record: WireRecord<T>) => string } = {
+const TEXT: { readonly [T in TextType]: (record: WireRecord<T>) => string } = {
   A: (address) => address,
   AAAA: (address) => address,
   MX: ({ preference = 0, exchange }) => `${preference} ${exchange}`,
-  TXT: (strings) =>
-    [strings]
-      .flat()
-      .map((one) => one.toString('latin1'))
-      .join(''),
+  TXT: joinStrings,
 };
+
+/** The strings of a TXT record as one text, a character for each byte. */
+export function joinStrings(strings: WireRecord<'TXT'>): string {
+  return [strings]
+    .flat()
+    .map((one) => (typeof one === 'string' ? one : one.toString('latin1')))
+    .join('');
+}
 
 type Codec = typeof DnsPacket;
 
@@ -257,10 +269,11 @@ function readAnswer<T extends WireType>(reply: DecodedPacket, type: T): WireAnsw
   if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN') return failed(FAILURES[rcode ?? ''] ?? 'EBADRESP');
   const answers = (reply.answers ?? []).filter(hasTtl);
   const records = answers.filter((answer) => answer.type === type).map(({ data }) => data as WireRecord<T>);
+  const isAuthentic = reply.flag_ad;
   if (records.length === 0) {
-    return { code: rcode === 'NXDOMAIN' ? 'ENOTFOUND' : 'ENODATA', records, ttlMs: 0 };
+    return { code: rcode === 'NXDOMAIN' ? 'ENOTFOUND' : 'ENODATA', records, ttlMs: 0, isAuthentic };
   }
-  return { code: '', records, ttlMs: Math.min(...answers.map(({ ttl }) => ttlMs(ttl))) };
+  return { code: '', records, ttlMs: Math.min(...answers.map(({ ttl }) => ttlMs(ttl))), isAuthentic };
 }
 
 type WithData = Answer & { readonly data: unknown; readonly ttl?: number };
@@ -276,7 +289,7 @@ function ttlMs(seconds = 0): number {
 }
 
 function failed<T extends WireType>(code: string): WireAnswer<T> {
-  return { code, records: [], ttlMs: 0 };
+  return { code, records: [], ttlMs: 0, isAuthentic: false };
 }
 
 /** What can be sent: labels of 1 to 63 characters of ASCII, 253 together. */

@@ -98,7 +98,7 @@ function testsOf(flavour: Flavour): void {
 
   it('names a pfctl that hangs, and asks no more', async () => {
     pfctl.setFault({ mode: 'hang', only: 'info' });
-    const times = { childMs: 500, connectMs: 0, greetingMs: 0 };
+    const times = { childMs: 500, connectMs: 0, greetingMs: 0, policyMs: 0 };
     const found = [...(await findings({ times })).values()];
     assert.deepEqual(
       found.map(({ id, severity }) => `${severity} ${id}`),

@@ -52,7 +52,7 @@ describe('the probe of pf, on FreeBSD', () => {
         forwards: { 4: false, 6: false },
         unit: undefined,
       },
-      times: { childMs: HANGS_MS, connectMs: 0, greetingMs: 0 },
+      times: { childMs: HANGS_MS, connectMs: 0, greetingMs: 0, policyMs: 0 },
     };
     const findings = await pfProbe.run(context);
     return findings

@@ -162,8 +162,12 @@ function checkTests(flavour: Flavour): void {
       'ok       real MX 127.0.0.4: greets with "220 mx2.well.example ESMTP"',
       'ok       DNS of well.example: 10 mx1.well.example (fake), 20 mx2.well.example',
       '         (real)',
+      'ok       MTA-STS of well.example: there is no policy, so senders go by the MX',
+      '         records alone',
+      'ok       DANE of well.example: no MX host has TLSA records, so senders do not',
+      '         use it',
       '',
-      process.getuid?.() === 0 && flavour !== 'openbsd' ? 'all is well: 16 checks' : '1 note',
+      process.getuid?.() === 0 && flavour !== 'openbsd' ? 'all is well: 18 checks' : '1 note',
     ]);
     assert.equal(stderr, '');
     assert.equal(status, 0);

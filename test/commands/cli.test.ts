@@ -408,6 +408,16 @@ describe('mxallowd check-config', { concurrency: true }, () => {
     assert.deepEqual([status, stderr], [0, '']);
   });
 
+  it('says which DNS allow list is asked', async () => {
+    const more = ['--no-rdns-whitelist', '--no-pool', '--dnswl', 'list.example.org', '--dnswl-trust', '2'];
+    const { status, stdout } = await runCli(['check-config', '-c', GOOD, ...more]);
+    assert.match(
+      stdout,
+      /^names: +are not looked up\nDNS allow list: +list\.example\.org, with trust 2 or more\nDNS: +2s for an answer, /m,
+    );
+    assert.equal(status, 0);
+  });
+
   it('says that it would only look, and what is asked of DNS', async () => {
     const more = ['--dry-run', '--no-rdns-whitelist', '--no-pool'];
     const { status, stdout } = await runCli(['check-config', '-c', GOOD, '-n', '7', ...more]);

@@ -19,6 +19,10 @@ text 900 TXT "another matter"
 other TXT "another matter"
 mx 77 MX 10 mail
 mx 77 MX 5 mail2
+_25._tcp.mail 120 TLSA 3 1 1 0102030405060708091011121314151617181920212223242526272829303132
+child 50 NS ns.child
+child 50 DS 12345 13 2 0102030405060708091011121314151617181920212223242526272829303132
+ns.child A 192.0.2.9
 ${numbers(100)
   .map((i) => `hundred A 198.18.0.${i}`)
   .join('\n')}`,
@@ -41,18 +45,31 @@ describe('WireClient', { skip: dnsUnavailable() }, () => {
 
   it('finds addresses, with their time to live', async () => {
     const { records, ...answer } = await open([server.address]).ask('A', 'a.example.com');
-    assert.deepEqual(answer, { code: '', ttlMs: 600_000 });
+    assert.deepEqual(answer, { code: '', ttlMs: 600_000, isAuthentic: false });
     assert.deepEqual([...records].sort(), ['192.0.2.1', '192.0.2.2']);
     assert.deepEqual(await open([server.address]).ask('AAAA', 'six.example.com'), {
       code: '',
       records: ['2001:db8::6'],
       ttlMs: 60_000,
+      isAuthentic: false,
     });
   });
 
   it('goes by the shortest time to live, that of an alias, too', async () => {
     const { records, ttlMs } = await open([server.address]).ask('A', 'alias.example.com');
     assert.deepEqual([records.length, ttlMs], [2, 30_000]);
+  });
+
+  it('finds TLSA, DS and CNAME records', async () => {
+    const digest = Buffer.from('0102030405060708091011121314151617181920212223242526272829303132', 'hex');
+    const client = open([server.address]);
+    assert.deepEqual((await client.ask('TLSA', '_25._tcp.mail.example.com')).records, [
+      { usage: 3, selector: 1, matchingType: 1, certificate: digest },
+    ]);
+    assert.deepEqual((await client.ask('DS', 'child.example.com')).records, [
+      { keyTag: 12345, algorithm: 13, digestType: 2, digest },
+    ]);
+    assert.deepEqual((await client.ask('CNAME', 'alias.example.com')).records, ['a.example.com']);
   });
 
   it('completes an answer by TCP that is too long for UDP', async () => {
@@ -73,7 +90,7 @@ describe('WireClient', { skip: dnsUnavailable() }, () => {
   for (const [what, name, type, code] of failures) {
     it(`says of ${what}: ${code}`, async () => {
       const answer = await open([server.address], { tries: 1 }).ask(type, name);
-      assert.deepEqual(answer, { code, records: [], ttlMs: 0 });
+      assert.deepEqual(answer, { code, records: [], ttlMs: 0, isAuthentic: false });
     });
   }
 

@@ -42,7 +42,7 @@ export function checkContext(
       ...machine,
     },
     pfConf: '/nonexistent/pf.conf',
-    times: { childMs: 60_000, connectMs: 10_000, greetingMs: 10_000 },
+    times: { childMs: 60_000, connectMs: 10_000, greetingMs: 10_000, policyMs: 60_000 },
     ...more,
   };
 }

@@ -18,7 +18,7 @@ export function dnsUnavailable(): string | undefined {
   return status === 0 ? undefined : 'nsd not found (package nsd)';
 }
 
-/** Records of each zone as a zone file has them, relative to the zone; SOA and NS are added. */
+/** Records of each zone as a zone file has them, relative to the zone; SOA and NS are added where there is no SOA. */
 export type Zones = Readonly<Record<string, string>>;
 
 /** The zones of all PTR records. */
@@ -153,12 +153,13 @@ export function writeNameServer(folder: string, listen: string, zones: Zones): s
 /**
  * A command that ends well when a name server of ours answers.
  * @param server - as `192.0.2.53`, `127.0.0.1:5353`
+ * @param name - with an A record
  */
-export function askCommand(server: string): string[] {
+export function askCommand(server: string, name = READY): string[] {
   const program = `
     const resolver = new (require('node:dns').promises.Resolver)({ timeout: 5000, tries: 1 });
     resolver.setServers(['${server}']);
-    resolver.resolve4('${READY}').catch(() => (process.exitCode = 1));`;
+    resolver.resolve4('${name}').catch(() => (process.exitCode = 1));`;
   return [process.execPath, '-e', program];
 }
 
@@ -175,7 +176,9 @@ export function resolverOf(server: string, settings: Partial<ResolverSettings> =
   });
 }
 
-function zoneText(zone: string, records: string): string {
+/** A whole zone file. */
+export function zoneText(zone: string, records: string): string {
+  if (/\sSOA\s/.test(records)) return records;
   return [
     `$ORIGIN ${zone}.`,
     '$TTL 300',
@@ -186,7 +189,8 @@ function zoneText(zone: string, records: string): string {
   ].join('\n');
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody has on 127.0.0.1, for a moment at least. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
