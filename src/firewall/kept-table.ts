@@ -2,7 +2,13 @@
 import type { Core, OwnTableReport } from '../engine/firewall.js';
 import type { Judgement } from '../engine/judge.js';
 import { SETTLED_MS } from '../engine/messages.js';
-import { foreignLine, lessRoomLine, withdrawnLine, writerLine } from '../engine/table-messages.js';
+import {
+  foreignLine,
+  lessRoomLine,
+  type TableKind,
+  withdrawnLine,
+  writerLine,
+} from '../engine/table-messages.js';
 import { type Address, formatPrefix, type Prefix, type PrefixText } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { decidingEntry, entryText } from '../table/foreign.js';
@@ -16,6 +22,8 @@ import type { Entry } from '../tracker/whitelist.js';
 import { AllowedNetworks } from './allowed.js';
 import { TableWatch } from './table-watch.js';
 
+/** What stands ahead of a table's name, for people. */
+const TITLES: Readonly<Record<TableKind, string>> = { pf: 'pf table', nft: 'nftables' };
 /** Entries beyond max-entries that the table may have, because they are not taken out yet. The monitor allows more. */
 const ON_THE_WAY = 15_000;
 /** Of those that are left alone so many are named. */
@@ -43,13 +51,13 @@ export abstract class KeptTable {
   private configuredMs: number;
 
   /**
-   * @param title - what it is, ahead of its description, for people: `pf table`
+   * @param kind - whose it is
    * @param filled - is told when the table has been read, and perhaps changed the whitelist
    */
   constructor(
     protected readonly core: Core,
     private readonly table: Table,
-    private readonly title: string,
+    private readonly kind: TableKind,
     private readonly filled: () => void,
     traits: TableTraits = {},
   ) {
@@ -223,7 +231,7 @@ export abstract class KeptTable {
 
   /** for people */
   private get name(): string {
-    return `${this.title} ${this.table.description}`;
+    return `${TITLES[this.kind]} ${this.table.description}`;
   }
 
   private sayWithdrawn(prefixes: readonly PrefixText[]): void {
@@ -238,7 +246,7 @@ export abstract class KeptTable {
       // whoever runs pfctl tells how long that one is stuck
       if (this.failure === 'stuck' && before === 'stuck') return;
     }
-    const line = writerLine(event, this.name);
+    const line = writerLine(event, this.name, this.kind);
     if (line !== undefined) this.core.say(line);
   }
 
@@ -250,7 +258,7 @@ export abstract class KeptTable {
     if (room < config.maxEntries && bound !== undefined) {
       const besides = this.core.always.length + this.foreign;
       const { listable } = this.writer;
-      const line = lessRoomLine({ room, bound, besides, listable }, config.maxEntries);
+      const line = lessRoomLine({ room, bound, besides, listable }, config.maxEntries, this.kind);
       // once, until it is another one
       if (line.message !== this.lessRoom) this.core.say(line);
       this.lessRoom = line.message;

@@ -36,7 +36,7 @@ export class NftTable extends KeptTable {
 
   /** @param filled - is told when the table has been read, and perhaps changed the whitelist */
   constructor(core: Core, table: Table, filled: () => void) {
-    super(core, table, 'nftables', filled, {
+    super(core, table, 'nft', filled, {
       byKernel: (entry) => this.noteKernels(entry),
       lifeOf: (prefix) => this.lifeOf(prefix),
     });

@@ -10,7 +10,7 @@ import { KeptTable } from './kept-table.js';
 export class PfTable extends KeptTable {
   /** @param filled - is told when the table has been read, and perhaps changed the whitelist */
   constructor(core: Core, table: Table, filled: () => void) {
-    super(core, table, 'pf table', filled);
+    super(core, table, 'pf', filled);
   }
 
   added(entry: Entry): void {
