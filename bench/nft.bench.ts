@@ -15,7 +15,7 @@ import { compile, Program, Sender, type Traffic } from './netfilter/programs.js'
 import { furnish } from './netfilter/surroundings.js';
 import { DAEMON_USER, machine, quantile, spread } from './support.js';
 
-const ROUNDS = 3;
+const ROUNDS = 2;
 const [FAKE] = WORLD.fake;
 const [REAL] = WORLD.real;
 const SETTLES_S = 8;
@@ -43,7 +43,18 @@ const NEW_SENDERS = 40;
 const MANY = 100_000;
 
 type Name = 'nftables' | 'NFQUEUE';
-const NAMES: readonly Name[] = ['nftables', 'NFQUEUE'];
+/** With names DNS is asked about each source once, whatever lets in: that costs more than all the rest. */
+type Variant = 'names' | 'no names';
+const VARIANTS: Readonly<Record<Variant, readonly string[]>> = {
+  names: [],
+  'no names': ['--no-rdns-whitelist', '--no-pool'],
+};
+const PROGRAMS: readonly (readonly [Name, Variant])[] = [
+  ['nftables', 'names'],
+  ['NFQUEUE', 'names'],
+  ['nftables', 'no names'],
+  ['NFQUEUE', 'no names'],
+];
 
 interface Figures {
   /** CPU microseconds for each SYN, by case */
@@ -74,7 +85,7 @@ async function loadRules(world: World, name: Name, scratch: Scratch): Promise<vo
   if (status !== 0) throw new Error(stderr);
 }
 
-function commandOf(name: Name, scratch: Scratch): string[] {
+function commandOf(name: Name, scratch: Scratch, variant: Variant = 'names'): string[] {
   const folder = scratch.path(`state-${name}`);
   mkdirSync(folder, { recursive: true });
   chmodSync(folder, 0o777);
@@ -82,12 +93,32 @@ function commandOf(name: Name, scratch: Scratch): string[] {
   const firewall =
     name === 'NFQUEUE' ? ['-n', '23'] : ['--firewall', 'nft', '--nft-rules', scratch.path('rules')];
   const mxallowd = [process.execPath, CLI, '-c', scratch.file('empty.conf', ''), '-F'];
-  return [...mxallowd, ...firewall, '-f', FAKE, '-r', REAL, ...files, '-u', DAEMON_USER];
+  return [
+    ...mxallowd,
+    ...firewall,
+    ...VARIANTS[variant],
+    '-f',
+    FAKE,
+    '-r',
+    REAL,
+    ...files,
+    '-u',
+    DAEMON_USER,
+  ];
 }
 
-async function measure(world: World, sender: Sender, name: Name, scratch: Scratch): Promise<Figures> {
+async function measure(
+  world: World,
+  sender: Sender,
+  [name, variant]: readonly [Name, Variant],
+  scratch: Scratch,
+): Promise<Figures> {
   await loadRules(world, name, scratch);
-  const program = await Program.start(world, commandOf(name, scratch), name === 'NFQUEUE' ? 'queue' : 'log');
+  const program = await Program.start(
+    world,
+    commandOf(name, scratch, variant),
+    name === 'NFQUEUE' ? 'queue' : 'log',
+  );
   try {
     for (const to of [REAL, FAKE]) {
       await sender.steady({ rate: 20, count: 30, from: ['198.19.200.0', 200], to });
@@ -116,17 +147,21 @@ async function ordinary(mode: WorldMode, scratch: Scratch): Promise<void> {
   try {
     await furnish(world, scratch);
     const sender = await Sender.create(world, scratch.path('flood'));
-    const found: Record<Name, Figures[]> = { nftables: [], NFQUEUE: [] };
+    const found = PROGRAMS.map((): Figures[] => []);
     for (let round = 0; round < ROUNDS; round++) {
-      for (const name of round % 2 === 0 ? NAMES : NAMES.toReversed()) {
-        found[name].push(await measure(world, sender, name, scratch));
+      for (const [i, program] of PROGRAMS.entries()) {
+        found[i]?.push(await measure(world, sender, program, scratch));
       }
     }
     for (const what of Object.keys(CASES)) {
-      const of = (name: Name): number[] => found[name].map(({ cpuUs }) => cpuUs[what] ?? NaN);
-      for (const name of NAMES) console.log(`${what}, CPU for each SYN, ${name}: ${show(of(name), 0)} us`);
-      const [nft, queue] = [spread(of('nftables')).median, spread(of('NFQUEUE')).median];
-      console.log(`${what}, NFQUEUE : nftables: ${(queue / nft).toFixed(1)}`);
+      const medians = PROGRAMS.map(([name, variant], i) => {
+        const values = (found[i] ?? []).map(({ cpuUs }) => cpuUs[what] ?? NaN);
+        console.log(`${what}, CPU for each SYN, ${name}, ${variant}: ${show(values, 0)} us`);
+        return spread(values).median;
+      });
+      const [nft = NaN, queue = NaN, bare = NaN, bareQueue = NaN] = medians;
+      const [names, none] = [(queue / nft).toFixed(1), (bareQueue / bare).toFixed(1)];
+      console.log(`${what}, NFQUEUE : nftables: with names ${names}, without ${none}`);
     }
   } finally {
     await world.close();

@@ -273,7 +273,8 @@ function checkFirewall(config: Config, given: readonly Given[], platform: NodeJS
     return at('firewall', `firewall ${named} is for Linux: here it is pf`);
   }
   const { firewall, capture } = config;
-  const fits = firewall === 'nft' ? ['auto', 'nflog', 'tcpdump'] : CAPTURE_NAMES.filter((one) => one !== 'nflog');
+  const fits =
+    firewall === 'nft' ? ['auto', 'nflog', 'tcpdump'] : CAPTURE_NAMES.filter((one) => one !== 'nflog');
   if (firewall === 'queue' || capture === 'auto' || (fits as readonly string[]).includes(capture)) return [];
   return at('capture', `capture ${capture} is not for ${firewall}: one of ${fits.join(', ')}`);
 }

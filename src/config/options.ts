@@ -27,7 +27,8 @@ interface OptionShape<T> {
   /** what a SIGHUP takes over; the others need a restart */
   readonly reloads?: true;
   /** which heading of the help it stands under */
-  readonly group: 'Addresses' | 'Whitelist' | 'Names' | 'Capture' | 'Table' | 'nftables' | 'NFQUEUE' | 'Service';
+  readonly group:
+    'Addresses' | 'Whitelist' | 'Names' | 'Capture' | 'Table' | 'nftables' | 'NFQUEUE' | 'Service';
   /** a firewall that it is for, too, beside the one of its group */
   readonly alsoFor?: FirewallName;
   /** judging a recording needs it, too */

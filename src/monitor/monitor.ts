@@ -14,9 +14,10 @@ import { Exit, StartError } from '../sysexits.js';
 import type { UserPlan } from './user-plan.js';
 import type { Own } from '../names/network-bounds.js';
 import { Channel } from './channel.js';
-import { type GuardedTable, parseEngineRequest, TableGuard } from './guard.js';
+import { type GuardedTable, TableGuard } from './guard.js';
 import { clearLeftovers } from './leftovers.js';
 import { MOST_REQUEST, type MonitorMessage, type Reconfiguration } from './messages.js';
+import { parseEngineRequest } from './request.js';
 import { COMPARE_EVERY_MS } from '../table/table.js';
 
 /** What keeps the firewall's rules. */

@@ -169,7 +169,9 @@ describe('firewall', () => {
   });
 
   it('is none of Linux where pf is', () => {
-    assert.deepEqual(on('freebsd', fromFile('firewall', 'nft')), ['firewall nft is for Linux: here it is pf']);
+    assert.deepEqual(on('freebsd', fromFile('firewall', 'nft')), [
+      'firewall nft is for Linux: here it is pf',
+    ]);
   });
 
   it('has sources of its own', () => {

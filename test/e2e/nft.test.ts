@@ -145,6 +145,32 @@ describe('mxallowd with nftables', { skip: nftUnavailable() ?? rootStageUnavaila
     await assert.rejects(scene.daemon(), /nft-conf --install/);
   });
 
+  it('takes mail for a host behind it, and at it, by one set', async () => {
+    // the fake MX is this machine's, the real one is behind it
+    await scene.stage.world.script(
+      `ip netns add inner
+ip -n mx link add eth1 type veth peer name eth0 netns inner
+ip -n mx link set eth1 up
+ip -n inner link set eth0 up
+ip -n inner link set lo up
+ip -n mx address del ${REAL}/24 dev eth0
+ip -n mx address add 10.0.0.1/24 dev eth1
+ip -n inner address add 10.0.0.2/24 dev eth0
+ip -n inner address add ${REAL}/32 dev lo
+ip -n inner route add default via 10.0.0.1
+ip -n mx route add ${REAL}/32 via 10.0.0.2
+nsenter --net=/run/netns/mx sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv4/conf/eth0/proxy_arp'`,
+    );
+    const daemon = await scene.daemon();
+    // nothing listens there: who gets through is refused by that host
+    await refused('198.51.100.9');
+    assert.equal(await send('198.51.100.1', FAKE), 'refused');
+    assert.equal(await send('198.51.100.1', REAL), 'refused', 'it has got through');
+    await daemon.event(isDecision('refusal', '198.51.100.9'));
+    await daemon.event(isDecision('admission', '198.51.100.1'));
+    await until('it is known', async () => (await scene.set('granted4')).has('198.51.100.1'));
+  });
+
   it('loads what was installed when it starts, if it is not there', async () => {
     await scene.nft('flush ruleset');
     await scene.daemon();
@@ -273,6 +299,26 @@ describe('mxallowd with nftables, many senders', { skip: nftUnavailable() ?? roo
     });
     const { stdout } = await scene.ask('status');
     assert.match(stdout, /^entries: +2,?000 of at most/m);
+  });
+
+  it('killed: sixty known ones and sixty new ones get in, and no bot', async () => {
+    const daemon = await scene.daemon();
+    assert.equal(await all(60), 60);
+    await until('they are known', async () => (await scene.set('granted4')).size === 60);
+    daemon.signal('SIGKILL');
+    await daemon.ended;
+    // their attempts are forgotten, as an hour later
+    await scene.nft('flush set inet mx_white tried4');
+    const known = await Promise.all(Array.from({ length: 60 }, (_, i) => scene.stage.send(sender(i), REAL)));
+    assert.equal(known.filter(({ outcome }) => outcome === 'delivered').length, 60);
+    assert.equal(await all(60, 60), 60);
+    const bots = await Promise.all(
+      Array.from({ length: 60 }, (_, i) => scene.stage.send(sender(1000 + i), REAL, ONE_MORE_SYN_MS)),
+    );
+    assert.equal(bots.filter(({ outcome }) => outcome === 'delivered').length, 0);
+    await scene.daemon();
+    const { stdout } = await scene.ask('status');
+    assert.match(stdout, /^entries: +120 of at most/m);
   });
 
   it('flushed while they come: nobody is lost for good, and the rules are back', async () => {

@@ -61,7 +61,10 @@ describe('the file for the boot', () => {
     assert.equal(modeOfFile(off), 'off');
     assert.match(off, /^# {3}mxallowd nft-conf -c '\/etc\/a b'$/m);
     // nothing that nft would carry out
-    assert.deepEqual(off.split('\n').filter((line) => line !== '' && !line.startsWith('#')), []);
+    assert.deepEqual(
+      off.split('\n').filter((line) => line !== '' && !line.startsWith('#')),
+      [],
+    );
     assert.equal(modeOfFile('# something else\n'), undefined);
   });
 });
@@ -72,14 +75,17 @@ describe('a table that is read', () => {
   it('has the chains and rules that were written', () => {
     assert.ok(ours !== undefined);
     assert.equal(ours.comment, markText(markOf(spec())));
-    assert.deepEqual(ours.chains.get('mail')?.map(({ comment }) => comment), [
-      "the machine's own mail",
-      'only who begins is asked',
-      'the fake MX, IPv4',
-      'the real MX, IPv4',
-      'the fake MX, IPv6',
-      'the real MX, IPv6',
-    ]);
+    assert.deepEqual(
+      ours.chains.get('mail')?.map(({ comment }) => comment),
+      [
+        "the machine's own mail",
+        'only who begins is asked',
+        'the fake MX, IPv4',
+        'the real MX, IPv4',
+        'the fake MX, IPv6',
+        'the real MX, IPv6',
+      ],
+    );
     assert.deepEqual(compareTables(ours, ours), { missing: [], surplus: [] });
   });
 

@@ -2,7 +2,7 @@
 import { chmodSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Stage, StagedDaemon } from '../../src/demo/stage.js';
-import type { Finished } from '../../src/demo/world.js';
+import type { Finished, World } from '../../src/demo/world.js';
 import { packageFolder } from '../../src/version.js';
 import { CLI, type Scratch } from './cli.js';
 import { openStage } from './stage.js';
@@ -47,8 +47,7 @@ export class NftScene {
 
   /** Runs nft-conf. */
   nftConf(...args: string[]): Promise<Finished> {
-    const where = ['-c', CONFIG, '--nft-rules', this.rules, '--nft-conf', this.boot];
-    return this.stage.world.run('mx', [process.execPath, CLI, 'nft-conf', ...where, ...args]);
+    return nftConf(this.stage.world, this.rules, this.boot, args);
   }
 
   /** Installs the rules. */
@@ -100,3 +99,18 @@ export class NftScene {
 }
 
 let count = 0;
+
+/**
+ * Runs nft-conf on the host mx.
+ * @param rules - the file for the boot
+ * @param boot - what nft loads at the boot
+ */
+export function nftConf(
+  world: World,
+  rules: string,
+  boot: string,
+  args: readonly string[],
+): Promise<Finished> {
+  const where = ['-c', CONFIG, '--nft-rules', rules, '--nft-conf', boot];
+  return world.run('mx', [process.execPath, CLI, 'nft-conf', ...where, ...args]);
+}

@@ -51,7 +51,10 @@ export function nftUnavailable(): string | undefined {
 
 /** A program that runs nft on the host mx, whoever starts it; its path. */
 export function nftWrapper(world: World, scratch: Scratch): string {
-  const path = scratch.file('nft', `#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\nexport PATH\nexec ${world.entering('mx').join(' ')} nft "$@"\n`);
+  const path = scratch.file(
+    'nft',
+    `#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\nexport PATH\nexec ${world.entering('mx').join(' ')} nft "$@"\n`,
+  );
   chmodSync(path, 0o755);
   return path;
 }

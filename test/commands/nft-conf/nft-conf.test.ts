@@ -145,12 +145,18 @@ describe('mxallowd nft-conf in the kernel', { skip: unavailable() }, () => {
     assert.match(foreign.stderr, /has not been written by this command/);
     assert.equal(foreign.status, 65);
     await nft("'add table inet mx_white; add chain inet mx_white mine'");
-    assert.match((await nftConf('--install', '--yes')).stderr, /that has not been made by this command \(it has no comment\)/);
+    assert.match(
+      (await nftConf('--install', '--yes')).stderr,
+      /that has not been made by this command \(it has no comment\)/,
+    );
     assert.match(await nft('list table inet mx_white'), /chain mine/);
   });
 
   it("2.0.0's rules are shown, and taken away only with --replace-queue", async () => {
-    const example = readFileSync(join(packageFolder(), 'test', 'fixtures', 'nft', '2.0.0-nftables.conf'), 'latin1');
+    const example = readFileSync(
+      join(packageFolder(), 'test', 'fixtures', 'nft', '2.0.0-nftables.conf'),
+      'latin1',
+    );
     const old = `flush ruleset\n\n${example}`;
     writeFileSync(boot, old);
     // this kernel may have no "queue"
