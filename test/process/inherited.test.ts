@@ -55,8 +55,11 @@ describe('what whoever starts us has left', { skip: reason }, () => {
     ['background', ['-s']],
   ] as const)
     it(`stays open in no process of a daemon in the ${where}`, async () => {
-      await start([...args, '--pid-file', place.pidFile]).line(/mxallowd is ready/);
+      const started = start([...args, '--pid-file', place.pidFile]);
+      await started.line(/mxallowd is ready/);
       await addDaemon();
+      // who has started the one in the background is none of the daemon's processes, and ends
+      if (where === 'background') await started.ended;
       const all = family?.look() ?? [];
       const capture = all.find((pid) => argvOf(pid)[0] === 'cat');
       assert.deepEqual(
