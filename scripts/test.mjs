@@ -20,7 +20,7 @@ const ending = isLong ? '.long.js' : '.test.js';
  */
 const PACKAGES = [
   ...['tcpdump', 'libpcap-dev', 'g++', 'make', 'python3'],
-  ...['iproute2', 'iptables', 'nftables', 'util-linux', 'procps', 'postfix', 'nsd', 'systemd'],
+  ...['iproute2', 'iptables', 'nftables', 'util-linux', 'procps', 'postfix', 'postgrey', 'nsd', 'systemd'],
   ...['unbound', 'ldnsutils', 'openssl'],
   ...['mksh', 'dash', 'shellcheck', 'tmux', 'mandoc'],
 ];

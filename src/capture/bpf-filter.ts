@@ -1,4 +1,4 @@
-// The filter program that the kernel runs for "port N". Pure.
+// The filter program that the kernel runs for "port N", or "port N or port M". Pure.
 import { SNAP_LENGTH } from './tcpdump.js';
 
 /** An instruction (net/bpf.h struct bpf_insn); jumps count from the next one. */
@@ -56,6 +56,8 @@ const IPV4_HEADER = 20;
 const IPV6_HEADER = 40;
 const PORTS = 4;
 const IPV4_FRAGMENT_OFFSET = 0x1fff;
+/** Ports in an expression: jumps reach over 255 instructions at the most. */
+const MOST_PORTS = 8;
 /** IANA's number of the protocol. */
 const TCP = 6;
 /** The headers that packet/ip looks behind: hop-by-hop, routing, fragment, AH, destination, mobility, HIP, shim6. */
@@ -71,7 +73,7 @@ function requireBytes(bytes: number): Step[] {
   ];
 }
 
-function portSteps(port: number, snapLength: number): Step[] {
+function portSteps(ports: readonly number[], snapLength: number): Step[] {
   return [
     // X = length of the pflog header, its first byte rounded up to a multiple of 4: 61, 69 or 100 by system
     { op: Op.LOAD_BYTE, k: 0 },
@@ -106,9 +108,9 @@ function portSteps(port: number, snapLength: number): Step[] {
     { label: 'tcp', op: Op.TAX },
     ...requireBytes(PORTS),
     { op: Op.LOAD_HALF_X, k: 0 },
-    { op: Op.JUMP_EQUAL, k: port, then: 'accept' },
+    ...ports.map((k): Step => ({ op: Op.JUMP_EQUAL, k, then: 'accept' })),
     { op: Op.LOAD_HALF_X, k: 2 },
-    { op: Op.JUMP_EQUAL, k: port, then: 'accept' },
+    ...ports.map((k): Step => ({ op: Op.JUMP_EQUAL, k, then: 'accept' })),
     { label: 'reject', op: Op.RETURN, k: 0 },
     { label: 'accept', op: Op.RETURN, k: snapLength },
   ];
@@ -125,15 +127,17 @@ function assemble(steps: readonly Step[]): BpfProgram {
 }
 
 /**
- * The program for a filter expression of pcap-filter(7). Two are known: none, and `port N`, which lets through TCP
- * from or to that port, and everything that it cannot be sure about: fragments, IPv6 extension headers, headers that
+ * The program for a filter expression of pcap-filter(7). Known are none, and `port N`, also several of them joined by
+ * `or`, which lets through TCP from or to such a port, and everything that it cannot be sure about: fragments, IPv6 extension headers, headers that
  * are cut or make no sense. It finds the packet behind a pflog header of any length.
  * @returns undefined for another expression
  */
 export function compileBpfFilter(expression: string): BpfProgram | undefined {
   if (expression.trim() === '') return assemble([{ op: Op.RETURN, k: SNAP_LENGTH }]);
-  const port = Number(/^\s*port\s+(\d{1,5})\s*$/.exec(expression)?.[1] ?? Number.NaN);
-  return port <= 0xffff ? assemble(portSteps(port, SNAP_LENGTH)) : undefined;
+  const words = expression.trim().split(/\s+or\s+/, MOST_PORTS + 1);
+  const ports = words.map((word) => Number(/^port\s+(\d{1,5})$/.exec(word)?.[1] ?? Number.NaN));
+  const isKnown = ports.length <= MOST_PORTS && ports.every((port) => port <= 0xffff);
+  return isKnown ? assemble(portSteps(ports, SNAP_LENGTH)) : undefined;
 }
 
 /** Bytes of a struct bpf_insn (net/bpf.h): code u16, jt u8, jf u8, k u32. */

@@ -56,7 +56,7 @@ export async function makeBpfSource(
   const program = compileBpfFilter(filter);
   if (program === undefined) {
     throw unavailable(
-      `knows no filter but "port N", not "${escapeText(filter)}": take tcpdump or pcap for it`,
+      `knows no filter but "port N" (or "port N or port M"), not "${escapeText(filter)}": take tcpdump or pcap for it`,
     );
   }
   const loaded = await load();

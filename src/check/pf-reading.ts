@@ -58,6 +58,7 @@ async function read(context: CheckContext): Promise<PfReading> {
       outbound: config.outbound,
       table: config.table,
       pflogInterface: config.pflogInterface,
+      strangersPort: config.strangers.kind === 'redirect' ? config.strangers.port : undefined,
       os: platform === 'openbsd' || platform === 'freebsd' ? platform : undefined,
       release: machine.release,
       interfaces: platform === 'linux' ? undefined : machine.interfaces,

@@ -1,10 +1,10 @@
 // The configuration: file and command line combined and checked. Pure.
 import { type Address, formatAddress, type Prefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
-import { CAPTURE_NAMES } from './names.js';
+import { CAPTURE_NAMES, type FirewallName } from './names.js';
 import { defaultTextOn, OPTION_LIST, type OptionKey, OPTIONS, type OptionSpec } from './options.js';
 import type { Problem } from './problem.js';
-import type { Check } from './values.js';
+import { type Check, type Strangers, strangersText } from './values.js';
 
 /** An option as it was given, not yet checked. */
 export interface Given {
@@ -28,6 +28,7 @@ export interface Config {
   /** each once */
   readonly allowDomain: readonly string[];
   readonly port: number;
+  readonly strangers: Strangers;
   /** seconds */
   readonly whitelistTime: number;
   /** seconds; 0: an admission does not prolong anything */
@@ -92,19 +93,22 @@ export type ConfigResult =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
+/** What a configuration is for: the firewall of a system, or recordings, which are judged without one. */
+export type Target = NodeJS.Platform | 'replay';
+
 /**
  * Checks and combines what the file and the command line say. Addresses add up; of anything else the last word
  * counts, and the command line comes after the file.
  * @param given - file first
- * @param platform - Linux has queues instead of pf
+ * @param target - Linux has queues instead of pf
  * @param earlier - problems found while the texts were read; they are reported together with those found here
  */
 export function resolveConfig(
   given: readonly Given[],
   earlier: readonly Problem[],
-  platform: NodeJS.Platform,
+  target: Target,
 ): ConfigResult {
-  const resolver = new Resolver(given, platform);
+  const resolver = new Resolver(given, target === 'replay' ? 'openbsd' : target);
   const port = resolver.scalar('port');
   const addresses = {
     fakeMailserver: resolver.many('fakeMailserver'),
@@ -112,11 +116,13 @@ export function resolveConfig(
     allow: resolver.many('allow'),
     allowDomain: [...new Set(resolver.many('allowDomain'))],
   };
+  const strangers = resolver.scalar('strangers') ?? { kind: 'drop' };
   const whitelistTime = resolver.scalar('whitelistTime') ?? 0;
-  const firewall = firewallOf(resolver, platform);
+  const firewall = firewallOf(resolver, target);
   const config: Config = {
     ...addresses,
     port: port ?? 0,
+    strangers,
     whitelistTime,
     knownTime: resolver.scalar('knownTime') ?? 0,
     isKnownTimeImplied: resolver.isGiven('whitelistTime') && !resolver.isGiven('knownTime'),
@@ -134,7 +140,9 @@ export function resolveConfig(
     dnsTimeout: resolver.scalar('dnsTimeout') ?? 0,
     capture: resolver.scalar('capture') ?? 'auto',
     pflogInterface: resolver.scalar('pflogInterface') ?? '',
-    pcapFilter: resolver.isGiven('pcapFilter') ? (resolver.scalar('pcapFilter') ?? '') : `port ${port}`,
+    pcapFilter: resolver.isGiven('pcapFilter')
+      ? (resolver.scalar('pcapFilter') ?? '')
+      : portFilter(port, strangers),
     tcpdump: resolver.scalar('tcpdump'),
     table: resolver.scalar('table') ?? '',
     anchor: resolver.scalar('anchor') ?? '',
@@ -165,8 +173,13 @@ export function resolveConfig(
     ...earlier,
     ...resolver.problems,
     ...checkServers(config, given, earlier),
-    ...checkQueue(config, given),
-    ...checkFirewall(config, given, platform),
+    ...(target === 'replay'
+      ? []
+      : [
+          ...checkQueue(config, given),
+          ...checkFirewall(config, given, target),
+          ...checkStrangers(config, given),
+        ]),
   ];
   return problems.length === 0 ? { ok: true, config } : { ok: false, problems };
 }
@@ -188,9 +201,9 @@ export function defaultValue<K extends OptionKey>(
 const LINUX_QUEUE = { first: 23, last: 23 };
 
 /** Who names a queue, or a pfctl, means that; otherwise it is the system's. */
-function firewallOf(resolver: Resolver, platform: NodeJS.Platform): Config['firewall'] {
+function firewallOf(resolver: Resolver, target: Target): Config['firewall'] {
   const named = resolver.scalar('firewall') ?? 'pf';
-  if (platform !== 'linux') return 'pf';
+  if (target !== 'linux') return 'pf';
   if (resolver.isGiven('firewall')) return named;
   return resolver.isGiven('pfctl') && !resolver.isGiven('queueNum') ? 'pf' : named;
 }
@@ -277,6 +290,37 @@ function checkFirewall(config: Config, given: readonly Given[], platform: NodeJS
     firewall === 'nft' ? ['auto', 'nflog', 'tcpdump'] : CAPTURE_NAMES.filter((one) => one !== 'nflog');
   if (firewall === 'queue' || capture === 'auto' || (fits as readonly string[]).includes(capture)) return [];
   return at('capture', `capture ${capture} is not for ${firewall}: one of ${fits.join(', ')}`);
+}
+
+/** What the firewall cannot do. */
+function checkStrangers({ strangers, firewall }: Config, given: readonly Given[]): Problem[] {
+  const message = strangersProblem(strangers, firewall);
+  const last = given.findLast(({ key }) => key === 'strangers');
+  if (message === undefined || last === undefined) return [];
+  const subject = last.origin === 'file' ? 'strangers: ' : '';
+  return [{ where: last.where, kind: kindOf(last), message: subject + message }];
+}
+
+function strangersProblem(strangers: Strangers, firewall: FirewallName): string | undefined {
+  const shown = strangersText(strangers);
+  if (firewall === 'pf' && strangers.kind === 'mark') {
+    return `"${shown}" is for NFQUEUE (Linux): pf leads strangers to a port, write "redirect PORT" (docs/strangers.md)`;
+  }
+  if (firewall === 'queue' && strangers.kind === 'redirect') {
+    return (
+      `"${shown}" is for pf: NFQUEUE leads nobody to a port, but can mark packets for a rule of yours that does; ` +
+      'write "mark N" (docs/strangers.md)'
+    );
+  }
+  return undefined;
+}
+
+/**
+ * What is captured: FreeBSD's pf logs whom it leads to another port with that port.
+ */
+function portFilter(port: number | undefined, strangers: Strangers): string {
+  const other = strangers.kind === 'redirect' && strangers.port !== port ? ` or port ${strangers.port}` : '';
+  return `port ${port}${other}`;
 }
 
 /** At least one of each, and none that is both. */

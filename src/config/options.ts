@@ -103,6 +103,17 @@ export const OPTIONS = {
     forReplay: true,
     group: 'Addresses',
   }),
+  strangers: option({
+    name: 'strangers',
+    value: 'WHAT',
+    check: check.strangers,
+    defaultText: 'drop',
+    help: 'at the real MX: drop, "redirect PORT", or "mark N" (Linux)',
+    restOfLine: true,
+    reloads: true,
+    forReplay: true,
+    group: 'Addresses',
+  }),
   whitelistTime: option({
     name: 'whitelist-time',
     letters: ['t'],

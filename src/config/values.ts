@@ -160,6 +160,45 @@ export function changesTime(text: string): boolean {
   return isLonger || (isSeconds && number !== '');
 }
 
+/** What becomes of strangers at the real MX. */
+export type Strangers =
+  | { readonly kind: 'drop' }
+  /** pf leads them to another port */
+  | { readonly kind: 'redirect'; readonly port: number }
+  /** netfilter gets their packets with a mark, for rules of the administrator's own */
+  | { readonly kind: 'mark'; readonly mark: number };
+
+const STRANGERS = /^(?:(drop)|redirect\s+(\d{1,5})|mark\s+(\d{1,10}|0x[0-9a-f]{1,8}))$/i;
+const MOST_MARK = 0xffff_ffff;
+
+/** `drop`, `redirect PORT`, `mark N`; marks may be hexadecimal, and 0 is none. */
+export const strangers: Check<Strangers> = (text) => {
+  const [whole, drop, port, mark] = STRANGERS.exec(text.trim()) ?? [];
+  const [portNumber, markNumber] = [Number(port ?? 0), Number(mark ?? 0)];
+  if (drop !== undefined) return good({ kind: 'drop' });
+  if (portNumber >= 1 && portNumber <= 65_535) return good({ kind: 'redirect', port: portNumber });
+  if (markNumber >= 1 && markNumber <= MOST_MARK) return good({ kind: 'mark', mark: markNumber });
+  const expected =
+    whole === undefined
+      ? 'drop, "redirect PORT" or "mark N"'
+      : port === undefined
+        ? `a mark from 1 to 0x${MOST_MARK.toString(16)}`
+        : 'a port from 1 to 65535';
+  return bad(expected);
+};
+
+/** The same as text, as the configuration has it. */
+export function strangersText(given: Strangers): string {
+  switch (given.kind) {
+    case 'drop':
+      return 'drop';
+    case 'redirect':
+      return `redirect ${given.port}`;
+    case 'mark':
+      return `mark ${given.mark}`;
+  }
+}
+
 /** One of a few words. */
 export function oneOf<T extends string>(words: readonly T[]): Check<T> {
   return (text) => {

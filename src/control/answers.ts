@@ -2,7 +2,7 @@
 import type * as v from 'valibot';
 import type { Counters } from '../tracker/counters.js';
 import type { Origin } from '../tracker/whitelist.js';
-import { bool, list, maybe, number, numbers, object, oneOf, type Schema, text } from './schema.js';
+import { bool, list, maybe, number, numbers, object, oneOf, type Schema, text, unlessOld } from './schema.js';
 
 /** All origins, with what they mean. */
 export const ORIGINS: Readonly<Record<Origin, string>> = {
@@ -31,6 +31,7 @@ const counters: Schema<Counters> = object({
   attempts: number,
   renewals: number,
   refusals: number,
+  redirected: unlessOld(number, 0),
   admissions: number,
   added: number,
   expired: number,
@@ -156,7 +157,11 @@ const status = object({
   lastFrameAgoMs: maybe(number),
   lastAttemptAgoMs: maybe(number),
   lastRefusalAgoMs: maybe(number),
+  /** redirected ones are refusals, too */
+  lastRedirectedAgoMs: maybe(number),
   lastAdmissionAgoMs: maybe(number),
+  /** what becomes of strangers, as the configuration has it: `drop`, `redirect 10025`, `mark 1` */
+  strangers: unlessOld(text, 'drop'),
   /** with pf */
   capture: maybe(capture),
   table: maybe(table),
@@ -211,7 +216,10 @@ export type StatisticsReport = v.InferOutput<typeof statistics>;
 const event = object({
   /** milliseconds since 1970 */
   atMs: number,
-  /** `attempt`, `refusal`, `admission`, `expiry`, `eviction`, `named`, `pooled`, `listed`, `no-pool`, `allowed`, `forgotten` */
+  /**
+   * `attempt`, `refusal`, `redirected`, `admission`, `expiry`, `eviction`, `named`, `pooled`, `listed`, `no-pool`,
+   * `allowed`, `forgotten`
+   */
   kind: text,
   address: text,
   /** what happened, for people, without the address, escaped */
@@ -245,6 +253,8 @@ const refusedSender = object({
   count: number,
   /** how many of them got in all the same: in dry-run, or by rules that let everybody in */
   passed: number,
+  /** how many of them were led elsewhere (`strangers`) */
+  redirected: unlessOld(number, 0),
   /** how often it came again, ten minutes later or more */
   returns: number,
   firstAgoMs: number,
@@ -279,12 +289,23 @@ export type RefusedDomain = v.InferOutput<typeof refusedDomain>;
 const why = object({
   address: text,
   /** what applies now; `let-in-anyway`: it would be refused, but for now nobody is */
-  now: oneOf('fake-mx', 'real-mx', 'always-allowed', 'whitelisted', 'in-table', 'refused', 'let-in-anyway'),
+  now: oneOf(
+    ...(['fake-mx', 'real-mx', 'always-allowed', 'whitelisted', 'in-table'] as const),
+    ...(['redirected', 'refused', 'let-in-anyway'] as const),
+  ),
   /** a sentence for people about what applies now */
   text,
   entry: maybe(entry),
-  /** refused SYNs, as far as remembered, and how many of them got in all the same */
-  refusals: maybe(object({ count: number, passed: maybe(number), firstAgoMs: number, lastAgoMs: number })),
+  /** refused SYNs, as far as remembered; how many of them got in all the same, and how many were redirected */
+  refusals: maybe(
+    object({
+      count: number,
+      passed: maybe(number),
+      redirected: unlessOld(number, 0),
+      firstAgoMs: number,
+      lastAgoMs: number,
+    }),
+  ),
   /** the entry that it had last, and has no more */
   before: maybe(departure),
   /** when it was last refused, milliseconds since 1970 */
@@ -306,6 +327,8 @@ const tick = object({
   /** frames that led to no decision; undefined: not told */
   unjudged: maybe(number),
   counters,
+  /** what becomes of strangers, as {@link StatusReport} has it */
+  strangers: unlessOld(text, 'drop'),
   /** changes that wait for the table */
   pending: number,
   lastFrameAgoMs: maybe(number),

@@ -28,6 +28,11 @@ export function maybe<T>(schema: Schema<T>): Schema<T | undefined> {
   return v.optional(schema);
 }
 
+/** What the daemon may be too old to tell: it was started before an upgrade. */
+export function unlessOld<T>(schema: Schema<T>, before: T): Schema<T> {
+  return v.optional(schema as v.GenericSchema<T, T>, before as never) as Schema<unknown> as Schema<T>;
+}
+
 /** A list of these. */
 export function list<T>(schema: Schema<T>): Schema<readonly T[]> {
   return v.array(schema, 'a list');

@@ -18,6 +18,7 @@ import { judgeHealth } from './health.js';
 import { type PfState, PfView, WATCHED_MS } from './pf-view.js';
 import { RefusedAnswers } from './refused-answers.js';
 import { SenderAnswers } from './sender-answers.js';
+import { strangersText } from '../config/values.js';
 import { Exit } from '../sysexits.js';
 
 /** What is known of the processes, beside the engine. */
@@ -103,7 +104,7 @@ export class Answers {
     const { version, pid, enginePid, user, restarts } = surroundings;
     const pf = await this.pf.look();
     const { capture, queue } = engine.firewallReport();
-    const { frame, attempt, refusal, admission } = engine.lastSeen;
+    const { frame, attempt, refusal, redirected, admission } = engine.lastSeen;
     const byOrigin: Partial<Record<Origin, number>> = {};
     for (const { origin } of engine.tracker.entries()) byOrigin[origin] = (byOrigin[origin] ?? 0) + 1;
     return {
@@ -128,7 +129,9 @@ export class Answers {
       lastFrameAgoMs: this.ago(frame),
       lastAttemptAgoMs: this.ago(attempt),
       lastRefusalAgoMs: this.ago(refusal),
+      lastRedirectedAgoMs: this.ago(redirected),
       lastAdmissionAgoMs: this.ago(admission),
+      strangers: strangersText(engine.config.strangers),
       capture,
       table: this.table(pf),
       queue,
@@ -241,6 +244,7 @@ export class Answers {
       frames: engine.frames,
       unjudged: Object.values(engine.unjudged).reduce((sum, count) => sum + count, 0),
       counters: { ...engine.tracker.counters },
+      strangers: strangersText(engine.config.strangers),
       pending: engine.firewallReport().table?.pending ?? 0,
       lastFrameAgoMs: this.ago(engine.lastSeen.frame),
       findings,

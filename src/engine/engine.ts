@@ -8,7 +8,7 @@ import type { HashKey } from '../tracker/siphash.js';
 import { type ResolverCounters, sumOf } from '../names/resolver.js';
 import type { Address, Prefix, PrefixText } from '../packet/address.js';
 import type { TableEntry } from '../table/table.js';
-import type { Decision } from '../tracker/decision.js';
+import { type Decision, eventOf } from '../tracker/decision.js';
 import type { EntryListener, Tracker, TrackerConfig } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
 import { AllowList } from './allow-list.js';
@@ -56,7 +56,9 @@ export interface EngineParts {
 export interface LastSeen {
   frame: number | undefined;
   attempt: number | undefined;
+  /** redirected ones, too */
   refusal: number | undefined;
+  redirected: number | undefined;
   admission: number | undefined;
   outbound: number | undefined;
 }
@@ -75,6 +77,7 @@ export class Engine implements Core {
     frame: undefined,
     attempt: undefined,
     refusal: undefined,
+    redirected: undefined,
     admission: undefined,
     outbound: undefined,
   };
@@ -349,7 +352,7 @@ export class Engine implements Core {
     const nowMs = this.clock.monotonicMs();
     this.lastSeen.frame = nowMs;
     if (observation === undefined || decision.kind === 'unjudged') return;
-    this.lastSeen[decision.kind] = nowMs;
+    this.lastSeen[decision.kind] = this.lastSeen[eventOf(decision)] = nowMs;
     this.changed(decision.kind === 'refusal' ? 'counters' : 'entries');
     if (decision.kind === 'attempt' || decision.kind === 'outbound') this.armExpiry();
     this.voice.sayOften(happening(decision, observation, nowMs), () =>
@@ -432,10 +435,11 @@ export class Engine implements Core {
 
 /** What a decision is for the log, before there is a line about it. */
 function happening(decision: Decision, seen: Observation, nowMs: number): Happening {
-  const { kind } = decision;
   const level = decisionLevel(decision);
+  const kind = eventOf(decision);
   // who is seen there is our own mail server
   if (kind === 'outbound') return { level, kind };
-  if (kind !== 'refusal') return { level, kind, seen };
-  return { level, kind, seen, reason: isStrangeRefusal(decision, nowMs) ? 'strange' : decision.reason };
+  if (decision.kind !== 'refusal') return { level, kind, seen };
+  const reason = isStrangeRefusal(decision, nowMs) ? 'strange' : decision.reason;
+  return { level, kind, seen, reason: decision.redirected ? `redirected ${reason}` : reason };
 }

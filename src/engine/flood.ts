@@ -82,6 +82,7 @@ export class Flood {
 const WORDS: Readonly<Record<string, readonly [field: string, one: string, more: string]>> = {
   attempt: ['attempts', 'attempt', 'attempts'],
   refusal: ['refusals', 'refusal', 'refusals'],
+  redirected: ['redirected', 'redirected', 'redirected'],
   admission: ['admissions', 'admission', 'admissions'],
   expiry: ['expiries', 'expiry', 'expiries'],
   eviction: ['evictions', 'entry without room', 'entries without room'],

@@ -3,7 +3,9 @@ import type { HistoryEvent } from '../control/protocol.js';
 
 /** What is remembered of an address. */
 export interface Remembered {
+  /** those that were redirected among them */
   refusals: number;
+  redirected: number;
   firstRefusalMs: number;
   lastRefusalMs: number;
   /** the last decision about its pool */
@@ -45,7 +47,8 @@ export class History {
     const remembered = this.remember(event.address);
     remembered.events.push(event);
     if (remembered.events.length > EVENTS_OF_ADDRESS) remembered.events.shift();
-    if (event.kind !== 'refusal') return;
+    if (event.kind !== 'refusal' && event.kind !== 'redirected') return;
+    if (event.kind === 'redirected') remembered.redirected++;
     if (remembered.refusals === 0) remembered.firstRefusalMs = event.atMs;
     remembered.refusals++;
     remembered.lastRefusalMs = event.atMs;
@@ -81,6 +84,7 @@ export class History {
     this.addresses.delete(address);
     const remembered = known ?? {
       refusals: 0,
+      redirected: 0,
       firstRefusalMs: 0,
       lastRefusalMs: 0,
       pool: undefined,

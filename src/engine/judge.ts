@@ -8,7 +8,7 @@ import { isNflogAction } from '../packet/nflog.js';
 import { Action } from '../packet/pflog.js';
 import { type Decision, leave, type UnjudgedReason } from '../tracker/decision.js';
 import type { DomainNetwork } from '../tracker/roles.js';
-import { type EntryListener, Tracker, type TrackerConfig } from '../tracker/tracker.js';
+import { type EntryListener, type Redirect, Tracker, type TrackerConfig } from '../tracker/tracker.js';
 import { Outcome, RecentPackets } from './recent-packets.js';
 
 /** What became of a frame. */
@@ -66,7 +66,7 @@ export class Judge {
    */
   private once(observation: Observation, nowMs: number, isVouched: boolean): Decision {
     const before = this.recent.recall(observation);
-    if (before !== undefined && before !== OPPOSITE[observation.action]) return leave('same-packet');
+    if (before !== undefined && !this.contradicts(observation, before)) return leave('same-packet');
     if (before !== undefined) {
       this.tracker.takeBack(before === Outcome.PASSED ? 'admission' : 'refusal');
       this.countUnjudged('same-packet');
@@ -75,6 +75,12 @@ export class Judge {
     const outcome = outcomeOf(decision) ?? (before && Outcome.SETTLED);
     if (outcome !== undefined) this.recent.keep(observation, outcome);
     return decision;
+  }
+
+  /** Whether a record says the opposite of what was made of an earlier one of its packet. */
+  private contradicts(observation: Observation, before: Outcome): boolean {
+    if (before === OPPOSITE[observation.action]) return true;
+    return before === Outcome.PASSED && this.tracker.isRedirected(observation);
   }
 
   private countUnjudged(reason: UndecodedReason | UnjudgedReason): void {
@@ -90,9 +96,10 @@ const OPPOSITE: Readonly<Record<number, Outcome>> = {
 };
 
 /** What is remembered of a decision; undefined: it was none about the packet. */
-function outcomeOf({ kind, reason }: Decision): Outcome | undefined {
+function outcomeOf(decision: Decision): Outcome | undefined {
+  const { kind, reason } = decision;
   if (reason === 'passed-by-pf') return Outcome.PASSED;
-  if (reason === 'not-yet-in-table') return Outcome.DROPPED;
+  if (reason === 'not-yet-in-table' && !decision.redirected) return Outcome.DROPPED;
   return kind !== 'unjudged' || reason === 'ip-options' || reason === 'dropped-after-pass'
     ? Outcome.SETTLED
     : undefined;
@@ -119,6 +126,7 @@ export function trackerConfig(
     domains,
     port: config.port,
     whitelistTimeMs: config.whitelistTime * 1000,
+    redirect: redirectOf(config),
     knownTimeMs: config.knownTime * 1000,
     outbound: config.outbound,
     ipv4Prefix: config.ipv4Prefix,
@@ -126,4 +134,10 @@ export function trackerConfig(
     maxEntries,
     authority,
   };
+}
+
+/** Only pf's log tells where a packet was led to. */
+function redirectOf({ strangers }: Config): Redirect | undefined {
+  if (strangers.kind === 'drop') return undefined;
+  return { port: strangers.kind === 'redirect' ? strangers.port : undefined };
 }

@@ -62,8 +62,9 @@ export class Memory implements NoteSource {
       return NOBODY;
     }
     const { source } = observation;
-    const passed = !isRefused || this.parts.isDry();
-    const stranger = this.strangers.refused(this.keyOf(source), formatAddress(source), passed, nowMs);
+    const isRedirected = decision.kind === 'refusal' && decision.redirected;
+    const how = !isRefused || this.parts.isDry() ? 'passed' : isRedirected ? 'redirected' : 'dropped';
+    const stranger = this.strangers.refused(this.keyOf(source), formatAddress(source), how, nowMs);
     return { isStranger: true, isWanted: isWanted(stranger, nowMs) };
   }
 

@@ -10,7 +10,7 @@ import { type Address, formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import type { Observation } from '../packet/observation.js';
 import type { Counters } from '../tracker/counters.js';
-import type { Decision } from '../tracker/decision.js';
+import { type Decision, eventOf } from '../tracker/decision.js';
 import type { RemovalReason } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
 import { amount } from '../words.js';
@@ -42,8 +42,9 @@ export function decisionLine(
   // whom it is about: of a connection that this network opens it is the other end
   const isOutbound = decision.kind === 'outbound';
   const source = formatAddress(isOutbound ? observation.destination : observation.source);
+  const event = eventOf(decision);
   const fields = {
-    event: decision.kind,
+    event,
     reason: decision.reason,
     source,
     target: formatAddress(isOutbound ? observation.source : observation.destination),
@@ -56,7 +57,7 @@ export function decisionLine(
     level: decisionLevel(decision),
     message,
     fields,
-    brief: isStrange ? STRANGE_BRIEF : (BRIEF[decision.kind][decision.reason] ?? ''),
+    brief: (isStrange ? STRANGE_BRIEF[event] : BRIEF[event][decision.reason]) ?? '',
   };
 }
 
@@ -68,9 +69,12 @@ export function isStrangeRefusal(decision: Decision, nowMs: number): boolean {
   return decision.reason === 'not-yet-in-table' && nowMs - (decision.entry?.addedMs ?? nowMs) > SETTLED_MS;
 }
 
-const STRANGE_BRIEF = 'is whitelisted for some time, and yet pf drops it: see its rules';
+const STRANGE_BRIEF: Readonly<Record<string, string>> = {
+  refusal: 'is whitelisted for some time, and yet pf drops it: see its rules',
+  redirected: 'is whitelisted for some time, and yet pf leads it elsewhere: see its rules',
+};
 
-const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>> = {
+const BRIEF: Readonly<Record<Decision['kind'] | 'redirected', Readonly<Record<string, string>>>> = {
   attempt: {
     'new-entry': 'tried the fake MX: whitelisted',
     promoted: 'tried the fake MX: its entry is its own now',
@@ -81,6 +85,10 @@ const BRIEF: Readonly<Record<Decision['kind'], Readonly<Record<string, string>>>
   refusal: {
     'not-whitelisted': 'has not tried the fake MX',
     'not-yet-in-table': 'was faster than the table: its next SYN gets in',
+  },
+  redirected: {
+    'not-whitelisted': 'has not tried the fake MX: led elsewhere (strangers)',
+    'not-yet-in-table': 'was faster than the table, and led elsewhere (strangers)',
   },
   admission: {
     whitelisted: 'reached the real MX',
@@ -114,7 +122,10 @@ function decisionText(decision: Decision, source: string, isDry: boolean, isStra
         ? 'whitelisted for some time: see the rules'
         : 'whitelisted, but not yet in the table';
       const late = isLate ? ` (${why})` : '';
-      const verb = isDry ? 'Would drop' : 'Dropping';
+      const [would, does] = decision.redirected
+        ? ['Would redirect', 'Redirecting']
+        : ['Would drop', 'Dropping'];
+      const verb = isDry ? would : does;
       return `${verb} connection attempt from ${source} to a real mailserver${late}`;
     }
     case 'admission':
@@ -268,21 +279,28 @@ export function strangeEntriesLine(prefixes: readonly string[]): Line {
   return { level: 'warn', message, fields: { event: 'state-strange', first, count } };
 }
 
+/** Of those whom `strangers` leads elsewhere; nothing where there are none. */
+function redirectedText({ redirected }: Counters): string {
+  return redirected === 0 ? '' : `, ${redirected} redirected`;
+}
+
 /** The statistics in the words of 1.9, with our own counters as fields. */
 export function statisticsLine(counters: Counters, entries: number): Line {
   const message =
     `Statistics: ${counters.refusals} blocked connection attempts, ` +
-    `${counters.expiredUsed} successful connections, ${counters.expiredUnused} direct-to-fake-mx`;
+    `${counters.expiredUsed} successful connections, ${counters.expiredUnused} direct-to-fake-mx` +
+    redirectedText(counters);
   return { level: 'info', message, fields: { event: 'statistics', entries, ...counters } };
 }
 
 /** The same since the start, in our own words. */
 export function countersLine(counters: Counters, entries: number): Line {
-  const { attempts, refusals, admissions } = counters;
+  const { attempts, refusals, redirected, admissions } = counters;
   const message =
-    `Since the start: ${amount(attempts, 'attempt')}, ${amount(refusals, 'refusal')}, ` +
-    `${amount(admissions, 'admission')}; ${amount(entries, 'entry', 'entries')} now`;
-  return { level: 'info', message, fields: { event: 'counters', attempts, refusals, admissions, entries } };
+    `Since the start: ${amount(attempts, 'attempt')}, ${amount(refusals, 'refusal')}` +
+    `${redirectedText(counters)}, ${amount(admissions, 'admission')}; ${amount(entries, 'entry', 'entries')} now`;
+  const fields = { event: 'counters', attempts, refusals, redirected, admissions, entries };
+  return { level: 'info', message, fields };
 }
 
 /** What was captured. */

@@ -109,10 +109,11 @@ export class PfView {
   }
 
   private judge(rules: string): HealthFinding[] {
-    const { fakeMailserver: fake, realMailserver: real, ...config } = this.config();
+    const { fakeMailserver: fake, realMailserver: real, strangers, ...config } = this.config();
     const os = RULED.find((name) => name === this.platform);
     const { port, outbound, table, pflogInterface } = config;
-    const setup = { fake, real, port, outbound, table, pflogInterface, os };
+    const strangersPort = strangers.kind === 'redirect' ? strangers.port : undefined;
+    const setup = { fake, real, port, outbound, table, pflogInterface, strangersPort, os };
     return judgeRules(rules, setup).flatMap(({ severity, id, message, advice }) => {
       // what cannot be seen from here is for "mxallowd check" to tell
       if (severity === 'ok' || severity === 'note') return [];

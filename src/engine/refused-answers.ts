@@ -52,13 +52,26 @@ export class RefusedAnswers {
   private sender(stranger: Stranger): RefusedSender {
     const { memory, clock } = this.engine;
     const wallMs = clock.wallMs();
-    const { prefix, address, count, passed, returns, firstMs, lastMs, letInMs, admittedMs, named } = stranger;
+    const {
+      prefix,
+      address,
+      count,
+      passed,
+      redirected,
+      returns,
+      firstMs,
+      lastMs,
+      letInMs,
+      admittedMs,
+      named,
+    } = stranger;
     const inMs = admittedMs || letInMs;
     return {
       prefix,
       address,
       count,
       passed,
+      redirected,
       returns,
       firstAgoMs: wallMs - firstMs,
       lastAgoMs: wallMs - lastMs,

@@ -1,6 +1,6 @@
 // Answers what administrators ask about single senders, and carries out what they want of them.
 import type { FirewallName } from '../config/names.js';
-import { durationText } from '../config/values.js';
+import { durationText, strangersText } from '../config/values.js';
 import type { ControlResults, EndedEntry, ListedEntry, WhyReport } from '../control/protocol.js';
 import { ControlError } from '../control/server.js';
 import {
@@ -35,6 +35,9 @@ const LEARNING: Readonly<Record<FirewallName, string>> = {
 };
 /** For so long it counts that pf has let somebody in by itself: its rules may have been changed since. */
 const LEARNT_MS = 3_600_000;
+
+/** What applies to somebody whom nothing lets in. */
+const OUTSIDE: ReadonlySet<WhyReport['now']> = new Set(['refused', 'redirected', 'let-in-anyway']);
 
 /** Entries that are looked at in one turn of the event loop. */
 const SLICE = 1000;
@@ -96,7 +99,7 @@ export class SenderAnswers {
     return {
       prefix: gone.length === 1 ? first.text : formatPrefix(prefix),
       count: gone.length,
-      still: now === 'refused' || now === 'let-in-anyway' ? undefined : text,
+      still: OUTSIDE.has(now) ? undefined : text,
     };
   }
 
@@ -189,12 +192,19 @@ export class SenderAnswers {
       stranger !== undefined &&
       stranger.passed === stranger.count &&
       this.engine.clock.wallMs() - stranger.lastMs < LEARNT_MS;
-    if (!config.dryRun && !isLearning) {
-      return { now: 'refused', text: 'it is refused at the real MX: it is not in the whitelist' };
-    }
+    if (!config.dryRun && !isLearning) return this.strangersVerdict();
     const why = config.dryRun ? 'for now everybody is (dry-run)' : LEARNING[config.firewall];
     const text = `it is not in the whitelist, and let in all the same: ${why}`;
     return { now: 'let-in-anyway', text };
+  }
+
+  /** What becomes of who is not in the whitelist. */
+  private strangersVerdict(): Pick<WhyReport, 'now' | 'text'> {
+    const why = 'it is not in the whitelist';
+    const { strangers } = this.engine.config;
+    if (strangers.kind === 'drop') return { now: 'refused', text: `it is refused at the real MX: ${why}` };
+    const text = `it is led elsewhere at the real MX (strangers ${strangersText(strangers)}): ${why}`;
+    return { now: 'redirected', text };
   }
 
   /**
@@ -205,7 +215,11 @@ export class SenderAnswers {
     const foreign = this.engine.foreignEntry(address);
     if (foreign === undefined || foreign.prefix.length <= own) return undefined;
     const whose = `${entryText(foreign)}, which is in the table and not mxallowd's`;
-    if (foreign.negated) return { now: 'refused', text: `it is refused at the real MX, by ${whose}` };
+    if (foreign.negated) {
+      const { now } = this.strangersVerdict();
+      const what = now === 'redirected' ? 'led elsewhere' : 'refused';
+      return { now, text: `it is ${what} at the real MX, by ${whose}` };
+    }
     return own < 0 ? { now: 'in-table', text: `it is let in for good, by ${whose}` } : undefined;
   }
 
@@ -275,12 +289,13 @@ function refusalsOf(
   wallMs: number,
 ): WhyReport['refusals'] {
   if (stranger !== undefined) {
-    const { count, passed, firstMs, lastMs } = stranger;
-    return { count, passed, firstAgoMs: wallMs - firstMs, lastAgoMs: wallMs - lastMs };
+    const { count, passed, redirected, firstMs, lastMs } = stranger;
+    return { count, passed, redirected, firstAgoMs: wallMs - firstMs, lastAgoMs: wallMs - lastMs };
   }
   if (remembered === undefined || remembered.refusals === 0) return undefined;
-  const { refusals: count, firstRefusalMs, lastRefusalMs } = remembered;
-  return { count, passed: undefined, firstAgoMs: wallMs - firstRefusalMs, lastAgoMs: wallMs - lastRefusalMs };
+  const { refusals: count, redirected, firstRefusalMs, lastRefusalMs } = remembered;
+  const [firstAgoMs, lastAgoMs] = [wallMs - firstRefusalMs, wallMs - lastRefusalMs] as const;
+  return { count, passed: undefined, redirected, firstAgoMs, lastAgoMs };
 }
 
 function beforeOf({ prefix, origin, addedMs, triedMs, endedMs, reason, admissions }: Departure): EndedEntry {

@@ -83,6 +83,10 @@ export class QueueFirewall implements Firewall {
           settings,
           {
             judge: (data, start, end, hook, inInterface) => this.judge(data, start, end, hook, inInterface),
+            get mark() {
+              const { strangers } = core.config;
+              return strangers.kind === 'mark' ? strangers.mark : 0;
+            },
             answered: () => this.answered(),
             failed: (error) => lost(error.message),
           },
@@ -177,9 +181,9 @@ export class QueueFirewall implements Firewall {
     for (const judgement of this.toFollow.splice(0)) this.core.follow(judgement);
   }
 
-  /** A refusal is dropped, and what might be a connection to a real MX and cannot be judged; the rest is accepted. */
+  /** A refusal is dropped, or marked where strangers are, and what might be a connection to a real MX and cannot be judged; the rest is accepted. */
   private verdict({ decision }: Judgement, data: Uint8Array, start: number, end: number): Verdict {
-    if (decision.kind === 'refusal') return Verdict.DROP;
+    if (decision.kind === 'refusal') return decision.redirected ? Verdict.MARK : Verdict.DROP;
     if (decision.kind !== 'unjudged') return Verdict.ACCEPT;
     if (HARMLESS.has(decision.reason)) return Verdict.ACCEPT;
     const addresses = decodeAddresses(data, start, end);

@@ -12,14 +12,14 @@ import {
 /** enum nfqnl_msg_types */
 export const QueueMessage = { PACKET: 0, VERDICT: 1, CONFIG: 2, VERDICT_BATCH: 3 } as const;
 
-/** What becomes of a packet: NF_DROP and NF_ACCEPT of linux/netfilter.h. */
-export const Verdict = { DROP: 0, ACCEPT: 1 } as const;
+/** What becomes of a packet: NF_DROP and NF_ACCEPT of linux/netfilter.h; MARK is our word for NF_ACCEPT with a packet mark. */
+export const Verdict = { DROP: 0, ACCEPT: 1, MARK: 2 } as const;
 
 /** One of {@link Verdict}. */
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
 /** enum nfqnl_attr_type, as far as it is read or written here */
-const Attribute = { PACKET_HDR: 1, VERDICT_HDR: 2, IFINDEX_INDEV: 5, PAYLOAD: 10 } as const;
+const Attribute = { PACKET_HDR: 1, VERDICT_HDR: 2, MARK: 3, IFINDEX_INDEV: 5, PAYLOAD: 10 } as const;
 /** enum nfqnl_attr_config */
 const ConfigAttribute = { CMD: 1, PARAMS: 2, QUEUE_MAXLEN: 3, MASK: 4, FLAGS: 5 } as const;
 /** enum nfqnl_msg_config_cmds */
@@ -29,8 +29,8 @@ const COPY_PACKET = 2;
 /** NFQA_CFG_F_ flags. GSO: take packets larger than the MTU as they are; we do not send them back changed. */
 const ConfigFlag = { FAIL_OPEN: 1, GSO: 4 } as const;
 
-/** Bytes of a verdict message. */
-export const VERDICT_LENGTH = NFGEN_HEADER + ATTRIBUTE_HEADER + 8;
+/** Bytes of a verdict message, with a mark. */
+export const VERDICT_LENGTH = NFGEN_HEADER + ATTRIBUTE_HEADER + 8 + ATTRIBUTE_HEADER + 4;
 
 /** How a queue is set up. */
 export interface QueueSettings {
@@ -72,6 +72,7 @@ export function writeUnbind(writer: MessageWriter, sequence: number, queue: numb
 /**
  * Writes a verdict.
  * @param id - the packet's; for a batch: all packets of the queue up to this one
+ * @param mark - that the packet gets with the verdict MARK, in the place of what it had; 1 to 2^32 - 1
  */
 export function writeVerdict(
   writer: MessageWriter,
@@ -79,12 +80,14 @@ export function writeVerdict(
   queue: number,
   id: number,
   verdict: Verdict,
+  mark = 0,
 ): void {
   writer.begin(message, NlmFlag.REQUEST, 0, queue);
   // struct nfqnl_msg_verdict_hdr: verdict (32), id (32), network order
   const at = writer.attribute(Attribute.VERDICT_HDR, 8);
-  writer.setUint32(at, verdict);
+  writer.setUint32(at, verdict === Verdict.DROP ? Verdict.DROP : Verdict.ACCEPT);
   writer.setUint32(at + 4, id);
+  if (verdict === Verdict.MARK) writer.uint32(Attribute.MARK, mark);
   writer.end();
 }
 

@@ -18,6 +18,8 @@ import { type Acknowledgement, type NetlinkSocket, SINGLE_PACKETS } from './sock
 
 /** Who judges packets. */
 export interface PacketJudge {
+  /** that packets get with the verdict MARK, 1 to 2^32 - 1 */
+  readonly mark?: number;
   /**
    * A packet waits for its verdict.
    * @param data - valid during the call only
@@ -66,6 +68,7 @@ export class PacketQueue {
   private readonly packet = new QueuedPacket();
   private readonly verdicts = new Uint8Array(MOST_MESSAGES);
   private readonly ids = new Int32Array(MOST_MESSAGES);
+  private readonly tally = new Uint32Array(3);
   /** undefined: none has come */
   private lastId: number | undefined;
   private readonly answerBytes = new Uint8Array(MOST_MESSAGES * VERDICT_LENGTH + 2 * CONFIG_LENGTH);
@@ -250,8 +253,8 @@ export class PacketQueue {
     this.ids[this.pending] = id;
     this.verdicts[this.pending] = verdict;
     this.pending++;
-    if (verdict === Verdict.ACCEPT) this.accepted++;
-    else this.dropped++;
+    if (verdict === Verdict.DROP) this.dropped++;
+    else this.accepted++;
   }
 
   private countLost(id: number): void {
@@ -260,24 +263,35 @@ export class PacketQueue {
     this.lastId = id;
   }
 
-  /** The lesser part gets its verdicts one by one, then the rest all at once: all that is not answered up to the last id. */
+  /** The lesser parts get their verdicts one by one, then the rest all at once: all that is not answered up to the last id. */
   private answerPending(): void {
     const { pending, answer, number } = this;
     if (pending === 0) return;
     this.pending = 0;
-    let accepts = 0;
-    for (let i = 0; i < pending; i++) accepts += this.verdicts[i] as number;
-    const most = accepts * 2 > pending ? Verdict.ACCEPT : Verdict.DROP;
+    const { mark = 0 } = this.handler;
+    const most = this.mostFrequent(pending);
     answer.clear();
     for (let i = 0; i < pending; i++) {
       const verdict = this.verdicts[i] as Verdict;
       if (verdict !== most)
-        writeVerdict(answer, QueueMessage.VERDICT, number, this.ids[i] as number, verdict);
+        writeVerdict(answer, QueueMessage.VERDICT, number, this.ids[i] as number, verdict, mark);
     }
     const last = this.ids[pending - 1] as number;
-    writeVerdict(answer, QueueMessage.VERDICT_BATCH, number, last, most);
+    writeVerdict(answer, QueueMessage.VERDICT_BATCH, number, last, most, mark);
     this.socket.send(this.answerBytes, answer.length);
     this.handler.answered();
+  }
+
+  private mostFrequent(pending: number): Verdict {
+    const { tally } = this;
+    tally.fill(0);
+    for (let i = 0; i < pending; i++) {
+      const verdict = this.verdicts[i] as Verdict;
+      tally[verdict] = (tally[verdict] ?? 0) + 1;
+    }
+    const [drops = 0, accepts = 0, marks = 0] = tally;
+    if (marks > drops && marks > accepts) return Verdict.MARK;
+    return accepts > drops ? Verdict.ACCEPT : Verdict.DROP;
   }
 
   private onAnswer({ sequence, errno }: Acknowledgement): void {

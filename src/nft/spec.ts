@@ -1,13 +1,8 @@
 // What our rules for nftables need to know. Pure.
 import type { Config } from '../config/config.js';
+import type { Strangers } from '../config/values.js';
 import type { Address, Prefix } from '../packet/address.js';
 import type { EntryLengths } from '../table/nft-sets.js';
-
-/** What strangers at the real MX get. */
-export type Strangers =
-  | { readonly kind: 'drop' }
-  | { readonly kind: 'redirect'; readonly port: number }
-  | { readonly kind: 'mark'; readonly mark: number };
 
 /** `live`: strangers get what the configuration says; `learn`: they pass, and are told. */
 export type NftMode = 'live' | 'learn';
@@ -41,7 +36,7 @@ export function nftSpec(config: Config, mode: NftMode): NftSpec {
     allow: config.allow,
     port: config.port,
     outbound: config.outbound,
-    strangers: { kind: 'drop' },
+    strangers: config.strangers,
     whitelistTime: config.whitelistTime,
     maxEntries: config.maxEntries,
     lengths: { 4: config.ipv4Prefix, 6: config.ipv6Prefix },

@@ -20,6 +20,7 @@ import {
   oldDirection,
   PfReason,
   readName,
+  translatedPort,
 } from './pflog.js';
 
 /** TCP flag bits (RFC 9293 section 3.1, byte 13). */
@@ -74,6 +75,8 @@ export class Observation {
     /** last component of the anchor's path; empty in the main ruleset; unescaped */
     readonly anchor: string,
     readonly ruleNumber: number,
+    /** that translation has led the packet to; 0: none, or pf does not tell (only OpenBSD does) */
+    readonly translatedPort: number,
   ) {}
 
   get source(): Address {
@@ -153,6 +156,7 @@ export function decode(frame: Frame): Observation | Undecoded {
     readName(data, offset + 4),
     isOld ? '' : readName(data, offset + 20),
     isOld ? (uint16(data, offset + 20) << 16) >> 16 : int32(data, offset + 36),
+    isOld ? 0 : translatedPort(data, offset),
   );
 }
 
@@ -189,7 +193,20 @@ export function decodePacket(
   if (version !== 4 && version !== 6) return failed('version-mismatch');
   const tcp = locateTcp(data, start, end, version);
   if (typeof tcp === 'string') return failed(tcp);
-  return observation(data, start, tcp, version, timeMs, direction, action, PfReason.MATCH, '', '', -1);
+  return observation(
+    data,
+    start,
+    tcp,
+    version,
+    timeMs,
+    direction,
+    action,
+    PfReason.MATCH,
+    '',
+    '',
+    -1,
+    0,
+  );
 }
 
 /**
@@ -202,7 +219,20 @@ export function decodeAddresses(data: Uint8Array, start: number, end: number): O
   // a TCP header of zeros stands in
   const packet = new Uint8Array(IP_HEADER[version] + TCP_HEADER);
   packet.set(data.subarray(start, start + IP_HEADER[version]));
-  return observation(packet, 0, IP_HEADER[version], version, 0, 0, Action.NONE, PfReason.MATCH, '', '', -1);
+  return observation(
+    packet,
+    0,
+    IP_HEADER[version],
+    version,
+    0,
+    0,
+    Action.NONE,
+    PfReason.MATCH,
+    '',
+    '',
+    -1,
+    0,
+  );
 }
 
 /** Finds a TCP header whose flags can be read, behind an IP header. */
@@ -227,6 +257,7 @@ function observation(
   interfaceName: string,
   anchor: string,
   ruleNumber: number,
+  translated: number,
 ): Observation {
   const isIpv4 = version === 4;
   return new Observation(
@@ -251,6 +282,7 @@ function observation(
     interfaceName,
     anchor,
     ruleNumber,
+    translated,
   );
 }
 

@@ -169,6 +169,16 @@ export function readPflogHeader(frame: Frame): PflogHeader | HeaderFailure {
   };
 }
 
+/**
+ * The port that `rdr-to` or `af-to` has led a packet to.
+ * @param start - of a header of link type 117 that is there to its end
+ * @returns 0 when nothing was translated, or the header does not tell: only OpenBSD's does
+ */
+export function translatedPort(data: Uint8Array, start: number): number {
+  const tells = (data[start] as number) >= LENGTH_WITH_TRANSLATION && data[start + 61] === 1;
+  return tells ? uint16(data, start + 98) : 0;
+}
+
 /** rewritten u8 @61, naf u8 @62, saddr[16] @64, daddr[16] @80, sport u16 @96, dport u16 @98, all big endian. */
 function readTranslation(data: Uint8Array, offset: number): Translation {
   const family = IP_VERSION_OF_FAMILY.get(data[offset + 62] as number) ?? 6;

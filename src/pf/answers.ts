@@ -18,6 +18,9 @@ export interface Asking {
   readonly addresses: readonly Address[];
   readonly port: number;
   readonly pflogInterface: string;
+  /** where strangers are to be led; undefined: they are to be dropped */
+  readonly strangersPort: number | undefined;
+  readonly knowsTranslations: boolean;
   /** one for each way by which mail comes in */
   readonly scenes: readonly Scene[];
   /** what is wrong with the table has been told: nothing is asked about those who are in it */
@@ -74,8 +77,9 @@ function listWays(ways: readonly Way[], interfaces: number): string {
   return texts.join(', ');
 }
 
-function listeningOf({ pflogInterface, addresses, port }: Asking): Listening {
-  return { pflog: pflogInterface, addresses, port };
+function listeningOf(asking: Asking): Listening {
+  const { pflogInterface, addresses, port, strangersPort, knowsTranslations } = asking;
+  return { pflog: pflogInterface, addresses, port, strangersPort, knowsTranslations };
 }
 
 function askAll(asking: Asking, way: Way): Answer[] {
@@ -135,12 +139,16 @@ function orderHint(
 
 type Who = (ways: readonly Way[]) => string;
 
-function describeWell({ role, pflogInterface }: Asking, well: readonly Way[], who: Who): Finding[] {
+function describeWell(
+  { role, pflogInterface, strangersPort }: Asking,
+  well: readonly Way[],
+  who: Who,
+): Finding[] {
   if (well.length === 0) return [];
   const message =
     role === 'fake'
       ? `attempts are refused, and logged to ${pflogInterface}`
-      : 'admitted senders are let in, others dropped, both logged';
+      : `admitted senders are let in, others ${strangersPort === undefined ? 'dropped' : `led to port ${strangersPort}`}, both logged`;
   return [finding('ok', `rules-${role}`, `${who(well)}: ${message}`)];
 }
 

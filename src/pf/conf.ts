@@ -1,6 +1,6 @@
 // The rules that mxallowd needs, as text. Pure.
 import type { Config } from '../config/config.js';
-import { type Address, formatAddress } from '../packet/address.js';
+import { type Address, familyOf, formatAddress, parseAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 
 /** Whose pf. */
@@ -23,6 +23,12 @@ export interface RulesSpec {
   readonly outbound: boolean;
   /** the last rule passes, so that one can look first */
   readonly learns: boolean;
+  /** where strangers are led; undefined: they are dropped */
+  readonly strangersPort: number | undefined;
+  /** they are led to OpenBSD's spamd on this machine, and whom it has let in reaches the real MX */
+  readonly spamd: boolean;
+  /** `rdr-to` is known; FreeBSD before 15 has `rdr` rules for it, which are a text of their own */
+  readonly knowsRdrTo: boolean;
   /** how to write the rules anew: the words of a command line */
   readonly command: readonly string[];
 }
@@ -51,9 +57,9 @@ const MAX_WIDTH = 80;
 /** What a configuration needs pf to do. */
 export function rulesSpec(
   config: Config,
-  rest: Pick<RulesSpec, 'system' | 'interfaces' | 'learns' | 'command'>,
+  rest: Pick<RulesSpec, 'system' | 'interfaces' | 'learns' | 'spamd' | 'knowsRdrTo' | 'command'>,
 ): RulesSpec {
-  const { fakeMailserver, realMailserver, port, table, anchor, pflogInterface, outbound } = config;
+  const { fakeMailserver, realMailserver, port, table, anchor, pflogInterface, outbound, strangers } = config;
   return {
     ...rest,
     outbound,
@@ -63,6 +69,7 @@ export function rulesSpec(
     table,
     anchor,
     logInterface: pflogInterface,
+    strangersPort: strangers.kind === 'redirect' ? strangers.port : undefined,
   };
 }
 
@@ -101,6 +108,7 @@ export function rulesText(spec: RulesSpec, present: Present): string {
     heading(spec),
     present.reassembly ? [] : reassemblySection(spec),
     present.table ? [] : ['# The table that mxallowd fills.', `table <${spec.table}> persist`],
+    spec.spamd && !spec.learns ? ['# The table that spamd fills.', 'table <spamd-white> persist'] : [],
     ruleSection(spec),
   ];
   return sections
@@ -165,7 +173,7 @@ function ruleSection(spec: RulesSpec): string[] {
     ...rule(spec, 'block return', fake),
     ...(spec.learns
       ? ['# For now (--learn) the others get in as well: look who they are.', ...rule(spec, 'pass', real)]
-      : ['# The others get no answer, and try again.', ...rule(spec, 'block drop', real)]),
+      : strangerRules(spec)),
     ...(spec.outbound
       ? ['# To whom the mail servers connect is let in (outbound).', ...outboundRule(spec)]
       : []),
@@ -178,13 +186,80 @@ function outboundRule({ logInterface, interfaces, port, real }: RulesSpec): stri
   return fitted(head, `from ${list(addressList(real))} to any port ${port}`);
 }
 
+function strangerRules(spec: RulesSpec): string[] {
+  const { strangersPort: target, real, knowsRdrTo, spamd } = spec;
+  const drop = ['# The others get no answer, and try again.', ...rule(spec, 'block drop', real)];
+  if (target === undefined) return drop;
+  if (spamd) return spamdRules(spec, target);
+  if (knowsRdrTo) {
+    const each = real.flatMap((address) => redirection(spec, address, address, target));
+    return [`# The others are led to port ${target}.`, ...each];
+  }
+  return [
+    `# The others are led to port ${target}, by rdr lines in a file of their own.`,
+    ...rule({ ...spec, port: target }, 'pass', real),
+    '# Without those lines they get no answer.',
+    ...rule(spec, 'block drop', real),
+  ];
+}
+
+/** spamd speaks IPv4 only. What its own tables let in is logged for spamlogd, which reads pflog0. */
+function spamdRules(spec: RulesSpec, target: number): string[] {
+  const [real4, real6] = [4, 6].map((family) => spec.real.filter((address) => familyOf(address) === family));
+  const localhost = parseAddress('127.0.0.1');
+  if (localhost === undefined || real4 === undefined || real6 === undefined) throw new Error('no address');
+  return [
+    ...(real4.length === 0
+      ? []
+      : [
+          '# Whom spamd has let in reaches the real MX; spamlogd sees it.',
+          ...rule({ ...spec, logInterface: 'pflog0' }, 'pass', real4, 'from <spamd-white> '),
+          '# The others are led to spamd.',
+          ...real4.flatMap((address) => redirection(spec, address, localhost, target)),
+        ]),
+    ...(real6.length === 0
+      ? []
+      : ['# spamd knows no IPv6: there the others get no answer.', ...rule(spec, 'block drop', real6)]),
+  ];
+}
+
+function redirection(spec: RulesSpec, from: Address, to: Address, target: number): string[] {
+  const family = familyOf(from) === 4 ? 'inet ' : 'inet6 ';
+  const lines = rule(spec, 'pass', [from], '', family);
+  return [...lines.slice(0, -1), `${lines.at(-1)} \\`, `    rdr-to ${formatAddress(to)} port ${target}`];
+}
+
+/**
+ * What FreeBSD before 15 needs ahead of its filter rules to lead strangers to their port: a text of its own.
+ * @throws Error for a name that could mean something else to pfctl than a name
+ */
+export function rdrText(spec: RulesSpec): string {
+  checkNames(spec);
+  const { interfaces, table, real, port, strangersPort = port } = spec;
+  const lines = real.map((address) => {
+    const family = familyOf(address) === 4 ? 'inet' : 'inet6';
+    const text = formatAddress(address);
+    const head = `rdr on ${list(interfaces)} ${family} proto tcp from ! <${table}> to ${text} port ${port} \\`;
+    return `${head}\n    -> ${text} port ${strangersPort}`;
+  });
+  return [
+    ...heading(spec).slice(0, 1),
+    '# This goes behind nat, and ahead of the filter rules.',
+    '',
+    `# Who is not in the table is led to port ${strangersPort}.`,
+    ...lines,
+    '',
+  ].join('\n');
+}
+
 function rule(
   { logInterface, interfaces, port }: RulesSpec,
   action: string,
   destinations: readonly Address[],
   source = '',
+  family = '',
 ): string[] {
-  const head = `${action} in ${logWord(logInterface)} quick on ${list(interfaces)} proto tcp ${source}`;
+  const head = `${action} in ${logWord(logInterface)} quick on ${list(interfaces)} ${family}proto tcp ${source}`;
   return fitted(head, `to ${list(addressList(destinations))} port ${port}`);
 }
 

@@ -13,6 +13,10 @@ export interface Listening {
   /** of the mail servers that the question is about */
   readonly addresses: readonly Address[];
   readonly port: number;
+  /** where strangers are to be led (`strangers redirect`); undefined: they are to be dropped */
+  readonly strangersPort: number | undefined;
+  /** whether FreeBSD's `rdr` rules are known, which may lead strangers there, too */
+  readonly knowsTranslations: boolean;
 }
 
 /** What is wrong, and what to do. */
@@ -36,8 +40,23 @@ export interface Question {
 }
 
 /** Whether mxallowd hears of it, as of somebody who came to one of these mail servers. */
-function isLogged({ logs, logged }: Outcome, { pflog, addresses, port }: Listening): boolean {
-  return logs.includes(pflog) && logged?.port === port && addresses.includes(logged.address);
+function isLogged(outcome: Outcome, listening: Listening): boolean {
+  const { logs, logged } = outcome;
+  const { pflog, addresses, port, strangersPort } = listening;
+  if (!logs.includes(pflog) || logged === undefined || !addresses.includes(logged.address)) return false;
+  return logged.port === port || (isForStrangers(outcome, listening) && logged.port === strangersPort);
+}
+
+/** Whether somebody is led to where strangers are to be led, and the log tells it. */
+function isForStrangers({ action, redirected }: Outcome, { port, strangersPort }: Listening): boolean {
+  if (action !== 'pass' || redirected?.to.rewrites !== true || strangersPort === undefined) return false;
+  return (redirected.to.port ?? port) === strangersPort;
+}
+
+/** Whether strangers go where they are to go. */
+function areStrangersRight(outcome: Outcome, listening: Listening): boolean {
+  if (listening.strangersPort === undefined) return outcome.action === 'block';
+  return isForStrangers(outcome, listening) || (outcome.action === 'block' && !listening.knowsTranslations);
 }
 
 /** In the order of what hurts most. */
@@ -89,8 +108,9 @@ export const QUESTIONS: readonly Question[] = [
     role: 'real',
     listed: false,
     after: [],
-    isGood: ({ action }) => action === 'block',
-    problem: (outcome, listening) => redirection(outcome, listening) ?? letIn(outcome),
+    isGood: areStrangersRight,
+    problem: (outcome, listening) =>
+      dropped(outcome, listening) ?? redirection(outcome, listening) ?? letIn(outcome),
   },
   {
     id: 'rules-real-log',
@@ -124,12 +144,19 @@ export const QUESTIONS: readonly Question[] = [
     role: 'real',
     listed: true,
     after: [],
-    isGood: ({ action }) => action === 'pass',
-    problem: (outcome) => ({
-      severity: 'error',
-      message: `admitted senders are kept out${moved(outcome)}`,
-      advice: 'a rule must pass them before others block; "mxallowd pf-conf" prints the rules',
-    }),
+    isGood: (outcome, listening) => outcome.action === 'pass' && !isForStrangers(outcome, listening),
+    problem: (outcome, listening) =>
+      isForStrangers(outcome, listening)
+        ? {
+            severity: 'error',
+            message: `admitted senders are led to port ${listening.strangersPort} as strangers are, and never count as admitted`,
+            advice: 'a rule must pass them first; "mxallowd pf-conf" prints the rules',
+          }
+        : {
+            severity: 'error',
+            message: `admitted senders are kept out${moved(outcome)}`,
+            advice: 'a rule must pass them before others block; "mxallowd pf-conf" prints the rules',
+          },
   },
   {
     id: 'rules-real-admit-log',
@@ -169,6 +196,16 @@ function unlogged(
   };
 }
 
+/** Strangers who are to be led elsewhere get no answer; undefined: they get one, or are to get none. */
+function dropped({ action }: Outcome, { strangersPort }: Listening): Problem | undefined {
+  if (action !== 'block' || strangersPort === undefined) return undefined;
+  return {
+    severity: 'warning',
+    message: `strangers are dropped, though mxallowd.conf leads them to port ${strangersPort} (strangers)`,
+    advice: '"mxallowd pf-conf" prints the rules that do it; or "strangers drop" in mxallowd.conf',
+  };
+}
+
 /** What is done with strangers that do not stay where they have come to; undefined: they stay. */
 function redirection(outcome: Outcome, listening: Listening): Problem | undefined {
   const { redirected, rule } = outcome;
@@ -181,7 +218,7 @@ function redirection(outcome: Outcome, listening: Listening): Problem | undefine
     return {
       severity: 'warning',
       message: `strangers are redirected to ${target}, ${isHeard ? 'which mxallowd takes for an admission' : 'and mxallowd does not see them'}`,
-      advice: 'right only if what listens there is for strangers, as spamd is',
+      advice: strangersAdvice(outcome, listening),
     };
   }
   return {
@@ -192,6 +229,17 @@ function redirection(outcome: Outcome, listening: Listening): Problem | undefine
         ? 'write the rules for the address that it leads to, and no "pass" behind rdr'
         : 'write the rules for the address that it leads to, or let pass rules redirect, not match rules',
   };
+}
+
+/** What makes mxallowd see that strangers are redirected. */
+function strangersAdvice({ redirected }: Outcome, { port, strangersPort }: Listening): string {
+  if (redirected?.to.rewrites === false) {
+    return 'pf\'s log does not tell "divert-to" from letting in: write "rdr-to", and strangers redirect (docs/strangers.md)';
+  }
+  const target = redirected?.to.port ?? port;
+  return strangersPort === undefined
+    ? `if what listens there is for strangers, as spamd is: "strangers redirect ${target}" in mxallowd.conf`
+    : `mxallowd.conf says "strangers redirect ${strangersPort}": the two ports must be the same`;
 }
 
 function moved({ redirected }: Outcome): string {

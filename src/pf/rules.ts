@@ -25,6 +25,8 @@ export interface RulesSetup {
   readonly table: string;
   /** where mxallowd listens */
   readonly pflogInterface: string;
+  /** where strangers are to be led (`strangers redirect`); undefined: they are to be dropped */
+  readonly strangersPort?: number | undefined;
   /** undefined: neither of the two */
   readonly os: 'openbsd' | 'freebsd' | undefined;
   /** of the system, as `15.1-RELEASE-p1`; undefined: not known */
@@ -57,7 +59,12 @@ export function judgeRules(text: string, setup: RulesSetup): Finding[] {
   const scenes = skipped.names.map((arrival): Scene => ({ table, arrival, interfaces, os }));
   const wrongTable = judgeTable(rules, setup);
   const translations = parseRedirects(setup.translations ?? '');
-  const asking = { rules, translations, port, pflogInterface, scenes, isTableWrong: wrongTable.length > 0 };
+  const asking = {
+    ...{ rules, translations, port, pflogInterface, scenes },
+    isTableWrong: wrongTable.length > 0,
+    strangersPort: setup.strangersPort,
+    knowsTranslations: os !== 'freebsd' || setup.translations !== undefined,
+  };
   return [
     ...arrivals.findings,
     ...skipped.findings,

@@ -1,7 +1,7 @@
 // Reads the configuration file, and combines it with the command line.
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { type Config, type Given, resolveConfig } from '../config/config.js';
+import { type Config, type Given, resolveConfig, type Target } from '../config/config.js';
 import { parseConfigFile } from '../config/file.js';
 import { firewallsOf, type OptionKey, OPTIONS } from '../config/options.js';
 import { formatProblem, type Problem } from '../config/problem.js';
@@ -39,12 +39,12 @@ const MAX_FILE = 1 << 20;
  * Reads the configuration file and combines it with the command line. The default file may be missing.
  * @param given - from the command line
  * @param problems - found on the command line already
- * @param platform - the system that the configuration is for
+ * @param target - what the configuration is for
  */
 export function loadConfig(
   given: readonly Given[],
   problems: readonly Problem[],
-  platform: NodeJS.Platform = process.platform,
+  target: Target = process.platform,
 ): LoadedConfig {
   const named = given.findLast((item) => item.key === 'config')?.text;
   const path = resolve(named ?? OPTIONS.config.defaultText ?? '');
@@ -53,10 +53,11 @@ export function loadConfig(
   const result = resolveConfig(
     [...(parsed?.given ?? []), ...given],
     [...problems, ...file.problems, ...(parsed?.problems ?? [])],
-    platform,
+    target,
   );
   if (result.ok) {
-    const idle = [...(parsed?.given ?? []), ...given].flatMap((item) => withoutEffect(item, result.config));
+    const all = target === 'replay' ? [] : [...(parsed?.given ?? []), ...given];
+    const idle = all.flatMap((item) => withoutEffect(item, result.config));
     const remarks = [...(parsed?.remarks ?? []), ...idle];
     return { ok: true, config: result.config, remarks, path: parsed && path };
   }

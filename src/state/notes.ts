@@ -25,8 +25,8 @@ import type { Words } from './words.js';
  *   R 192.0.2.7 192.0.2.7 12 0 3 1764115411000 1764129811000 0 0 1764129812000 c mail.example.org example.org pass
  *            somebody who was refused: prefix, the address that came last, how often, how often it got in all the
  *            same, how often it came again, then milliseconds since 1970 (0: never): first, last, let in, admitted,
- *            asked about; then, if it has a name: whether that is confirmed (c or u), the name, its domain, the SPF
- *            record's word (- for what is missing)
+ *            asked about; then, if it was led elsewhere: r, and how often; then, if it has a name: whether that is
+ *            confirmed (c or u), the name, its domain, the SPF record's word (- for what is missing)
  *   D example.org 40 7 1764115411000 1764129811000 0
  *            all of a domain: how often refused, addresses, first, last, let in
  *   X 192.0.2.7 attempt 1764115411000 1764115411000 3 1764119011000 timeout
@@ -58,8 +58,9 @@ export function noteBody(note: Note): string {
 function strangerBody(stranger: Stranger): string {
   const { prefix, address, count, passed, returns, firstMs, lastMs, letInMs, admittedMs, askedMs } = stranger;
   const times = [firstMs, lastMs, letInMs, admittedMs, askedMs].map(wholePositive).join(' ');
-  const body = `R ${prefix} ${address} ${count} ${passed} ${returns} ${times}`;
-  const { named } = stranger;
+  const { named, redirected } = stranger;
+  const led = redirected === 0 ? '' : ` r ${redirected}`;
+  const body = `R ${prefix} ${address} ${count} ${passed} ${returns} ${times}${led}`;
   const name = named === undefined ? undefined : hostName(named.name);
   if (named === undefined || name === undefined) return body;
   const domain = named.domain === undefined ? undefined : hostName(named.domain);
@@ -95,13 +96,16 @@ export class RecordedNotes {
     const [admittedMs, askedMs] = [words.count(), words.count()] as const;
     const sum = count + passed + returns + firstMs + lastMs + letInMs + admittedMs + askedMs;
     if (!isPrefix(prefix) || !isAddress(address) || Number.isNaN(sum)) return false;
-    const named = words.done ? undefined : takeName(words);
-    if (!words.done || named === 'invalid') return false;
+    let mark = words.done ? undefined : words.text();
+    const redirected = mark === 'r' ? words.count() : 0;
+    if (mark === 'r') mark = words.done ? undefined : words.text();
+    const named = mark === undefined ? undefined : takeName(mark, words);
+    if (!words.done || named === 'invalid' || Number.isNaN(redirected)) return false;
     const times = { firstMs, lastMs, letInMs, admittedMs, askedMs };
     keep(
       this.strangerMap,
       prefix,
-      { prefix, address, count, passed, returns, ...times, named },
+      { prefix, address, count, passed, redirected, returns, ...times, named },
       MOST_NEW + MOST_RETURNED,
     );
     return true;
@@ -151,8 +155,8 @@ export class RecordedNotes {
   }
 }
 
-function takeName(words: Words): StrangerName | 'invalid' {
-  const mark = words.text();
+/** @param mark - what stands before the name */
+function takeName(mark: string, words: Words): StrangerName | 'invalid' {
   const [name, domain, spf] = [words.text(), words.text(), words.text()] as const;
   const isMarked = mark === 'c' || mark === 'u';
   const isDomain = domain === '-' || hostName(domain) === domain;

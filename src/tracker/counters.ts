@@ -6,6 +6,8 @@ export interface Counters {
   renewals: number;
   /** SYNs to a real MX from strangers: "blocked connection attempts" */
   refusals: number;
+  /** the same, led elsewhere instead of dropped */
+  redirected: number;
   admissions: number;
   added: number;
   expired: number;
@@ -31,6 +33,7 @@ export function newCounters(): Counters {
     attempts: 0,
     renewals: 0,
     refusals: 0,
+    redirected: 0,
     admissions: 0,
     added: 0,
     expired: 0,

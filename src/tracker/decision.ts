@@ -27,6 +27,8 @@ export type Decision =
       readonly kind: 'refusal';
       readonly reason: 'not-whitelisted' | 'not-yet-in-table';
       readonly entry: Entry | undefined;
+      /** led elsewhere, not dropped: a refusal all the same */
+      readonly redirected: boolean;
     }
   | {
       readonly kind: 'admission';
@@ -40,6 +42,14 @@ export type Decision =
       readonly entry: Entry | undefined;
     }
   | { readonly kind: 'unjudged'; readonly reason: UnjudgedReason };
+
+/** A decision in a word, for logs, lists and programs: its kind, but whom pf or a mark leads elsewhere is `redirected`. */
+export function eventOf<K extends Decision['kind']>(decision: {
+  readonly kind: K;
+  readonly redirected?: boolean;
+}): K | 'redirected' {
+  return decision.redirected === true ? 'redirected' : decision.kind;
+}
 
 const unjudged = new Map<UnjudgedReason, Decision>();
 

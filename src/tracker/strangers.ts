@@ -22,6 +22,8 @@ export interface Stranger {
   readonly count: number;
   /** how many of these got in all the same: in dry-run, or by rules that let everybody in for now */
   readonly passed: number;
+  /** how many of these were led elsewhere (`strangers`), not dropped */
+  readonly redirected: number;
   /** how often it came again {@link RETURN_MS} or more after it was last refused */
   readonly returns: number;
   readonly firstMs: number;
@@ -94,15 +96,20 @@ export class Strangers {
 
   /**
    * Somebody was refused.
-   * @param passed - it got in all the same
+   * @param how - `passed`: it got in all the same; `redirected`: it was led elsewhere
    */
-  refused(prefix: PrefixText, address: string, passed: boolean, nowMs: number): Stranger {
+  refused(
+    prefix: PrefixText,
+    address: string,
+    how: 'dropped' | 'passed' | 'redirected',
+    nowMs: number,
+  ): Stranger {
     const known = this.open(prefix);
     const stranger = known ?? makeStranger(prefix, nowMs);
     const isReturn = known !== undefined && nowMs - known.lastMs >= RETURN_MS;
     stranger.address = address;
     stranger.count++;
-    if (passed) stranger.passed++;
+    if (how !== 'dropped') stranger[how]++;
     if (isReturn) stranger.returns++;
     stranger.lastMs = nowMs;
     stranger.letInMs = 0;
@@ -259,6 +266,7 @@ function makeStranger(prefix: PrefixText, nowMs: number): Open<Stranger> {
     address: prefix,
     count: 0,
     passed: 0,
+    redirected: 0,
     returns: 0,
     firstMs: nowMs,
     lastMs: nowMs,

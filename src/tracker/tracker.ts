@@ -35,6 +35,14 @@ export interface TrackerConfig extends RolesConfig {
    * did) or `whitelist` (we do: a replay, or our own verdict).
    */
   readonly authority: 'pf' | 'whitelist';
+  /** strangers at the real MX are led elsewhere; undefined: they are dropped */
+  readonly redirect?: Redirect | undefined;
+}
+
+/** Where strangers are led to. */
+export interface Redirect {
+  /** the port by which pf's log tells them; undefined: there is no such log */
+  readonly port: number | undefined;
 }
 
 /**
@@ -110,21 +118,45 @@ export class Tracker {
     const { direction } = observation;
     const isInbound = direction === Direction.IN || direction === Direction.UNKNOWN;
     if (!isInbound) return this.leaving(observation, nowMs) ?? leave('not-inbound');
-    if (observation.destinationPort !== this.config.port) return leave('other-port');
+    const redirected = this.isRedirected(observation);
+    if (observation.destinationPort !== this.config.port && !redirected) return leave('other-port');
     const role = this.roles.ofDestination(observation);
     if (role === undefined) return this.leaving(observation, nowMs) ?? leave('other-destination');
     if (!observation.isSyn) return leave('not-syn');
     const { action } = observation;
     const passed = isPassed(action);
     if (!passed && !isDropped(action)) return leave('not-a-verdict');
+    // FreeBSD's "rdr pass log" writes the dialled port first; where strangers are led by it, the next record tells
+    const isOfRdr = action === Action.RDR && this.config.redirect?.port !== undefined;
+    if (isOfRdr && !redirected) return leave('not-a-verdict');
     const dropped = role === 'real' ? droppedBesideRules(observation, passed) : undefined;
     if (dropped !== undefined) return leave(dropped);
     const { family, source0, source1, source2, source3 } = observation;
     if (!isPossibleSource(family, source0, source1, source2, source3)) return leave('impossible-source');
     const id = this.whitelist.match(family, source0, source1, source2, source3);
-    return role === 'fake'
-      ? this.attempt(observation, id, nowMs)
-      : this.request(observation, id, passed, isVouched, nowMs);
+    if (role === 'fake') {
+      // nobody tries an MX by the port that strangers are led to
+      if (observation.destinationPort !== this.config.port) return leave('other-port');
+      return this.attempt(observation, id, nowMs);
+    }
+    return this.request(observation, id, this.said(passed, redirected, isVouched), nowMs);
+  }
+
+  /** Who has decided already about a SYN to the real MX, and what. */
+  private said(passed: boolean, redirected: boolean, isVouched: boolean): Said {
+    if (this.config.authority === 'whitelist') return isVouched && !redirected ? 'in' : 'nothing';
+    return redirected ? 'elsewhere' : passed ? 'in' : 'out';
+  }
+
+  /**
+   * Whether pf's record says that the packet was led to where strangers go: OpenBSD's has the dialled port and beside
+   * it the new one, FreeBSD's has the new one only. Our rules for nftables say so by a word.
+   */
+  isRedirected({ action, destinationPort, translatedPort }: Observation): boolean {
+    if (action === NflogAction.LED) return true;
+    const port = this.config.redirect?.port;
+    if (port === undefined || (action !== Action.PASS && action !== Action.RDR)) return false;
+    return translatedPort === port || (destinationPort === port && port !== this.config.port);
   }
 
   /** pf has said something else of the same packet: what was counted for it is taken back. */
@@ -402,20 +434,17 @@ export class Tracker {
     return { kind, reason: 'new-entry', entry: this.add(single, 'outbound', nowMs, deadlineMs) };
   }
 
-  private request(
-    observation: Observation,
-    id: number,
-    passed: boolean,
-    isVouched: boolean,
-    nowMs: number,
-  ): Decision {
+  private request(observation: Observation, id: number, said: Said, nowMs: number): Decision {
     const allowed = id < 0 && this.roles.allowsSource(observation);
     const known = id >= 0 || allowed;
     const entry = this.whitelist.entry(id);
-    const admitted = this.config.authority === 'pf' ? passed : known || isVouched;
+    const { redirect } = this.config;
+    const admitted = said === 'in' || (said === 'nothing' && known);
     if (!admitted) {
-      this.counters.refusals++;
-      return { kind: 'refusal', reason: known ? 'not-yet-in-table' : 'not-whitelisted', entry };
+      const redirected = said === 'elsewhere' || (said === 'nothing' && redirect !== undefined);
+      if (redirected) this.counters.redirected++;
+      else this.counters.refusals++;
+      return { kind: 'refusal', reason: known ? 'not-yet-in-table' : 'not-whitelisted', entry, redirected };
     }
     this.counters.admissions++;
     if (id >= 0) this.whitelist.use(id, nowMs, this.config.knownTimeMs);
@@ -452,6 +481,9 @@ export class Tracker {
     return true;
   }
 }
+
+/** What has been decided about a packet before the whitelist is asked. */
+type Said = 'in' | 'out' | 'elsewhere' | 'nothing';
 
 /** Whether an action lets a packet in, as far as the rules go; where nobody has decided it counts as that. */
 function isPassed(action: number): boolean {

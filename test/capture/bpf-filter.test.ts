@@ -99,6 +99,39 @@ describe('the filter "port 25", run over recordings', () => {
   };
 });
 
+describe('the filter "port 25 or port 8025"', () => {
+  const both = program('port 25 or port 8025');
+
+  it('takes what either of the two takes, of every recording', () => {
+    const other = program('port 8025');
+    for (const name of PFLOG_RECORDINGS) {
+      for (const frame of framesOf(name)) {
+        assert.equal(accepts(frame, both), accepts(frame) || accepts(frame, other), name);
+      }
+    }
+  });
+
+  it('takes the record of a stranger whom FreeBSD led to the other port', () => {
+    const frames = framesOf('freebsd15/pflog/64-rdr-to.pcap');
+    assert.deepEqual(
+      frames.map((frame) => [accepts(frame), accepts(frame, both)]),
+      [
+        [true, true],
+        [false, true],
+      ],
+    );
+  });
+
+  it('is a program that the kernel takes, with as many ports as there may be', () => {
+    const most = Array.from({ length: 8 }, (_, i) => `port ${i + 1}`);
+    assert.ok(isValidProgram(program(most.join(' or '))));
+    assert.equal(compileBpfFilter([...most, 'port 9'].join(' or ')), undefined);
+    assert.equal(compileBpfFilter('port 25 or'), undefined);
+    assert.equal(compileBpfFilter('port 25 or port 65536'), undefined);
+    assert.equal(compileBpfFilter('port 25 and port 26'), undefined);
+  });
+});
+
 describe('the filter "port 25"', () => {
   for (const length of [45, 61, 69, 100, 255]) {
     const header = { length };

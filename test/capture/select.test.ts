@@ -169,7 +169,7 @@ describe('bpf that is asked for by name', () => {
 
   it('says that it knows no other filter, and quotes it harmlessly', () => {
     assert.deepEqual(cases([{ platform: 'openbsd', filter: 'action block\x1b[2J' }]), [
-      'unavailable: capture "bpf" knows no filter but "port N", not "action block\\x1b[2J": take tcpdump or pcap for it',
+      'unavailable: capture "bpf" knows no filter but "port N" (or "port N or port M"), not "action block\\x1b[2J": take tcpdump or pcap for it',
     ]);
   });
 

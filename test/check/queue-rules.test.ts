@@ -2,10 +2,20 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { parseIptablesQueues, parseNftQueues } from '../../src/check/queue-rules.js';
+import { iptablesRules, nftRules } from '../../src/check/netfilter-rules.js';
+import { queueRule, type QueueRule } from '../../src/check/queue-rules.js';
+import type { Family } from '../../src/packet/address.js';
 import { packageFolder } from '../../src/version.js';
 
-describe('parseNftQueues', () => {
+function parseNftQueues(text: string): QueueRule[] {
+  return nftRules(text).flatMap(queueRule);
+}
+
+function parseIptablesQueues(text: string, family: Family): QueueRule[] {
+  return iptablesRules(text, family).flatMap(queueRule);
+}
+
+describe('rules of nft that lead to a queue', () => {
   it('finds the rule of the example, for both families', () => {
     const text = readFileSync(join(packageFolder(), 'examples', 'nftables.conf'), 'utf8');
     assert.deepEqual(parseNftQueues(text), [
@@ -16,6 +26,8 @@ describe('parseNftQueues', () => {
         families: [4, 6],
         ports: ['25'],
         text: 'tcp dport 25 ct state new queue to 23',
+        chain: 'table inet mxallowd input',
+        place: { hook: 'input', priority: 0 },
       },
     ]);
   });
@@ -62,7 +74,7 @@ table bridge x {
   });
 });
 
-describe('parseIptablesQueues', () => {
+describe('rules of iptables that lead to a queue', () => {
   it('reads rules as iptables -S prints them', () => {
     const text = `-P INPUT ACCEPT
 -A INPUT -p tcp -m tcp --dport 25 -m state --state NEW -j NFQUEUE --queue-num 23

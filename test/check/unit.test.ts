@@ -69,7 +69,7 @@ describe(
     });
 
     it('asks for nothing that the unit makes, before and afterwards', async () => {
-      await stage.world.script(`cp '${UNIT}' /etc/systemd/system/`);
+      await stage.world.script(`cp '${UNIT}' /etc/systemd/system/mxallowd.service`);
       const expected = [
         'ok       user: /etc/systemd/system/mxallowd.service makes _mxallowd for as long as it runs',
         'ok       state file: in /var/lib/mxallowd, which /etc/systemd/system/mxallowd.service makes and owns',

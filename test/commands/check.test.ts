@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { command } from '../../src/commands/check.js';
-import { loadQueueRule, StagedDaemon } from '../../src/demo/stage.js';
+import { loadQueueRule, type Stage, StagedDaemon } from '../../src/demo/stage.js';
 import type { Finding } from '../../src/pf/finding.js';
 import { packageFolder } from '../../src/version.js';
 import { CLI, type CliResult, linesOf, runCli, runProgram, Scratch } from '../support/cli.js';
@@ -412,26 +412,33 @@ describe('the command line of mxallowd check', { concurrency: true }, () => {
   });
 });
 
+/** What the check of examples/mxallowd.conf finds on the host with the mail servers. */
+async function checkOn(
+  { world }: Stage,
+  ...options: readonly string[]
+): Promise<{ status: number | null; findings: string[] }> {
+  const config = join(packageFolder(), 'examples', 'mxallowd.conf');
+  const user = world.mode === 'root' ? 'nobody' : 'root';
+  const quiet = ['--state-file', 'none', '--control-socket', 'none'];
+  const args = [process.execPath, CLI, 'check', '-c', config, '--user', user, ...quiet, ...options, '--json'];
+  const { status, stdout } = await world.run('mx', args);
+  const all = linesOf(stdout).map((line) => JSON.parse(line) as Finding);
+  return { status, findings: all.map(({ severity, message }) => `${severity} ${message}`) };
+}
+
+function holds(told: readonly string[], ...expected: RegExp[]): void {
+  for (const line of expected)
+    assert.ok(
+      told.some((one) => line.test(one)),
+      `${line} in ${told.join('\n')}`,
+    );
+}
+
 describe('mxallowd check on Linux, with queues', { skip: stageUnavailable() }, () => {
   it('looks at rules, the queue and who answers', async (t) => {
     const stage = await openStage();
     t.after(() => stage.close());
-    const config = join(packageFolder(), 'examples', 'mxallowd.conf');
-    const user = stage.world.mode === 'root' ? 'nobody' : 'root';
-    const check = async (): Promise<{ status: number | null; findings: string[] }> => {
-      const quiet = ['--state-file', 'none', '--control-socket', 'none'];
-      const args = [process.execPath, CLI, 'check', '-c', config, '--user', user, ...quiet, '--json'];
-      const { status, stdout } = await stage.world.run('mx', args);
-      const all = linesOf(stdout).map((line) => JSON.parse(line) as Finding);
-      return { status, findings: all.map(({ severity, message }) => `${severity} ${message}`) };
-    };
-    const holds = (told: readonly string[], ...expected: RegExp[]): void => {
-      for (const line of expected)
-        assert.ok(
-          told.some((one) => line.test(one)),
-          `${line} in ${told.join('\n')}`,
-        );
-    };
+    const check = (): ReturnType<typeof checkOn> => checkOn(stage);
     const bare = await check();
     assert.equal(bare.status, 2);
     holds(
@@ -474,5 +481,47 @@ describe('mxallowd check on Linux, with queues', { skip: stageUnavailable() }, (
     );
     holds(live.findings, /^ok queue: a program answers queue 23$/);
     assert.equal(live.status, 0);
+  });
+
+  it('looks for a rule that uses the mark of strangers', async (t) => {
+    const stage = await openStage();
+    t.after(() => stage.close());
+    const ofStrangers = async (mark = 25): Promise<string[]> => {
+      const { findings } = await checkOn(stage, '--strangers', `mark ${mark}`);
+      return findings.filter((line) => / strangers: /.test(line));
+    };
+    const document = readFileSync(join(packageFolder(), 'docs', 'strangers.md'), 'utf8');
+    const lines = document.match(/^ *iptables -t .*$/gm) ?? [];
+    assert.equal(lines.length, 2);
+    const [ask = '', lead = ''] = lines;
+    await stage.world.script(ask, 'mx');
+    const none = /^error strangers: no rule uses packet mark 25 for 192\.0\.2\.4, 2001:db8::4 port 25: /;
+    holds(await ofStrangers(), none);
+    await stage.world.script(lead, 'mx');
+    holds(
+      await ofStrangers(),
+      /^error strangers: no rule uses packet mark 25 for 2001:db8::4 port 25: strangers are let in like everybody$/,
+      /^ok strangers: "-A PREROUTING .* --mark 0x19 .*"$/,
+    );
+    holds(await ofStrangers(26), /^error strangers: no rule uses packet mark 26 for 192\.0\.2\.4, /);
+    const six = [
+      ask,
+      lead.replace('-d 192.0.2.4', '-d 2001:db8::4').replace(/192.0.2.4:10025/, '[2001:db8::4]:10025'),
+    ];
+    await stage.world.script(six.join('\n').replaceAll('iptables', 'ip6tables'), 'mx');
+    const good = await ofStrangers();
+    assert.deepEqual(
+      good.filter((line) => !line.startsWith('ok ')),
+      [],
+    );
+    // asked in INPUT it is too late
+    await stage.world.script(
+      `${ask.replace(' -A ', ' -D ')}\n${ask.replace('-A PREROUTING', '-A INPUT')}`,
+      'mx',
+    );
+    holds(
+      await ofStrangers(),
+      /^error strangers: packets to 192\.0\.2\.4 come to the rule for mark 25 before mxallowd is asked: /,
+    );
   });
 });

@@ -396,6 +396,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'real MX:              192.0.2.4',
       'allowed at all times: nobody',
       'port:                 25',
+      'strangers:            get no answer at the real MX',
       'whitelist time:       1h after the last attempt',
       'known time:           8d after the real MX was reached last',
       'entries:              at most 100000; IPv4 /32, IPv6 /64',
@@ -443,7 +444,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       '1024',
     ];
     const { status, stdout } = await runCli(['check-config', '-c', GOOD, ...more]);
-    assert.deepEqual(linesOf(stdout).slice(7, 14), [
+    assert.deepEqual(linesOf(stdout).slice(8, 15), [
       'NFQUEUE:              7 to 9',
       'queue length:         1024; what finds it full is accepted',
       'at the end:           what is left in the queue: accept',
@@ -484,6 +485,7 @@ describe('mxallowd check-config', { concurrency: true }, () => {
       'real MX:              192.0.2.4',
       'allowed at all times: 198.51.100.0/24',
       'port:                 2525',
+      'strangers:            get no answer at the real MX',
       'whitelist time:       2h after the last attempt',
       'known time:           8d after the real MX was reached last',
       'entries:              at most 100000; IPv4 /32, IPv6 /64',
@@ -558,6 +560,7 @@ describe('what was installed for 1.9', { concurrency: true }, () => {
     'real MX:              192.168.1.4 192.168.1.6',
     'allowed at all times: nobody',
     'port:                 25',
+    'strangers:            get no answer at the real MX',
     'whitelist time:       1m after the last attempt',
     'known time:           8d after the real MX was reached last',
     'entries:              at most 100000; IPv4 /32, IPv6 /64',

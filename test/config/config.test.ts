@@ -38,6 +38,7 @@ describe('what is not given', () => {
       dnswl: undefined,
       dnswlTrust: 1,
       port: 25,
+      strangers: { kind: 'drop' },
       whitelistTime: 3600,
       knownTime: 691_200,
       isKnownTimeImplied: false,
@@ -86,6 +87,47 @@ describe('what is not given', () => {
     assert.equal(resolved(fromCommandLine('port', '2525')).pcapFilter, 'port 2525');
     const both = resolved(fromCommandLine('port', '2525'), fromFile('pcapFilter', 'tcp'));
     assert.equal(both.pcapFilter, 'tcp');
+  });
+});
+
+describe('strangers', () => {
+  const on = (platform: NodeJS.Platform | 'replay', text: string): string[] => {
+    const result = resolveConfig([...SERVERS, fromFile('strangers', text)], [], platform);
+    return result.ok ? [] : result.problems.map(formatProblem);
+  };
+
+  it('are led to a port by pf, and marked by NFQUEUE; a value that the firewall lacks is an error', () => {
+    assert.deepEqual(on('openbsd', 'redirect 8025'), []);
+    assert.deepEqual(on('freebsd', 'redirect 10025'), []);
+    assert.deepEqual(on('linux', 'mark 0x19'), []);
+    for (const platform of ['openbsd', 'freebsd', 'linux'] as const)
+      assert.deepEqual(on(platform, 'drop'), []);
+    assert.deepEqual(on('linux', 'redirect 10025'), [
+      'mx.conf:1: strangers: "redirect 10025" is for pf: NFQUEUE leads nobody to a port, but can mark packets for ' +
+        'a rule of yours that does; write "mark N" (docs/strangers.md)',
+    ]);
+    assert.deepEqual(on('freebsd', 'mark 25'), [
+      'mx.conf:1: strangers: "mark 25" is for NFQUEUE (Linux): pf leads strangers to a port, write ' +
+        '"redirect PORT" (docs/strangers.md)',
+    ]);
+  });
+
+  it('are both with nftables', () => {
+    const onNft = (text: string): boolean =>
+      resolveConfig([...SERVERS, fromFile('firewall', 'nft'), fromFile('strangers', text)], [], 'linux').ok;
+    assert.deepEqual(['drop', 'redirect 10025', 'mark 7'].map(onNft), [true, true, true]);
+  });
+
+  it('may be anything where recordings are judged, whosever they are', () => {
+    assert.deepEqual(on('replay', 'redirect 10025'), []);
+    assert.deepEqual(on('replay', 'mark 1'), []);
+  });
+
+  it('are captured by the port that they are led to, too', () => {
+    const redirect = fromFile('strangers', 'redirect 10025');
+    assert.equal(resolved(redirect).pcapFilter, 'port 25 or port 10025');
+    assert.equal(resolved(redirect, fromFile('port', '10025')).pcapFilter, 'port 10025');
+    assert.equal(resolved(redirect, fromFile('pcapFilter', 'tcp')).pcapFilter, 'tcp');
   });
 });
 
@@ -204,6 +246,7 @@ describe('what is given is taken over', () => {
       fromFile('dnsServer', '192.0.2.53'),
       fromFile('dnsServer', '[2001:db8::53]:5353'),
       fromFile('dnsTimeout', '5'),
+      fromFile('strangers', 'redirect 8025'),
       fromFile('capture', 'pcap'),
       fromFile('pflogInterface', 'pflog1'),
       fromFile('tcpdump', '/usr/sbin/tcpdump'),
@@ -232,8 +275,9 @@ describe('what is given is taken over', () => {
       config;
     assert.deepEqual([fakeMailserver.length, realMailserver.length, allow.length], [1, 1, 0]);
     assert.deepEqual(allowDomain, ['example.com', '_spf.example.net']);
-    assert.deepEqual([port, pcapFilter, table, quiet], [25, 'port 25', 'mx-white', false]);
+    assert.deepEqual([port, pcapFilter, table, quiet], [25, 'port 25 or port 8025', 'mx-white', false]);
     assert.deepEqual(rest, {
+      strangers: { kind: 'redirect', port: 8025 },
       whitelistTime: 7200,
       knownTime: 3_110_400,
       isKnownTimeImplied: false,

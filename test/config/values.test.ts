@@ -143,6 +143,37 @@ describe('port', () => {
   );
 });
 
+describe('strangers', () => {
+  values<check.Strangers>(
+    checkOf(OPTIONS.strangers),
+    [
+      ['drop', { kind: 'drop' }],
+      ['redirect 10025', { kind: 'redirect', port: 10_025 }],
+      [' Redirect \t 65535 ', { kind: 'redirect', port: 65_535 }],
+      ['mark 1', { kind: 'mark', mark: 1 }],
+      ['mark 0xFFFFFFFF', { kind: 'mark', mark: 0xffff_ffff }],
+      ['mark 4294967295', { kind: 'mark', mark: 4_294_967_295 }],
+    ],
+    [
+      ...['', 'drop 1', 'redirect', 'redirect 0', 'redirect 65536', 'redirect smtp', 'redirect 127.0.0.1:25'],
+      ...['mark', 'mark 0', 'mark -1', 'mark 4294967296', 'mark 0x100000000', 'mark 1/1', 'reject'],
+    ],
+  );
+
+  it('are written as they are read', () => {
+    for (const text of ['drop', 'redirect 10025', 'mark 25']) {
+      const checked = check.strangers(text);
+      assert.equal(checked.ok && check.strangersText(checked.value), text);
+    }
+  });
+
+  it('say what was expected', () => {
+    assert.equal(expectedOf(check.strangers('accept')), 'drop, "redirect PORT" or "mark N"');
+    assert.equal(expectedOf(check.strangers('redirect 70000')), 'a port from 1 to 65535');
+    assert.equal(expectedOf(check.strangers('mark 0')), 'a mark from 1 to 0xffffffff');
+  });
+});
+
 describe('max-entries', () => {
   values(
     checkOf(OPTIONS.maxEntries),

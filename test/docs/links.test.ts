@@ -17,7 +17,7 @@ const PAGES = [
 /** Words in a page that look like options and are those of other programs. */
 const OTHERS = new Set(
   [
-    ['dport', 'state', 'queue-num', 'queue-balance', 'queue-bypass', 'nflog-group'],
+    ['dport', 'state', 'queue-num', 'queue-balance', 'queue-bypass', 'nflog-group', 'mark', 'to-destination'],
     ['disable-sigusr1', 'inspect', 'inspect-port'],
     ['system', 'no-create-home', 'shell', 'now', 'optimize-for-size', 'allow-scripts', 'help', 'version'],
   ].flat(),

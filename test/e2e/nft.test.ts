@@ -9,6 +9,7 @@ import { Scratch } from '../support/cli.js';
 import { until } from '../support/daemon.js';
 import { NftScene } from '../support/nft-scene.js';
 import { nftUnavailable, rootStageUnavailable } from '../support/stage.js';
+import { tcpdumpUnavailable } from '../support/wire.js';
 
 const [FAKE, FAKE6] = WORLD.fake;
 const [REAL, REAL6] = WORLD.real;
@@ -230,6 +231,52 @@ nsenter --net=/run/netns/mx sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1
     await daemon.event(({ event }) => event === 'outbound');
     await until('it is granted', async () => (await scene.set('granted4')).has('198.51.100.20'));
     assert.equal(await send('198.51.100.20', REAL), 'delivered');
+  });
+
+  it('reads by tcpdump, too, where koffi cannot be loaded', { skip: tcpdumpUnavailable() }, async () => {
+    const daemon = await scene.daemon('--capture', 'tcpdump');
+    await refused('198.51.100.9');
+    await deliver('198.51.100.1');
+    await daemon.event(isDecision('refusal', '198.51.100.9'));
+    await daemon.event(isDecision('admission', '198.51.100.1'));
+    await until('it is known', async () => (await scene.set('granted4')).has('198.51.100.1'));
+  });
+
+  it('strangers redirect: led to another port of the real MX at once, told so, and known by no means', async () => {
+    const strangers = ['--strangers', 'redirect 10025'];
+    await scene.install(...strangers);
+    const serve = `for (const host of ${JSON.stringify(WORLD.real)})
+      require('node:net').createServer((s) => s.on('error', () => 0).end('220 greylisted\\r\\n')).listen(10025, host)`;
+    scene.stage.world.spawn('mx', [process.execPath, '-e', serve], { stdio: 'ignore' });
+    const daemon = await scene.daemon(...strangers);
+    const greeting = async (from: string, to: string): Promise<string> => {
+      const connect = `const s = require('node:net').connect({ host: '${to}', port: 25, localAddress: '${from}' });
+        s.on('data', (data) => { console.log(String(data).trim()); s.destroy(); }).on('error', (e) => console.log(e.code))`;
+      return (await scene.stage.world.run('internet', [process.execPath, '-e', connect])).stdout.trim();
+    };
+    await until('it listens', async () => (await greeting('198.51.100.8', REAL)) === '220 greylisted');
+    assert.equal(await greeting('198.51.100.9', REAL), '220 greylisted');
+    assert.equal(await greeting('2001:db8:1000::9', REAL6), '220 greylisted');
+    for (const source of ['198.51.100.9', '2001:db8:1000::9'])
+      await daemon.event(isDecision('redirected', source));
+    await deliver('198.51.100.1');
+    await daemon.event(isDecision('admission', '198.51.100.1'));
+    assert.match(await greeting('198.51.100.1', REAL), /^220 mx\.example\.org/);
+    await until('it is known', async () => (await scene.set('granted4')).size > 0);
+    assert.deepEqual([...(await scene.set('granted4')).keys()], ['198.51.100.1']);
+    assert.match((await scene.ask('why', '198.51.100.9')).stdout, /led elsewhere/);
+  });
+
+  it('strangers mark: they pass with the mark, for a rule of somebody else', async () => {
+    const strangers = ['--strangers', 'mark 7'];
+    await scene.install(...strangers);
+    await scene.nft('add table inet own');
+    await scene.nft('add chain inet own in { type filter hook input priority 10; }');
+    await scene.nft('add rule inet own in meta mark 7 tcp dport 25 reject with tcp reset');
+    const daemon = await scene.daemon(...strangers);
+    assert.equal(await send('198.51.100.9', REAL), 'refused', 'by that rule');
+    await daemon.event(isDecision('redirected', '198.51.100.9'));
+    await deliver('198.51.100.1');
   });
 
   it('check finds all right, and what is not', async () => {

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { frames } from '../../bench/support.js';
 import { ask as askDaemon } from '../../src/control/client.js';
-import type { WatchTick } from '../../src/control/protocol.js';
+import type { RefusedSender, WatchTick } from '../../src/control/protocol.js';
 import { type CliResult, linesOf, runCli } from '../support/cli.js';
 import { until, Workplace } from '../support/daemon.js';
 import { loadRules } from '../support/pf-scene.js';
 import { FLAVOURS } from '../support/pfctl-state.js';
+import { framesOf } from '../support/recordings.js';
 
 const RULES = [
   'pass in log quick on egress inet proto tcp from <mx-white> to 192.168.1.4 port = 25 flags S/SA',
@@ -202,6 +203,53 @@ describe('a running daemon', () => {
       frames: number;
     };
     assert.deepEqual([stats.counters.refusals, stats.frames], [1, 2]);
+  });
+
+  it('tells strangers whom pf redirects, everywhere, and admits none of them', async () => {
+    const redirect = (rules: readonly string[]): string[] =>
+      rules.map((rule) =>
+        rule
+          .replace(/^block drop(.* inet .*)$/, 'pass$1 flags S/SA rdr-to 127.0.0.1 port 25')
+          .replace(/^block drop(.*)$/, 'pass$1 flags S/SA rdr-to ::1 port 25'),
+      );
+    place.pfctl.update((state) => (state.rules = redirect(RULES)));
+    place.writeConfig(['strangers redirect 25']);
+    const daemon = await place.ready(['--log-format', 'json']);
+    place.log(framesOf('openbsd/pflog/35-strangers-rdr-to.pcap'));
+    await daemon.line(/"event":"redirected".*"source":"2001:dead:beef::ff"/);
+    // none of the two SYNs that pf let in is in the whitelist of this daemon
+    await until('all are counted', async () => {
+      const { stdout } = await ask('stats', '--json');
+      return (JSON.parse(stdout) as { frames: number }).frames === 5;
+    });
+    const stats = JSON.parse((await ask('stats', '--json')).stdout) as { counters: Record<string, number> };
+    const { attempts, refusals, redirected, admissions } = stats.counters;
+    assert.deepEqual([attempts, refusals, redirected, admissions], [1, 0, 2, 2]);
+    assert.match((await ask('stats')).stdout, /^ {2}redirected at a real MX +2$/m);
+    assert.match((await ask('status')).stdout, /^strangers: +redirect 25: the last was redirected /m);
+    const list = (await ask('list', '--json')).stdout;
+    assert.match(list, /"prefix":"203\.0\.113\.7","origin":"attempt".*"admissions":0/);
+    const why = async (address: string): Promise<string> =>
+      (await ask('why', address, '--no-dns')).stdout.replaceAll(/\s+/g, ' ');
+    const of6 = await why('2001:dead:beef::ff');
+    assert.match(of6, / now: it is led elsewhere at the real MX \(strangers redirect 25\): it is not in /);
+    assert.match(of6, / redirected: 1 time, /);
+    assert.match(of6, / redirected: has not tried the fake MX: led elsewhere \(strangers\) $/);
+    // it had tried the fake MX, and was faster than the table
+    assert.match(await why('203.0.113.7'), / redirected: was faster than the table, and led elsewhere /);
+    const refused = linesOf((await ask('refused', '--json')).stdout).map(
+      (line) => JSON.parse(line) as RefusedSender,
+    );
+    assert.deepEqual(
+      refused.map(({ prefix, count, passed, redirected: led }) => [prefix, count, passed, led]),
+      [
+        // pf let two in by itself, by entries of the table that this daemon has not made
+        ['192.168.1.1', 1, 1, 0],
+        ['2001:dead:beef::/64', 1, 0, 1],
+        ['203.0.113.8', 1, 1, 0],
+      ],
+    );
+    assert.match((await ask('refused')).stdout, /^2001:dead:beef::\/64 +1 +1 .* no/m);
   });
 
   it('forgets all that lies in a network, or that lets an address in, and says how many', async () => {

@@ -39,6 +39,17 @@ describe('the history', () => {
     assert.equal(history.of('192.0.2.2'), undefined);
   });
 
+  it('counts who was redirected among the refused, and by itself', () => {
+    const history = new History();
+    for (const kind of ['redirected', 'refusal', 'redirected', 'admission'])
+      history.note(event('a', kind, 5));
+    assert.deepEqual([history.of('a')?.refusals, history.of('a')?.redirected], [3, 2]);
+    assert.deepEqual(
+      history.topRefused(1).map(({ count }) => count),
+      [3],
+    );
+  });
+
   it('names who is refused most, the latest first among equals', () => {
     const history = new History();
     for (const address of ['b', 'a', 'c', 'a', 'b', 'a']) history.note(event(address, 'refusal', 1));

@@ -35,8 +35,13 @@ class Bench {
   isDry = false;
   foreign: string | undefined;
 
-  constructor(authority: 'pf' | 'whitelist' = 'whitelist', server?: string) {
+  constructor(
+    authority: 'pf' | 'whitelist' = 'whitelist',
+    server?: string,
+    more: readonly (readonly [string, string])[] = [],
+  ) {
     const given = [
+      ...more,
       ['fakeMailserver', FAKE],
       ['realMailserver', REAL],
       ['realMailserver', REAL6],
@@ -103,6 +108,18 @@ describe('what is remembered of a sender', () => {
     bench.see(syn(SENDER, REAL));
     assert.equal(bench.memory.stranger(address(SENDER))?.count, 1);
     assert.ok((bench.memory.stranger(address(SENDER))?.admittedMs ?? 0) > 0);
+  });
+
+  it('is that it was redirected, where strangers are: it is not in', () => {
+    const bench = new Bench('whitelist', undefined, [['strangers', 'mark 25']]);
+    bench.see(syn(SENDER, REAL));
+    const { count, passed, redirected } = bench.memory.stranger(address(SENDER)) ?? {};
+    assert.deepEqual([count, passed, redirected, bench.isOut(SENDER)], [1, 0, 1, true]);
+    // nobody is marked then
+    bench.isDry = true;
+    bench.see(syn(SENDER, REAL));
+    const dry = bench.memory.stranger(address(SENDER));
+    assert.deepEqual([dry?.count, dry?.passed, dry?.redirected], [2, 1, 1]);
   });
 
   it('is nothing when it tries the fake MX first', () => {
@@ -248,7 +265,7 @@ describe('a flood of a million refused senders', () => {
     const bench = new Bench();
     for (let i = 0; i < 1_000_000; i++) {
       const source = `${11 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}.1`;
-      bench.memory.strangers.refused(source as never, source, false, bench.clock.wallMs());
+      bench.memory.strangers.refused(source as never, source, 'dropped', bench.clock.wallMs());
     }
     assert.ok(bench.memory.all().length <= 3000, `${bench.memory.all().length}`);
     assert.ok(bench.memory.takeChanges(Infinity, true).length <= 3000);

@@ -39,14 +39,18 @@ function tableOf(notes: string): string[] {
 }
 
 /** Judges a recording as a daemon would whose table is what pf's was. */
-function judged(name: string): Counted {
-  const judge = new Judge(CONFIG, { added: () => undefined, removed: () => undefined }, [1, 2]);
+function judged(name: string, change: Partial<TrackerConfig> = {}): Counted & { redirected: number } {
+  const judge = new Judge(
+    { ...CONFIG, ...change },
+    { added: () => undefined, removed: () => undefined },
+    [1, 2],
+  );
   for (const text of tableOf(readNotes(name))) {
     judge.tracker.adopt(prefix(text), 'adopted', 3_600_000, 0);
   }
   for (const frame of framesOf(name)) judge.judge(frame, frame.timeMs);
-  const { attempts, refusals, admissions } = judge.tracker.counters;
-  return { attempts, refusals, admissions, unjudged: Object.fromEntries(judge.unjudged) };
+  const { attempts, refusals, redirected, admissions } = judge.tracker.counters;
+  return { attempts, refusals, redirected, admissions, unjudged: Object.fromEntries(judge.unjudged) };
 }
 
 /** The SYNs that were sent, one a line, by whom they were for. */
@@ -127,6 +131,21 @@ describe('a recording of OpenBSD 7.8 or FreeBSD 15.1', () => {
       assert.equal(attempts + refusals + admissions + others, framesOf(name).length);
     });
   }
+
+  it('tells strangers who were redirected, where the configuration says that they are', () => {
+    const counts = (name: string, port: number): number[] => {
+      const { attempts, refusals, redirected, admissions } = judged(name, { redirect: { port } });
+      return [attempts, refusals, redirected, admissions];
+    };
+    // two were in the table and let in, two strangers went to 127.0.0.1 and ::1, port 25
+    assert.deepEqual(counts('openbsd/pflog/35-strangers-rdr-to.pcap', 25), [1, 0, 2, 2]);
+    // to port 2525 those in the table are led, as to a real MX of another port
+    assert.deepEqual(counts('openbsd/pflog/23-rdr-to.pcap', 2525), [1, 1, 2, 0]);
+    assert.deepEqual(counts('openbsd/pflog/23-rdr-to.pcap', 10_025), [1, 1, 0, 2]);
+    // FreeBSD has the new port only; of "rdr pass" there are two records
+    assert.deepEqual(counts('freebsd15/pflog/64-rdr-to.pcap', 8025), [1, 0, 1, 0]);
+    assert.deepEqual(counts('freebsd15/pflog/63-rdr-pass.pcap', 8025), [2, 1, 1, 0]);
+  });
 
   it('is known, where it is an exception', () => {
     assert.deepEqual(

@@ -111,7 +111,19 @@ describe('the message', () => {
       writeVerdict(writer, QueueMessage.VERDICT, 23, 0x01020304, Verdict.ACCEPT),
     );
     assert.deepEqual(message, verdict(1, 23, 1, [1, 2, 3, 4]));
-    assert.equal(message.length, VERDICT_LENGTH);
+  });
+
+  it('that accepts with a mark has it behind the verdict: NFQA_MARK, in network order', () => {
+    const mark = [...host(2, 8), ...host(2, 3), 0xfe, 0xdc, 0xba, 0x98];
+    for (const [type, message] of [
+      [1, QueueMessage.VERDICT],
+      [3, QueueMessage.VERDICT_BATCH],
+    ] as const) {
+      const bytes = written((writer) => writeVerdict(writer, message, 23, 7, Verdict.MARK, 0xfedc_ba98));
+      const [, , , , ...rest] = [...verdict(type, 23, 1, net(4, 7)), ...mark];
+      assert.deepEqual(bytes, [...host(4, VERDICT_LENGTH), ...rest]);
+      assert.equal(bytes.length, VERDICT_LENGTH);
+    }
   });
 
   it('that is a verdict for all packets up to one: NFQNL_MSG_VERDICT_BATCH; ids are signed here', () => {

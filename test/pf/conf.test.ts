@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { interfacesWith, logInterfaceProblem, type RulesSpec, rulesText } from '../../src/pf/conf.js';
+import {
+  interfacesWith,
+  logInterfaceProblem,
+  rdrText,
+  type RulesSpec,
+  rulesText,
+} from '../../src/pf/conf.js';
 import { type Address, parseAddress } from '../../src/packet/address.js';
 import { readRules, statementsOf } from '../support/pf-rules.js';
 
@@ -19,6 +25,9 @@ const OPENBSD: RulesSpec = {
   logInterface: 'pflog0',
   outbound: false,
   learns: false,
+  strangersPort: undefined,
+  spamd: false,
+  knowsRdrTo: true,
   command: ['mxallowd', 'pf-conf', '--install'],
 };
 const FREEBSD: RulesSpec = { ...OPENBSD, system: 'freebsd', interfaces: ['em0'] };
@@ -192,5 +201,85 @@ describe('the log interface', () => {
   it('must be one of pflog', () => {
     assert.equal(logInterfaceProblem('pflog12'), undefined);
     assert.match(logInterfaceProblem('em0') ?? '', /"em0": pf logs to interfaces named pflog0/);
+  });
+});
+
+describe('the rules for strangers who are led elsewhere', () => {
+  const rulesOf = (change: Partial<RulesSpec>): string =>
+    rulesText({ ...OPENBSD, strangersPort: 10_025, ...change }, ALL).replace(
+      /^[^]*\n# The fake MX/,
+      '# The fake MX',
+    );
+
+  it('are pass rules with rdr-to, one for each address, on OpenBSD and FreeBSD 15', () => {
+    for (const system of ['openbsd', 'freebsd'] as const) {
+      const expected = `# The fake MX sends everybody on to the next MX.
+block return in log quick on egress proto tcp \\
+    to { 192.0.2.3 2001:db8::3 } port 25
+# The others are led to port 10025.
+pass in log quick on egress inet proto tcp to 192.0.2.4 port 25 \\
+    rdr-to 192.0.2.4 port 10025
+pass in log quick on egress inet6 proto tcp to 2001:db8::4 port 25 \\
+    rdr-to 2001:db8::4 port 10025
+`;
+      assert.equal(rulesOf({ system }), expected);
+    }
+  });
+
+  it('lead to spamd on OpenBSD, which knows IPv4 only, and let in whom it has let in', () => {
+    const spec = { spamd: true, strangersPort: 8025, logInterface: 'pflog1' };
+    assert.equal(
+      rulesOf(spec),
+      `# The fake MX sends everybody on to the next MX.
+block return in log (to pflog1) quick on egress proto tcp \\
+    to { 192.0.2.3 2001:db8::3 } port 25
+# Whom spamd has let in reaches the real MX; spamlogd sees it.
+pass in log quick on egress proto tcp from <spamd-white> to 192.0.2.4 port 25
+# The others are led to spamd.
+pass in log (to pflog1) quick on egress inet proto tcp to 192.0.2.4 port 25 \\
+    rdr-to 127.0.0.1 port 8025
+# spamd knows no IPv6: there the others get no answer.
+block drop in log (to pflog1) quick on egress proto tcp to 2001:db8::4 port 25
+`,
+    );
+    assert.match(rulesText({ ...OPENBSD, ...spec }, ALL), /^table <spamd-white> persist$/m);
+  });
+
+  it('pass what rdr has led to the port, on FreeBSD before 15, where rdr has a text of its own', () => {
+    const spec = { ...FREEBSD, strangersPort: 10_025, knowsRdrTo: false };
+    assert.equal(
+      rdrText(spec),
+      `# pf rules for mxallowd. Generated: changes made here get lost.
+# This goes behind nat, and ahead of the filter rules.
+
+# Who is not in the table is led to port 10025.
+rdr on em0 inet proto tcp from ! <mx-white> to 192.0.2.4 port 25 \\
+    -> 192.0.2.4 port 10025
+rdr on em0 inet6 proto tcp from ! <mx-white> to 2001:db8::4 port 25 \\
+    -> 2001:db8::4 port 10025
+`,
+    );
+    const rules = codeOf(rulesText(spec, ALL)).slice(-2);
+    assert.deepEqual(rules, [
+      'pass in log quick on em0 proto tcp to { 192.0.2.4 2001:db8::4 } port 10025',
+      'block drop in log quick on em0 proto tcp to { 192.0.2.4 2001:db8::4 } port 25',
+    ]);
+  });
+
+  it('let them in while one looks first', () => {
+    const text = rulesOf({ learns: true });
+    assert.doesNotMatch(text, /rdr-to/);
+    assert.match(text, /\(--learn\) the others get in as well[^]*\npass in log quick/);
+  });
+
+  it('are within 80 columns, with the longest addresses', () => {
+    const longest = addresses('2001:db80:1111:2222:3333:4444:5555:6666');
+    const spec = { ...OPENBSD, real: longest, strangersPort: 10_025, logInterface: 'pflog1' };
+    for (const line of [
+      ...rulesText(spec, ALL).split('\n'),
+      ...rdrText({ ...FREEBSD, strangersPort: 10_025 }).split('\n'),
+    ]) {
+      assert.ok(line.length <= 80 || line.includes('rdr-to'), line);
+    }
   });
 });

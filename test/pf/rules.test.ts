@@ -142,7 +142,10 @@ describe('judgeRules: rules that are wrong', () => {
       message,
       /: strangers are redirected to 127\.0\.0\.1 port 8025, which mxallowd takes for an admission; /,
     );
-    assert.equal(advice, 'right only if what listens there is for strangers, as spamd is');
+    assert.equal(
+      advice,
+      'if what listens there is for strangers, as spamd is: "strangers redirect 8025" in mxallowd.conf',
+    );
   });
 
   it('says which table the rules let in', () => {
@@ -376,5 +379,89 @@ describe('judgeRules: interfaces', () => {
   it('ignores addresses of rules that are not ours', () => {
     const other = 'pass in on em7 inet proto tcp from any to 203.0.113.9 port = 25 flags S/SA\n';
     assert.deepEqual(brief(judgeRules(other + OPENBSD_RULES, SETUP)), [UNSEEN]);
+  });
+});
+
+describe('judgeRules: strangers who are led elsewhere', () => {
+  const ELSEWHERE = { ...SETUP, strangersPort: 10_025 };
+  const redirect = (rules: string, how: string): string =>
+    rules.replaceAll(/^block drop(.* to (\S+) port.*)$/gm, `pass$1 flags S/SA ${how}`);
+  const RIGHT = redirect(OPENBSD_RULES, 'rdr-to $2 port 10025');
+
+  it('finds nothing wrong when the rules lead them to the port, on either system', () => {
+    const findings = judgeRules(RIGHT, ELSEWHERE);
+    assert.deepEqual(brief(findings, true), ['ok rules-fake', 'ok rules-real', UNSEEN]);
+    assert.match(
+      of(findings, 'rules-real').message,
+      /admitted senders are let in, others led to port 10025, both/,
+    );
+    const freebsd = redirect(FREEBSD_RULES, 'keep state rdr-to $2 port 10025');
+    assert.deepEqual(brief(judgeRules(freebsd, { ...FREEBSD, strangersPort: 10_025, translations: '' })), []);
+  });
+
+  it('takes spamd beside them, whose own table is for whom it has let in', () => {
+    const white =
+      'pass in log quick on egress inet proto tcp from <spamd-white> to 192.0.2.4 port = 25 flags S/SA\n';
+    const lines = redirect(OPENBSD_RULES, 'rdr-to 127.0.0.1 port 8025').split('\n');
+    const text = [...lines.slice(0, 4), white.trim(), ...lines.slice(4)].join('\n');
+    const only4 = {
+      ...ELSEWHERE,
+      strangersPort: 8025,
+      real: SETUP.real.slice(0, 1),
+      fake: SETUP.fake.slice(0, 1),
+    };
+    assert.deepEqual(brief(judgeRules(text, only4)), [UNSEEN]);
+  });
+
+  it('warns when they are dropped all the same, and says how to lead them there', () => {
+    const found = of(judgeRules(OPENBSD_RULES, ELSEWHERE), 'rules-real-block');
+    assert.equal(found.severity, 'warning');
+    assert.match(found.message, /strangers are dropped, though mxallowd\.conf leads them to port 10025/);
+    assert.match(found.advice ?? '', /mxallowd pf-conf/);
+  });
+
+  it('warns when they are led elsewhere and mxallowd.conf does not say so, or names another port', () => {
+    const only4 = { ...SETUP, real: SETUP.real.slice(0, 1) };
+    const unsaid = of(judgeRules(RIGHT, only4), 'rules-real-block');
+    assert.equal(unsaid.severity, 'warning');
+    assert.match(
+      unsaid.message,
+      /redirected to 192\.0\.2\.4 port 10025, which mxallowd takes for an admission/,
+    );
+    assert.match(unsaid.advice ?? '', /"strangers redirect 10025" in mxallowd\.conf/);
+    const other = of(judgeRules(RIGHT, { ...only4, strangersPort: 8025 }), 'rules-real-block');
+    assert.match(other.advice ?? '', /says "strangers redirect 8025": the two ports must be the same/);
+  });
+
+  it('warns of divert-to, which the log does not tell from letting in', () => {
+    const text = redirect(OPENBSD_RULES, 'divert-to 127.0.0.1 port 10025');
+    const found = of(judgeRules(text, ELSEWHERE), 'rules-real-block');
+    assert.match(found.advice ?? '', /does not tell "divert-to" from letting in: write "rdr-to"/);
+  });
+
+  it('is an error when they are let in, or when those who are admitted are led there, too', () => {
+    const letIn = OPENBSD_RULES.replaceAll('block drop in log', 'pass in');
+    assert.equal(of(judgeRules(letIn, ELSEWHERE), 'rules-real-block').severity, 'error');
+    const all = RIGHT.replaceAll(/^pass(.* from <mx-white> to (\S+) .*)$/gm, 'pass$1 rdr-to $2 port 10025');
+    const found = of(judgeRules(all, ELSEWHERE), 'rules-real-admit');
+    assert.equal(found.severity, 'error');
+    assert.match(found.message, /admitted senders are led to port 10025 as strangers are/);
+  });
+
+  it('follows the rdr lines of FreeBSD before 15, and does not call them missing where they cannot be seen', () => {
+    const passes = ['inet|192.0.2.4', 'inet6|2001:db8::4'].map((way) => {
+      const [family = '', to = ''] = way.split('|');
+      return `pass in log quick on em0 ${family} proto tcp from any to ${to} port = 10025 flags S/SA keep state`;
+    });
+    const rdr = [
+      'rdr on em0 inet proto tcp from ! <mx-white> to 192.0.2.4 port = smtp -> 192.0.2.4 port 10025',
+      'rdr on em0 inet6 proto tcp from ! <mx-white> to 2001:db8::4 port = smtp -> 2001:db8::4 port 10025',
+    ];
+    const text = `${passes.join('\n')}\n${FREEBSD_RULES}`;
+    const setup = { ...FREEBSD, strangersPort: 10_025 };
+    assert.deepEqual(brief(judgeRules(text, { ...setup, translations: rdr.join('\n') })), []);
+    assert.deepEqual(brief(judgeRules(text, setup)), []);
+    const without = judgeRules(text, { ...setup, translations: '' });
+    assert.match(of(without, 'rules-real-block').message, /strangers are dropped, though/);
   });
 });

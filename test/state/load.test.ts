@@ -94,17 +94,9 @@ describe('a state file', () => {
       [32, 64],
     );
     assert.deepEqual(loaded.counters, {
-      ...{ attempts: 17, renewals: 3, refusals: 40, admissions: 9, added: 14, expired: 2 },
-      ...{
-        expiredUsed: 1,
-        expiredUnused: 1,
-        evicted: 0,
-        adopted: 5,
-        named: 6,
-        listed: 0,
-        pooled: 7,
-        outbound: 0,
-      },
+      ...{ attempts: 17, renewals: 3, refusals: 40, redirected: 0, admissions: 9, added: 14, expired: 2 },
+      ...{ expiredUsed: 1, expiredUnused: 1, evicted: 0, adopted: 5 },
+      ...{ named: 6, listed: 0, pooled: 7, outbound: 0 },
     });
     assert.equal(loaded.writtenAtMs, WALL);
   });

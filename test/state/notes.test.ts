@@ -16,6 +16,7 @@ function stranger(prefix: string, other: Partial<Stranger> = {}): Note {
       address: prefix,
       count: 12,
       passed: 2,
+      redirected: 0,
       returns: 3,
       firstMs: NOW_MS - 5000,
       lastMs: NOW_MS - 1000,
@@ -37,6 +38,11 @@ const NAMED: Note = stranger('2001:db8::/64', {
 const NAMELESS = stranger('192.0.2.7');
 const UNCONFIRMED = stranger('192.0.2.8', {
   named: { name: 'x-1.example.net', isConfirmed: false, domain: undefined, spf: undefined },
+});
+const LED = stranger('192.0.2.9', { redirected: 11 });
+const LED_NAMED = stranger('192.0.2.10', {
+  redirected: 12,
+  named: { name: 'mail.example.org', isConfirmed: true, domain: 'example.org', spf: 'none' },
 });
 const DOMAIN: Note = {
   kind: 'domain',
@@ -75,12 +81,14 @@ describe('notes in a state file', () => {
       'R 2001:db8::/64 2001:db8::25 12 2 3 1764199995000 1764199999000 1764199999100 1764199999200 ' +
         '1764200000000 c mail.example.org example.org pass',
     );
+    assert.match(noteBody(LED), / 1764200000000 r 11$/);
+    assert.match(noteBody(LED_NAMED), / 1764200000000 r 12 c mail\.example\.org example\.org none$/);
     assert.equal(noteBody(DOMAIN), 'D example.org 40 7 1 1764199999999 0');
     assert.equal(noteBody(DEPARTURE), 'X 192.0.2.7 pool 1764192800000 0 3 1764196400000 no-room');
   });
 
   it('are read as they were written, in that order', () => {
-    const all = [NAMED, NAMELESS, UNCONFIRMED, DOMAIN, DEPARTURE];
+    const all = [NAMED, NAMELESS, UNCONFIRMED, LED, LED_NAMED, DOMAIN, DEPARTURE];
     const notes = new RecordedNotes();
     for (const note of all) assert.equal(take(notes, noteBody(note)), true, noteBody(note));
     assert.deepEqual([...notes.since(NOW_MS)], all);
@@ -126,6 +134,9 @@ describe('notes in a state file', () => {
       ['a count that is none', good.replace(' 12 ', ' x ')],
       ['a negative count', good.replace(' 12 ', ' -12 ')],
       ['a mark that is none', good.replace(' c ', ' d ')],
+      ['led elsewhere, and not how often', `${noteBody(NAMELESS)} r`],
+      ['led elsewhere, and no number', noteBody(LED).replace(' r 11', ' r x')],
+      ['led elsewhere twice', noteBody(LED).replace(' r 11', ' r 11 r 11')],
       ['no host name', good.replace(' mail.example.org', ' mail..org')],
       ['no domain', good.replace(' example.org', ' localhost')],
       ['a word that SPF does not have', good.replace(' pass', ' maybe')],

@@ -50,6 +50,14 @@ export function mailUnavailable(): string | undefined {
     : `Postfix ${stdout.trim()} cannot log to a file`;
 }
 
+/** @returns why {@link MailWorld.greylist} cannot be had here, if so */
+export function greylistUnavailable(): string | undefined {
+  const found = spawnSync('sh', ['-c', 'command -v postgrey && command -v nft'], { env: TOOLS });
+  return found.status === 0 ? undefined : 'postgrey or nft not found (packages postgrey, nftables)';
+}
+
+const TOOLS = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
+
 /** A message that has arrived at the real MX. */
 export interface ReceivedMessage {
   /** the address it came from */
@@ -136,6 +144,52 @@ export class MailWorld {
     return Postfix.start(this.world, folder, { inet_protocols: protocols, ...settings });
   }
 
+  /** Starts postgrey, which has everybody come again after a second. */
+  async postgrey(): Promise<void> {
+    const folder = join(this.folder, 'postgrey');
+    await this.world.script(`install -d -o postfix '${folder}'`);
+    const options = ['--inet=127.0.0.1:10023', '--delay=1', `--dbdir=${folder}`, '--lookup-by-host'];
+    const users = ['--user=postfix', '--group=postfix', '--whitelist-clients=/dev/null'];
+    const server = this.start('mx', ['postgrey', ...options, ...users, `--pidfile=${folder}/pid`]);
+    await this.listening('postgrey', [' 127.0.0.1:10023 '], [server]);
+  }
+
+  /**
+   * Starts a Postfix beside the real MX, with a port of its own for strangers.
+   * @param services - lines of master.cf; what it takes is among {@link messages}
+   */
+  async greylist(services: string): Promise<Postfix> {
+    const template = join(this.folder, 'arrived', 'greylisted-');
+    const sink = this.start('mx', ['smtp-sink', '-u', 'postfix', '-d', template, '127.0.0.1:2525', '64']);
+    const settings = {
+      myhostname: MAIL.real,
+      relay_domains: MAIL.domain,
+      // its own port 25 would be a loop
+      relay_transport: 'smtp:[127.0.0.1]:2525',
+      inet_interfaces: WORLD.real.join(', '),
+      smtp_bind_address: '',
+      smtp_bind_address6: '',
+    };
+    const postfix = await Postfix.start(
+      ...([this.world, join(this.folder, 'strangers'), settings, 'mx', services] as const),
+    );
+    const ports = WORLD.real.map((one) => (one.includes(':') ? ` [${one}]:10025 ` : ` ${one}:10025 `));
+    await this.listening('the Postfix for strangers', [' 127.0.0.1:2525 ', ...ports], [sink]);
+    return postfix;
+  }
+
+  private async listening(
+    what: string,
+    listeners: readonly string[],
+    programs: readonly Background[],
+  ): Promise<void> {
+    await until(`${what} listens`, async () => {
+      for (const program of programs) program.mustRun();
+      const { stdout } = await this.world.run('mx', ['ss', '-Hltn']);
+      return listeners.every((listener) => stdout.includes(listener));
+    });
+  }
+
   async dispose(): Promise<void> {
     await this.world.close();
     rmSync(this.folder, { recursive: true, force: true });
@@ -178,11 +232,8 @@ export class MailWorld {
     const sinks = listeners.map((listener) =>
       this.start('mx', ['smtp-sink', '-u', 'postfix', '-h', MAIL.real, '-d', template, listener, '64']),
     );
-    await until('the real MX listens', async () => {
-      for (const sink of sinks) sink.mustRun();
-      const { stdout } = await this.world.run('mx', ['ss', '-Hltn']);
-      return listeners.every((listener) => stdout.includes(` ${listener} `));
-    });
+    const shown = listeners.map((listener) => ` ${listener} `);
+    await this.listening('the real MX', shown, sinks);
   }
 
   private start(host: Host, argv: readonly string[]): Background {
@@ -277,6 +328,11 @@ export class Postfix {
     );
     const [line, relay = '', delay, delays = '', status = ''] = await this.logged(pattern);
     return { status, relay, delay: Number(delay), delays: delays.split('/').map(Number), line };
+  }
+
+  /** Waits until a message has been taken by the next server, however often it is tried. */
+  async sent(id: string): Promise<void> {
+    await this.logged(new RegExp(` ${id}: to=.*, status=sent `, 'm'));
   }
 
   async stop(): Promise<void> {

@@ -42,6 +42,7 @@ export interface ObservationFields {
   readonly sourcePort?: number;
   readonly sequence?: number;
   readonly hasIpOptions?: boolean;
+  readonly translatedPort?: number;
 }
 
 /** A SYN from one address to another, both as texts. */
@@ -71,5 +72,6 @@ export function synBetween(
     'em0',
     '',
     3,
+    fields.translatedPort ?? 0,
   );
 }

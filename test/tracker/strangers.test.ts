@@ -36,20 +36,26 @@ describe('somebody who is refused', () => {
       [2 * RETURN_MS + 999, 1],
       [2 * RETURN_MS + 2000, 1],
     ] as const) {
-      strangers.refused(a, a, false, START_MS + afterMs);
+      strangers.refused(a, a, 'dropped', START_MS + afterMs);
       assert.equal(strangers.of(a)?.returns, returns, `${afterMs}`);
     }
     const { count, passed, firstMs, lastMs } = strangers.of(a) ?? {};
     assert.deepEqual([count, passed, firstMs, lastMs], [5, 0, START_MS, START_MS + 2 * RETURN_MS + 2000]);
   });
 
-  it('is told with the address that came last, and how often it got in all the same', () => {
+  it('is told with the address that came last, and how often it got in all the same, or was led elsewhere', () => {
     const strangers = new Strangers();
     const net = key('2001:db8::/64');
-    strangers.refused(net, '2001:db8::1', true, START_MS);
-    strangers.refused(net, '2001:db8::2', false, START_MS + 1);
-    const { address, count, passed } = strangers.of(net) ?? {};
-    assert.deepEqual([address, count, passed], ['2001:db8::2', 2, 1]);
+    strangers.refused(net, '2001:db8::1', 'passed', START_MS);
+    strangers.refused(net, '2001:db8::2', 'dropped', START_MS + 1);
+    const { address, count, passed, redirected } = strangers.of(net) ?? {};
+    assert.deepEqual([address, count, passed, redirected], ['2001:db8::2', 2, 1, 0]);
+    strangers.refused(net, '2001:db8::3', 'redirected', START_MS + 2);
+    strangers.refused(net, '2001:db8::3', 'redirected', START_MS + 3);
+    assert.deepEqual(
+      [strangers.of(net)?.count, strangers.of(net)?.passed, strangers.of(net)?.redirected],
+      [4, 1, 2],
+    );
   });
 
   it('is kept out until it is let in or admitted, and again when it is refused again', () => {
@@ -61,11 +67,11 @@ describe('somebody who is refused', () => {
       return isKeptOut(stranger, undefined);
     };
     strangers.letIn(a, START_MS - 1);
-    strangers.refused(a, a, false, START_MS);
+    strangers.refused(a, a, 'dropped', START_MS);
     assert.equal(isOut(), true, 'what was before does not count');
     strangers.letIn(a, START_MS + 1);
     assert.equal(isOut(), false);
-    strangers.refused(a, a, false, START_MS + 2);
+    strangers.refused(a, a, 'dropped', START_MS + 2);
     assert.equal(isOut(), true);
     strangers.admitted(a, START_MS + 3);
     strangers.admitted(a, START_MS + 9);
@@ -81,7 +87,7 @@ describe('somebody who is refused', () => {
     ] as const) {
       const strangers = new Strangers();
       const a = key('192.0.2.7');
-      strangers.refused(a, a, false, START_MS);
+      strangers.refused(a, a, 'dropped', START_MS);
       strangers.named(a, named('f1.example.com', 'example.com', spf), true, START_MS);
       const stranger = strangers.of(a);
       assert.ok(stranger);
@@ -96,14 +102,14 @@ describe('a domain', () => {
   it('adds up what its addresses were refused before and after their names were known', () => {
     const strangers = new Strangers();
     const [a, b] = [key('192.0.2.7'), key('192.0.2.8')];
-    strangers.refused(a, a, false, START_MS);
-    strangers.refused(a, a, false, START_MS + 1);
-    strangers.refused(b, b, false, START_MS + 2);
+    strangers.refused(a, a, 'dropped', START_MS);
+    strangers.refused(a, a, 'dropped', START_MS + 1);
+    strangers.refused(b, b, 'dropped', START_MS + 2);
     strangers.named(a, named('f1.example.com', 'example.com'), false, START_MS + 3);
     strangers.named(b, named('f2.example.com', 'example.com'), false, START_MS + 3);
     // the same again changes nothing
     strangers.named(b, named('f2.example.com', 'example.com', 'pass'), true, START_MS + 3);
-    strangers.refused(b, b, false, START_MS + 4);
+    strangers.refused(b, b, 'dropped', START_MS + 4);
     assert.deepEqual(strangers.ofDomain('example.com'), {
       domain: 'example.com',
       count: 4,
@@ -119,7 +125,7 @@ describe('a domain', () => {
   it('keeps what SPF has said when a later answer has not asked for that', () => {
     const strangers = new Strangers();
     const a = key('192.0.2.7');
-    strangers.refused(a, a, false, START_MS);
+    strangers.refused(a, a, 'dropped', START_MS);
     strangers.named(a, named('f1.example.com', 'example.com', 'pass'), true, START_MS);
     strangers.named(a, named('f1.example.com', 'example.com'), false, START_MS + 1);
     assert.equal(strangers.of(a)?.named?.spf, 'pass');
@@ -133,8 +139,8 @@ describe('changes of strangers', () => {
   it('leave those out who came once, unless all are wanted', () => {
     const strangers = new Strangers();
     const [a, b] = [key('192.0.2.7'), key('192.0.2.8')];
-    for (const one of [a, b]) strangers.refused(one, one, false, START_MS);
-    strangers.refused(b, b, false, START_MS + RETURN_MS);
+    for (const one of [a, b]) strangers.refused(one, one, 'dropped', START_MS);
+    strangers.refused(b, b, 'dropped', START_MS + RETURN_MS);
     const taken = (isAll: boolean): string[] =>
       strangers.takeChanges(10, isAll).map((one) => ('prefix' in one ? one.prefix : one.domain));
     assert.deepEqual(taken(false), [b]);
@@ -154,14 +160,14 @@ describe('the memory of those who were refused, in a flood', () => {
     const strangers = new Strangers();
     const regulars = Array.from({ length: 100 }, (_, i) => key(`192.0.2.${i}`));
     for (const one of regulars) {
-      strangers.refused(one, one, false, START_MS);
-      strangers.refused(one, one, false, START_MS + RETURN_MS);
+      strangers.refused(one, one, 'dropped', START_MS);
+      strangers.refused(one, one, 'dropped', START_MS + RETURN_MS);
     }
     collect();
     const before = process.memoryUsage().heapUsed;
     for (let i = 0; i < flood; i++) {
       const source = numbered(i);
-      strangers.refused(source, source, false, START_MS + RETURN_MS + i);
+      strangers.refused(source, source, 'dropped', START_MS + RETURN_MS + i);
       // each with a name of its own, by DNS that a stranger runs
       if (i % 10 === 0) {
         const domain = `d${i}.example`;
@@ -187,7 +193,7 @@ describe('the memory of those who were refused, in a flood', () => {
       for (let i = 0; i < MOST_NEW; i++) {
         for (const offset of [0, 20 * MINUTE, 40 * MINUTE]) {
           const source = numbered(round * MOST_NEW + i);
-          strangers.refused(source, source, false, START_MS + round * 1e7 + offset);
+          strangers.refused(source, source, 'dropped', START_MS + round * 1e7 + offset);
         }
       }
     }

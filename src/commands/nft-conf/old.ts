@@ -1,6 +1,7 @@
 // What there is of rules for NFQUEUE, which nobody would answer any more.
 import { findProgram, runProgram } from '../../check/program.js';
-import { parseIptablesQueues } from '../../check/queue-rules.js';
+import { iptablesRules } from '../../check/netfilter-rules.js';
+import { queueRule } from '../../check/queue-rules.js';
 import { OLD_TABLE, withoutOldRules } from '../../nft/old-rules.js';
 import { readBytes, targetOf } from '../../pf/files.js';
 import type { NftProgram } from '../../table/nft-program.js';
@@ -64,7 +65,8 @@ async function iptablesLines(
   const path = findProgram(name, searchPath);
   const result = path === undefined ? undefined : await runProgram(path, ['-S'], TIMEOUT_MS);
   if (result?.ok !== true) return [];
-  return parseIptablesQueues(result.stdout, family)
+  return iptablesRules(result.stdout, family)
+    .flatMap(queueRule)
     .filter(({ ports }) => ports.includes(String(port)))
     .map(({ text }) => `${name} ${text.replace(/^-A/, '-D')}`);
 }

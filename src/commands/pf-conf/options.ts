@@ -15,13 +15,20 @@ import {
 
 /** Options of `mxallowd pf-conf`. */
 export const PF_CONF_OPTIONS: readonly ExtraOption[] = [
-  { name: 'os', value: 'SYSTEM', help: 'openbsd or freebsd', defaultText: 'this system' },
+  {
+    name: 'os',
+    value: 'SYSTEM',
+    help: 'openbsd, freebsd, or freebsd14 and the like',
+    defaultText: 'this system',
+  },
   {
     name: 'interface',
     value: 'IF',
     help: 'where mail comes in (repeatable)',
     defaultText: 'OpenBSD: egress; FreeBSD: by address',
   },
+  { name: 'spamd', help: "strangers are led to OpenBSD's spamd on this machine" },
+  { name: 'rdr', help: 'print what FreeBSD before 15 needs ahead of the rules' },
   { name: 'learn', help: 'the last rule lets everybody in: to look first' },
   { name: 'install', help: 'write the rules, include them in pf.conf, load them' },
   { name: 'uninstall', help: 'take the include and the rules away again' },
@@ -34,6 +41,11 @@ export const PF_CONF_OPTIONS: readonly ExtraOption[] = [
 export interface Wish {
   readonly act: 'print' | 'install' | 'uninstall';
   readonly system: PfSystem;
+  /** FreeBSD has it since 15 */
+  readonly knowsRdrTo: boolean;
+  readonly spamd: boolean;
+  /** the `rdr` rules are wanted instead of the others */
+  readonly rdr: boolean;
   /** empty: not given */
   readonly interfaces: readonly string[];
   readonly learns: boolean;
@@ -51,11 +63,13 @@ const PLAIN_PATH = /^\/[\w.+@:,/-]*[\w+@:,-]$/;
 /**
  * Reads the command line.
  * @param platform - the system that this runs on
+ * @param release - of that system, as os.release() has it
  * @returns what is wanted, undefined if that cannot be told; what is wrong; and the options of the daemon
  */
 export function readWish(
   argv: ParsedArguments,
   platform: NodeJS.Platform,
+  release: string,
 ): { wish: Wish | undefined; given: Given[]; problems: Problem[] } {
   const { given, problems } = collectOptions(argv, 'all', PF_CONF_OPTIONS);
   const wrong = (where: string, message: string): void =>
@@ -77,7 +91,10 @@ export function readWish(
   const act = actOf(argv);
   if (act === undefined) wrong('', '--install and --uninstall exclude each other');
   const named = last('os');
-  const system = SYSTEMS.find((name) => name === (named?.toLowerCase() ?? platform));
+  const { name: systemName, version } = systemOf(
+    named ?? (platform === 'freebsd' ? platform + release : platform),
+  );
+  const system = SYSTEMS.find((name) => name === systemName);
   if (system === undefined) {
     if (named === undefined)
       wrong('', `there is no pf on ${platform}: say whom the rules are for, --os openbsd or --os freebsd`);
@@ -87,8 +104,24 @@ export function readWish(
   }
   if (act === undefined || system === undefined) return { wish: undefined, given, problems };
   const command = commandOf(argv, given);
-  const switches = { learns: argv['learn'] === true, yes: argv['yes'] === true };
+  const switches = {
+    learns: argv['learn'] === true,
+    yes: argv['yes'] === true,
+    spamd: argv['spamd'] === true,
+    rdr: argv['rdr'] === true,
+    knowsRdrTo: system === 'openbsd' || version === undefined || version >= RDR_TO_SINCE,
+  };
   return { wish: { act, system, interfaces, ...switches, ...paths, command }, given, problems };
+}
+
+/** The release of FreeBSD whose pf knows `rdr-to`. */
+const RDR_TO_SINCE = 15;
+
+/** `freebsd14`, `freebsd-14.2`: the system, and the first number of its release. */
+function systemOf(text: string): { name: string; version: number | undefined } {
+  const [, name, version] = /^(freebsd)-?(\d{1,3})(?:[.-].*)?$/i.exec(text) ?? [];
+  if (name === undefined) return { name: text.toLowerCase(), version: undefined };
+  return { name: name.toLowerCase(), version: Number(version) };
 }
 
 function actOf(argv: ParsedArguments): Wish['act'] | undefined {
@@ -104,7 +137,7 @@ function commandOf(argv: ParsedArguments, given: readonly Given[]): string[] {
     return [`--${OPTIONS[key].name}`, ...(value === undefined ? [] : [value])];
   });
   const extra = PF_CONF_OPTIONS.flatMap(({ name, value }) => {
-    if (name === 'install' || name === 'uninstall' || name === 'yes') return [];
+    if (['install', 'uninstall', 'yes', 'rdr'].includes(name)) return [];
     if (value === undefined) return argv[name] === true ? [`--${name}`] : [];
     return extraValues(argv, name).flatMap((text) => [`--${name}`, text]);
   });

@@ -1,6 +1,6 @@
 // `mxallowd pf-conf`.
 import { statSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
+import { networkInterfaces, release } from 'node:os';
 import { resolve } from 'node:path';
 import { defaultValue, type Given } from '../../config/config.js';
 import { formatProblem, type Problem } from '../../config/problem.js';
@@ -11,6 +11,7 @@ import {
   logInterfaceProblem,
   rulesSpec,
   type RulesSpec,
+  rdrText,
   rulesText,
 } from '../../pf/conf.js';
 import { readBytes, targetOf } from '../../pf/files.js';
@@ -29,13 +30,13 @@ export const command: Command = {
   text: "Prints pf's rules for the configuration, or installs them, or takes them out.",
   words: '',
   optionSet: 'all',
-  shown: ['config', 'fakeMailserver', 'realMailserver', 'table', 'anchor', 'pflogInterface', 'pfctl'],
+  shown: ['config', 'fakeMailserver', 'realMailserver', 'strangers', 'table', 'anchor', 'pflogInterface'],
   options: PF_CONF_OPTIONS,
   run,
 };
 
 async function run(argv: ParsedArguments): Promise<number> {
-  const { wish, given, problems } = readWish(argv, process.platform);
+  const { wish, given, problems } = readWish(argv, process.platform, release());
   if (wish === undefined || problems.length > 0) {
     printProblems(problems);
     return Exit.USAGE;
@@ -50,9 +51,12 @@ async function run(argv: ParsedArguments): Promise<number> {
   }
   for (const remark of loaded.remarks) say(`warning: ${formatProblem(remark)}`);
   const { config } = loaded;
-  const { system, learns, command } = wish;
+  const { system, learns, spamd, knowsRdrTo } = wish;
+  // nothing installs rules that need "rdr" elsewhere
+  const isByHand = !knowsRdrTo && config.strangers.kind === 'redirect' && !learns;
+  const command = wish.command.filter((word) => word !== '--install' || !isByHand);
   const interfaces = interfacesFor(wish, [...config.realMailserver, ...config.fakeMailserver]);
-  const spec = rulesSpec(config, { system, interfaces, learns, command });
+  const spec = rulesSpec(config, { system, interfaces, learns, spamd, knowsRdrTo, command });
   const wrong = specProblems(spec, wish);
   if (wrong.length > 0) {
     printProblems(wrong);
@@ -60,7 +64,7 @@ async function run(argv: ParsedArguments): Promise<number> {
   }
   for (const text of adviceOnSpec(spec)) say(`warning: ${text}`);
   if (wish.act === 'print') {
-    process.stdout.write(rulesText(spec, { table: false, reassembly: false }));
+    process.stdout.write(wish.rdr ? rdrText(spec) : rulesText(spec, { table: false, reassembly: false }));
     return Exit.OK;
   }
   return planAndChange(wish, config.pfctl, spec.learns ? '' : spec.table, (files) =>
@@ -141,10 +145,47 @@ function specProblems(spec: RulesSpec, wish: Wish): Problem[] {
       'print them (without --install) into its file';
     problems.push({ where: '', kind: 'config', message });
   }
-  return problems;
+  return [...problems, ...strangersProblems(spec, wish)];
 }
 
-function adviceOnSpec({ fake, real, logInterface }: RulesSpec): string[] {
+/** What speaks against leading strangers elsewhere as it is asked for. */
+function strangersProblems(spec: RulesSpec, wish: Wish): Problem[] {
+  const { strangersPort, port, logInterface } = spec;
+  const isOld = strangersPort !== undefined && !spec.knowsRdrTo;
+  const problems: readonly (readonly [boolean, Problem['kind'], string])[] = [
+    [
+      strangersPort === port,
+      'config',
+      `strangers redirect ${port}: that is the port of the real MX itself; name another one`,
+    ],
+    [
+      spec.spamd && wish.system !== 'openbsd',
+      'usage',
+      '--spamd is for OpenBSD; elsewhere strangers are led to a port of the real MX',
+    ],
+    [
+      spec.spamd && strangersPort === undefined,
+      'config',
+      'for --spamd the line "strangers redirect 8025" is needed in mxallowd.conf: the port where spamd listens',
+    ],
+    [
+      spec.spamd && logInterface === 'pflog0',
+      'config',
+      'spamlogd takes whom pf passes and logs to pflog0 for one who has delivered, strangers too: with --spamd set ' +
+        'another log interface for mxallowd, as pflog-interface pflog1 (docs/strangers.md)',
+    ],
+    [wish.rdr && !isOld, 'usage', '--rdr is for FreeBSD before 15, and strangers redirect in mxallowd.conf'],
+    [
+      isOld && wish.act === 'install' && !wish.learns,
+      'usage',
+      'FreeBSD before 15 needs rdr lines ahead of its filter rules, which only you can place: print both files ' +
+        '(--rdr prints those lines; docs/strangers.md)',
+    ],
+  ];
+  return problems.flatMap(([isSo, kind, message]) => (isSo ? [{ where: '', kind, message }] : []));
+}
+
+function adviceOnSpec({ fake, real, logInterface, spamd, outbound }: RulesSpec): string[] {
   const families = (addresses: readonly Address[]): string =>
     [...new Set(addresses.map(familyOf))].sort().join();
   return [
@@ -154,5 +195,10 @@ function adviceOnSpec({ fake, real, logInterface }: RulesSpec): string[] {
     ...(logInterface === 'pflog0'
       ? []
       : [`what pf logs to ${logInterface} is lost unless it exists: docs/pf.md`]),
+    ...(spamd && outbound
+      ? [
+          `spamlogd no longer hears of what the mail servers send: the rule for outbound logs to ${logInterface}`,
+        ]
+      : []),
   ];
 }

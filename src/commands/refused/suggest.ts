@@ -123,7 +123,7 @@ const ADDRESSES_SUSPICION: readonly (readonly [most: number, suspicion: number])
 ];
 
 function suggestAddress(sender: RefusedSender, domain: RefusedDomain | undefined): Suggestion {
-  const { prefix, name, spf, count, returns, firstAgoMs, lastAgoMs } = sender;
+  const { prefix, name, spf, count, redirected, returns, firstAgoMs, lastAgoMs } = sender;
   const addresses = domain?.addresses ?? 1;
   const spanMs = firstAgoMs - lastAgoMs;
   const time = spanMs >= 2 * HOUR_MS && returns > 1 ? 0 : spanMs >= HOUR_MS ? 1 : 2;
@@ -133,10 +133,11 @@ function suggestAddress(sender: RefusedSender, domain: RefusedDomain | undefined
     spanMs < RETURN_MS
       ? `${duration(lastAgoMs)} ago`
       : `from ${duration(firstAgoMs)} to ${duration(lastAgoMs)} ago`;
+  const led = redirected === 0 ? '' : redirected >= count ? ' (redirected)' : ` (${redirected} redirected)`;
   return {
     domain: sender.domain,
     line: `allow ${prefix}`,
-    remark: `${name ?? 'no name'}: ${counted(count, 'time')}, ${period}; SPF ${spf ?? 'not known'}${siblings}`,
+    remark: `${name ?? 'no name'}: ${counted(count, 'time')}${led}, ${period}; SPF ${spf ?? 'not known'}${siblings}`,
     suspicion: (SPF_SUSPICION[spf ?? ''] ?? 4) + ofAddresses + time,
     returns,
   };

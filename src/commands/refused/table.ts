@@ -6,6 +6,7 @@ import { type Column, formatTable, wrap } from '../../terminal/table.js';
 const SENDER_COLUMNS: readonly Column[] = [
   { title: 'ADDRESS', align: 'left' },
   { title: 'TIMES', align: 'right' },
+  { title: 'LED', align: 'right' },
   { title: 'FIRST', align: 'right' },
   { title: 'LAST', align: 'right' },
   { title: 'IN', align: 'left' },
@@ -24,6 +25,8 @@ const DOMAIN_COLUMNS: readonly Column[] = [
 
 const LEGEND = 'FIRST, LAST: how long ago. IN since then: yes; next: its next SYN would get in; no.';
 const DRY = 'Nobody is refused for now (dry-run): this is who would have been.';
+const LED =
+  'LED: how many of them were redirected (strangers); what became of those, the log of that mail server tells.';
 const LEARNING =
   'Some got in all the same (dry-run, or rules that let everybody in): they would have been refused.';
 
@@ -46,13 +49,17 @@ export function refusedTable(
     .filter(({ addresses }) => addresses > 1)
     .sort((a, b) => Number(a.isIn) - Number(b.isIn) || b.count - a.count);
   const hasPassed = senders.some(({ passed }) => passed > 0);
+  const hasLed = senders.some(({ redirected }) => redirected > 0);
+  const isShown = (_: unknown, index: number): boolean => hasLed || SENDER_COLUMNS[index]?.title !== 'LED';
+  const cells = sorted.map((sender) => senderCells(sender).filter(isShown));
   const lost = senders.filter(({ isIn }) => isIn === 'no').length;
   return [
-    ...formatTable(SENDER_COLUMNS, sorted.map(senderCells), width),
+    ...formatTable(SENDER_COLUMNS.filter(isShown), cells, width),
     `${counted(senders.length, 'sender')}, ${lost} of them not in since`,
     ...(many.length === 0 ? [] : ['', ...formatTable(DOMAIN_COLUMNS, many.map(domainCells), width)]),
     '',
     ...wrap(LEGEND, width),
+    ...(hasLed ? wrap(LED, width) : []),
     ...(isDry ? wrap(DRY, width) : hasPassed ? wrap(LEARNING, width) : []),
   ];
 }
@@ -62,9 +69,10 @@ function order({ isIn }: RefusedSender): number {
 }
 
 function senderCells(sender: RefusedSender): string[] {
-  const { prefix, count, firstAgoMs, lastAgoMs, isIn, spf, name, isConfirmed } = sender;
+  const { prefix, count, redirected, firstAgoMs, lastAgoMs, isIn, spf, name, isConfirmed } = sender;
   const shownName = name === undefined ? '' : isConfirmed === true ? name : `${name} (?)`;
-  return [prefix, String(count), duration(firstAgoMs), duration(lastAgoMs), isIn, spf ?? '', shownName];
+  const times = [String(count), String(redirected), duration(firstAgoMs), duration(lastAgoMs)];
+  return [prefix, ...times, isIn, spf ?? '', shownName];
 }
 
 function domainCells({ domain, count, addresses, firstAgoMs, lastAgoMs, isIn }: RefusedDomain): string[] {

@@ -7,6 +7,7 @@ import { linkTypeName } from '../../capture/source.js';
 import type { Judgement } from '../../engine/judge.js';
 import type { Line } from '../../engine/messages.js';
 import { isPflog } from '../../packet/observation.js';
+import { eventOf } from '../../tracker/decision.js';
 import type { RemovalReason } from '../../tracker/tracker.js';
 import type { Entry } from '../../tracker/whitelist.js';
 import type { Report } from './session.js';
@@ -24,7 +25,8 @@ export class JsonReport implements Report {
 
   judged(frame: Frame, { observation, decision }: Judgement): void {
     if (this.verbosity === 'summary') return;
-    const { kind: event, reason } = decision;
+    const { reason } = decision;
+    const event = eventOf(decision);
     const at = isoTime(frame.timeMs);
     if (observation === undefined) {
       this.print({ event, at, reason, ...this.header(frame) });

@@ -42,7 +42,7 @@ export async function replay(argv: ParsedArguments): Promise<number> {
     const message = 'replay needs a FILE, or - for standard input';
     problems.push({ where: '', kind: 'usage', message });
   }
-  const loaded = loadConfig(given, problems);
+  const loaded = loadConfig(given, problems, 'replay');
   if (!loaded.ok) {
     // a recording that is not there was meant first, whatever the configuration lacks
     const unreadable = problems.length > 0 ? [] : await unreadableOf(names);
@@ -69,7 +69,7 @@ class Replay {
     config: Config,
     private readonly inputs: Inputs,
   ) {
-    this.session = new Session(config, this.makeReport());
+    this.session = new Session(config, this.makeReport(config.strangers.kind !== 'drop'));
     if (argv['dns'] === true) {
       this.named = new NamedReplay(this.session, inputs);
     }
@@ -122,7 +122,8 @@ class Replay {
     return status;
   }
 
-  private makeReport(): Report {
+  /** @param redirects - whether strangers are led elsewhere */
+  private makeReport(redirects: boolean): Report {
     const { argv } = this;
     const isOnTerminal = process.stdout.isTTY;
     const write = (line: string): void => {
@@ -133,7 +134,9 @@ class Replay {
     };
     const verbosity: Verbosity =
       argv['summary'] === true ? 'summary' : argv['verbose'] === true ? 'all' : 'decisions';
-    return argv['json'] === true ? new JsonReport(write, verbosity) : new TextReport(write, verbosity);
+    return argv['json'] === true
+      ? new JsonReport(write, verbosity)
+      : new TextReport(write, verbosity, redirects);
   }
 
   private progress(): { part: number | undefined; text: string } {

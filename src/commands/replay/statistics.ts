@@ -20,6 +20,8 @@ export interface ReplaySummary {
   readonly frames: number;
   readonly attempts: number;
   readonly refusals: number;
+  /** refused as well, but led elsewhere */
+  readonly redirected: number;
   readonly admissions: number;
   /** of these, whom pf let in though no attempt of theirs is recorded */
   readonly admissionsByPf: number;
@@ -158,6 +160,7 @@ export class ReplayStatistics {
       frames: judge.frames,
       attempts: counters.attempts,
       refusals: counters.refusals,
+      redirected: counters.redirected,
       admissions: counters.admissions,
       admissionsByPf: [...this.byPf.values()].reduce((sum, count) => sum + count, 0),
       entries: judge.tracker.size,

@@ -8,6 +8,7 @@ import { linkTypeName } from '../../capture/source.js';
 import type { Judgement } from '../../engine/judge.js';
 import type { Line } from '../../engine/messages.js';
 import { type Column, formatTable, PLAIN_WIDTH } from '../../terminal/table.js';
+import { eventOf } from '../../tracker/decision.js';
 import type { RemovalReason } from '../../tracker/tracker.js';
 import type { Entry } from '../../tracker/whitelist.js';
 import type { Verbosity } from './json.js';
@@ -33,6 +34,8 @@ export class TextReport implements Report {
   constructor(
     private readonly write: (line: string) => void,
     private readonly verbosity: Verbosity,
+    /** whether strangers are led elsewhere: `redirected` is the longest word for what happens */
+    private readonly redirects: boolean,
   ) {}
 
   judged(frame: Frame, { observation, decision }: Judgement): void {
@@ -44,7 +47,7 @@ export class TextReport implements Report {
     const detail = this.verbosity === 'all' ? frameWords(frame) : '';
     this.line(
       frame.timeMs,
-      decision.kind,
+      eventOf(decision),
       `${addresses}${addresses === '' ? '' : ': '}`,
       decision.reason,
       detail,
@@ -77,6 +80,7 @@ export class TextReport implements Report {
       ['frames', count(summary.frames)],
       ['attempts', `${count(summary.attempts)} to a fake MX`],
       ['refusals', `${count(summary.refusals)} to a real MX`],
+      ...redirectedRows(summary),
       ['admissions', `${count(summary.admissions)} to a real MX`],
       ...(summary.admissionsByPf === 0
         ? []
@@ -142,8 +146,15 @@ export class TextReport implements Report {
   }
 
   private line(timeMs: number, kind: string, subject: string, reason: string, detail: string): void {
-    this.write(`${isoTime(timeMs)} ${kind.padEnd(9)} ${subject}${REASONS[reason] ?? reason}${detail}`);
+    this.write(
+      `${isoTime(timeMs)} ${kind.padEnd(this.redirects ? 10 : 9)} ${subject}${REASONS[reason] ?? reason}${detail}`,
+    );
   }
+}
+
+/** Nothing where there are none, as with `strangers drop`. */
+function redirectedRows({ redirected }: ReplaySummary): [string, string][] {
+  return redirected === 0 ? [] : [['redirected', `${count(redirected)} at a real MX`]];
 }
 
 const NAMED_COLUMNS: readonly Column[] = [

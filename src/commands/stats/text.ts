@@ -34,6 +34,10 @@ export function statisticsLines(report: StatisticsReport): string[] {
   return [`up ${duration(report.upMs)}`, ...lines, '', ...formatRows(rows, TITLE_WIDTH)];
 }
 
+function redirectedCount(value: number): Count[] {
+  return value === 0 ? [] : [['redirected at a real MX', value]];
+}
+
 function groupsOf({ counters, frames, entries, unjudged, names }: StatisticsReport): Group[] {
   const reasons = Object.entries(unjudged).sort(([a], [b]) => (a < b ? -1 : 1));
   const notJudged = reasons.reduce((sum, [, value]) => sum + value, 0);
@@ -43,6 +47,8 @@ function groupsOf({ counters, frames, entries, unjudged, names }: StatisticsRepo
       [
         ['attempts at a fake MX', counters.attempts],
         ['refusals at a real MX', counters.refusals],
+        // where there are any: with `strangers drop` there are none
+        ...redirectedCount(counters.redirected),
         ['admissions at a real MX', counters.admissions],
         ...(counters.outbound === 0 ? [] : [['opened by this network', counters.outbound] as const]),
       ],

@@ -24,6 +24,7 @@ export function statusLines(report: StatusReport): string[] {
       ['processes', processes(report)],
       ['up', `${duration(report.upMs)}, since ${localTime(report.startedAtMs)}`],
       ['last seen', lastSeen(report)],
+      ...strangersRows(report),
       ...(report.capture === undefined ? [] : captureRows(report.capture)),
       ...(report.table === undefined ? [] : tableRows(report.table)),
       ...(report.queue === undefined ? [] : queueRows(report.queue)),
@@ -57,6 +58,12 @@ function lastSeen(report: StatusReport): string {
   const { lastFrameAgoMs, lastAttemptAgoMs, lastRefusalAgoMs, lastAdmissionAgoMs } = report;
   const frame = `frame ${ago(lastFrameAgoMs)}, attempt ${ago(lastAttemptAgoMs)}`;
   return `${frame}, refusal ${ago(lastRefusalAgoMs)}, admission ${ago(lastAdmissionAgoMs)}`;
+}
+
+/** Nothing where strangers are dropped, as they always were. */
+function strangersRows({ strangers, lastRedirectedAgoMs: last }: StatusReport): Row[] {
+  if (strangers === 'drop' && last === undefined) return [];
+  return [['strangers', `${strangers}: the last was redirected ${ago(last)}`]];
 }
 
 /** What came from the capture. */

@@ -1,36 +1,45 @@
 // A second as one line, where there is no screen. Pure.
+import type { WatchTick } from '../../control/protocol.js';
 import { grouped, timeOfDay } from '../../terminal/human.js';
 import { healthWords } from './health.js';
-import type { WatchView } from './model.js';
+import { redirects, type WatchView } from './model.js';
 import { rateText } from './screen.js';
 
-function line(cells: readonly [string, string, string, string, string, string, string, string]): string {
-  const widths = [8, 10, 10, 12, 9, 9, 9];
-  return cells.map((cell, index) => cell.padStart(widths[index] ?? 0)).join(' ');
+interface Column {
+  readonly title: string;
+  readonly width: number;
+  readonly text: (view: WatchView) => string;
 }
 
-/** Titles over {@link watchLine}. */
-export const WATCH_TITLES = line([
-  'TIME',
-  'ATTEMPTS/s',
-  'REFUSALS/s',
-  'ADMISSIONS/s',
-  'OTHERS/s',
-  'ENTRIES',
-  'PENDING',
-  'HEALTH',
-]);
+const REDIRECTED: Column = {
+  title: 'REDIRECTED/s',
+  width: 12,
+  text: ({ rates }) => rateText(rates?.redirected),
+};
+
+const COLUMNS: readonly Column[] = [
+  { title: 'TIME', width: 8, text: ({ tick }) => timeOfDay(tick.atMs) },
+  { title: 'ATTEMPTS/s', width: 10, text: ({ rates }) => rateText(rates?.attempts) },
+  { title: 'REFUSALS/s', width: 10, text: ({ rates }) => rateText(rates?.refusals) },
+  REDIRECTED,
+  { title: 'ADMISSIONS/s', width: 12, text: ({ rates }) => rateText(rates?.admissions) },
+  { title: 'OTHERS/s', width: 9, text: ({ rates }) => rateText(rates?.others) },
+  { title: 'ENTRIES', width: 9, text: ({ tick }) => grouped(tick.entries) },
+  { title: 'PENDING', width: 9, text: ({ tick }) => grouped(tick.pending) },
+  { title: 'HEALTH', width: 0, text: ({ tick }) => healthWords(tick.findings) },
+];
+
+function line(tick: WatchTick, text: (column: Column) => string): string {
+  const shown = redirects(tick) ? COLUMNS : COLUMNS.filter((column) => column !== REDIRECTED);
+  return shown.map((column) => text(column).padStart(column.width)).join(' ');
+}
+
+/** Titles over the {@link watchLine} of a tick. */
+export function watchTitles(tick: WatchTick): string {
+  return line(tick, ({ title }) => title);
+}
 
 /** A second in one line, for where there is no screen. */
-export function watchLine({ tick, rates }: WatchView): string {
-  return line([
-    timeOfDay(tick.atMs),
-    rateText(rates?.attempts),
-    rateText(rates?.refusals),
-    rateText(rates?.admissions),
-    rateText(rates?.others),
-    grouped(tick.entries),
-    grouped(tick.pending),
-    healthWords(tick.findings),
-  ]);
+export function watchLine(view: WatchView): string {
+  return line(view.tick, ({ text }) => text(view));
 }

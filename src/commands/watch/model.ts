@@ -8,6 +8,7 @@ const MOST_EVENTS = 500;
 export interface Rates {
   readonly attempts: number;
   readonly refusals: number;
+  readonly redirected: number;
   readonly admissions: number;
   /** frames that were none of these */
   readonly others: number;
@@ -20,6 +21,11 @@ export interface WatchView {
   readonly rates: Rates | undefined;
   /** the newest first */
   readonly events: readonly HistoryEvent[];
+}
+
+/** Whether strangers are led elsewhere, or have been: where they are not, nothing is shown of it. */
+export function redirects({ strangers, counters }: WatchTick): boolean {
+  return strangers !== 'drop' || counters.redirected > 0;
 }
 
 /** Makes of ticks what there is to show. */
@@ -49,10 +55,11 @@ function ratesBetween(before: WatchTick, after: WatchTick): Rates | undefined {
   const grown = (count: (tick: WatchTick) => number): number =>
     Math.max(count(after) - count(before), 0) / seconds;
   const judged = ({ counters }: WatchTick): number =>
-    counters.attempts + counters.refusals + counters.admissions;
+    counters.attempts + counters.refusals + counters.redirected + counters.admissions;
   return {
     attempts: grown(({ counters }) => counters.attempts),
     refusals: grown(({ counters }) => counters.refusals),
+    redirected: grown(({ counters }) => counters.redirected),
     admissions: grown(({ counters }) => counters.admissions),
     others: grown((tick) => tick.frames - judged(tick)),
   };

@@ -4,7 +4,7 @@ import { ago, duration, grouped, timeOfDay } from '../../terminal/human.js';
 import { cut } from '../../terminal/table.js';
 import type { ScreenLine, ScreenSize } from '../../terminal/terminal.js';
 import { healthWords, troubles } from './health.js';
-import type { WatchView } from './model.js';
+import { redirects, type WatchView } from './model.js';
 
 /** On a lower screen there are no empty lines, and no list of who is refused most. */
 const FULL_ROWS = 16;
@@ -71,19 +71,47 @@ const COUNT_WIDTH = { least: 11, most: 15 };
 /** Less is too narrow for the long title. */
 const WIDE_COUNT = 13;
 
-function rateLines({ tick, rates }: WatchView, columns: number): ScreenLine[] {
-  const { attempts, refusals, admissions } = tick.counters;
-  const part = Math.floor((columns - TITLE_WIDTH) / 4);
+/** What is counted: its title, in all, and in a second. */
+interface Rated {
+  readonly title: string;
+  readonly total: number | undefined;
+  readonly rate: number | undefined;
+}
+
+function ratedOf({ tick, rates }: WatchView): Rated[] {
+  const { attempts, refusals, redirected, admissions } = tick.counters;
+  const led = { title: 'REDIRECTED', total: redirected, rate: rates?.redirected };
+  return [
+    { title: 'ATTEMPTS', total: attempts, rate: rates?.attempts },
+    { title: 'REFUSALS', total: refusals, rate: rates?.refusals },
+    ...(redirects(tick) ? [led] : []),
+    { title: 'ADMISSIONS', total: admissions, rate: rates?.admissions },
+    { title: 'OTHER FRAMES', total: tick.unjudged, rate: rates?.others },
+  ];
+}
+
+function rateLines(view: WatchView, columns: number): ScreenLine[] {
+  const rated = ratedOf(view);
+  const part = Math.floor((columns - TITLE_WIDTH) / rated.length);
   const width = Math.min(Math.max(part, COUNT_WIDTH.least), COUNT_WIDTH.most);
   const line = (title: string, cells: readonly string[]): string =>
     title.padEnd(TITLE_WIDTH) + cells.map((cell) => cell.padStart(width)).join('');
-  const perSecond = [rates?.attempts, rates?.refusals, rates?.admissions, rates?.others].map(rateText);
-  const totals = [attempts, refusals, admissions, tick.unjudged].map((value) =>
-    value === undefined ? '' : grouped(value),
-  );
+  const titleOf = (title: string): string =>
+    width < WIDE_COUNT ? title.replace('OTHER FRAMES', 'OTHERS') : title;
+  const totals = rated.map(({ total }) => (total === undefined ? '' : grouped(total)));
   return [
-    bold(line('', ['ATTEMPTS', 'REFUSALS', 'ADMISSIONS', width < WIDE_COUNT ? 'OTHERS' : 'OTHER FRAMES'])),
-    plain(line('per second', perSecond)),
+    bold(
+      line(
+        '',
+        rated.map(({ title }) => titleOf(title)),
+      ),
+    ),
+    plain(
+      line(
+        'per second',
+        rated.map(({ rate }) => rateText(rate)),
+      ),
+    ),
     plain(line('in all', totals).trimEnd()),
   ];
 }
@@ -114,12 +142,16 @@ function topLines({ topRefused }: WatchTick, room: number): ScreenLine[] {
   ];
 }
 
+/** Of most words for what happens; a longer one makes the column wider while it is there. */
+const LEAST_KIND = 9;
+
 /** @param room - lines at the most, with the title */
 function eventLines(events: readonly HistoryEvent[], room: number): ScreenLine[] {
   const shown = events.slice(0, Math.max(room - 1, 0));
   const width = addressWidth(shown.map(({ address }) => address));
+  const kindWidth = shown.reduce((most, { kind }) => Math.max(most, kind.length), LEAST_KIND);
   const line = (time: string, kind: string, address: string, text: string): string =>
-    `${time.padEnd(8)}  ${kind.padEnd(9)}  ${address.padEnd(width)}  ${text}`.trimEnd();
+    `${time.padEnd(8)}  ${kind.padEnd(kindWidth)}  ${address.padEnd(width)}  ${text}`.trimEnd();
   const title = bold(line('TIME', 'EVENT', 'ADDRESS', ''));
   if (shown.length === 0) return [title, plain('nothing yet')].slice(0, room);
   return [

@@ -10,7 +10,7 @@ import { LiveScreen } from '../../terminal/live-screen.js';
 import { LineOutput } from '../../terminal/output.js';
 import { Terminal } from '../../terminal/terminal.js';
 import { WatchFeed } from './feed.js';
-import { WATCH_TITLES, watchLine } from './line.js';
+import { watchLine, watchTitles } from './line.js';
 import { WatchModel } from './model.js';
 
 const OPTIONS: readonly ExtraOption[] = [
@@ -38,20 +38,25 @@ async function run(argv: ParsedArguments): Promise<number> {
     return screen.run(new WatchFeed(screen, path, printable(hostname())));
   }
   const model = new WatchModel();
-  return follow(path, (tick) => watchLine(model.add(tick)), WATCH_TITLES);
+  return follow(path, (tick) => watchLine(model.add(tick)), watchTitles);
 }
 
 /**
  * Prints a line for each tick.
- * @param titles - a line above the first one
+ * @param titles - a line above the first one, and again when it is another one
  * @returns exit status, when the daemon says no more
  */
-async function follow(path: string, text: (tick: WatchTick) => string, titles?: string): Promise<number> {
+async function follow(
+  path: string,
+  text: (tick: WatchTick) => string,
+  titles?: (tick: WatchTick) => string,
+): Promise<number> {
   const output = new LineOutput(process.stdout);
-  let above = titles;
+  let above: string | undefined;
   const onItem = async (tick: WatchTick): Promise<void> => {
-    if (above !== undefined) await output.line(above);
-    above = undefined;
+    const title = titles?.(tick);
+    if (title !== undefined && title !== above) await output.line(title);
+    above = title;
     await output.line(text(tick));
     await output.flush();
   };

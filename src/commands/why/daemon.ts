@@ -46,11 +46,17 @@ function usedText({ admissions, lastAdmissionAgoMs, isRegular }: ListedEntry): s
   return `reached the real MX ${counted(admissions, 'time')}${last}${isRegular === true ? ' (a regular)' : ''}`;
 }
 
-function refusalRow({ count, passed = 0, firstAgoMs, lastAgoMs }: NonNullable<WhyReport['refusals']>): Row {
+function refusalRow(refusals: NonNullable<WhyReport['refusals']>): Row {
+  const { count, passed = 0, redirected, firstAgoMs, lastAgoMs } = refusals;
   const when = count === 1 ? ago(lastAgoMs) : `the first ${ago(firstAgoMs)}, the last ${ago(lastAgoMs)}`;
   if (passed >= count) return ['would have been kept out', `${counted(count, 'time')}, ${when}`];
-  const all = passed === 0 ? '' : ` (${counted(passed, 'time')} let in all the same)`;
-  return ['refused', `${counted(count, 'time')}${all}, ${when}`];
+  if (redirected >= count) return ['redirected', `${counted(count, 'time')}, ${when}`];
+  const parts = [
+    ...(passed === 0 ? [] : [`${counted(passed, 'time')} let in all the same`]),
+    ...(redirected === 0 ? [] : [`redirected ${counted(redirected, 'time')}`]),
+  ];
+  const some = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+  return ['refused', `${counted(count, 'time')}${some}, ${when}`];
 }
 
 /** How the entry came that it had before. */

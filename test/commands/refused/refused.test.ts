@@ -15,6 +15,7 @@ function sender(prefix: string, other: Partial<RefusedSender> = {}): RefusedSend
     address: prefix,
     count: 12,
     passed: 0,
+    redirected: 0,
     returns: 3,
     firstAgoMs: 5 * HOUR,
     lastAgoMs: 2 * MINUTE,
@@ -193,6 +194,44 @@ describe('the table of those who were refused', () => {
       'FIRST, LAST: how long ago. IN since then: yes; next: its next SYN would get in;',
       'no.',
     ]);
+  });
+
+  it('tells how many were redirected, where some were', () => {
+    const rows = refusedTable(
+      [
+        sender('2001:db8:1234:5678::/64', {
+          count: 700,
+          redirected: 700,
+          spf: 'softfail',
+          name: 'mx.example.org',
+        }),
+        sender('198.51.100.9', { count: 5 }),
+      ],
+      [],
+      false,
+      80,
+    );
+    assert.deepEqual(rows, [
+      'ADDRESS                  TIMES  LED  FIRST  LAST  IN  SPF       NAME',
+      '2001:db8:1234:5678::/64    700  700     5h    2m  no  softfail  mx.example.or...',
+      '198.51.100.9                 5    0     5h    2m  no',
+      '2 senders, 2 of them not in since',
+      '',
+      'FIRST, LAST: how long ago. IN since then: yes; next: its next SYN would get in;',
+      'no.',
+      'LED: how many of them were redirected (strangers); what became of those, the log',
+      'of that mail server tells.',
+    ]);
+    const some = named('198.51.100.7', 'mail.led-example.org', 'pass', { redirected: 3 });
+    assert.match(
+      suggestions([some], [], SETTINGS).join('\n'),
+      /led-example\.org: 12 times \(3 redirected\), from /,
+    );
+    const all = { ...some, redirected: 12 };
+    assert.match(
+      suggestions([all], [], SETTINGS).join('\n'),
+      /led-example\.org: 12 times \(redirected\), from /,
+    );
   });
 
   it('says when nobody is refused for now', () => {

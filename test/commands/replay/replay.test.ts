@@ -37,6 +37,7 @@ interface Summary {
   readonly frames: number;
   readonly attempts: number;
   readonly refusals: number;
+  readonly redirected: number;
   readonly admissions: number;
   readonly admissionsByPf: number;
   readonly letInByPf: readonly object[];
@@ -254,6 +255,7 @@ describe('mxallowd replay --json', { concurrency: true }, () => {
       'frames',
       'attempts',
       'refusals',
+      'redirected',
       'admissions',
       'admissionsByPf',
       'entries',
@@ -516,6 +518,19 @@ describe('a recording of a wire', { concurrency: true }, () => {
       assert.deepEqual(summaryOf(stdout).unjudged, expected);
     });
   }
+
+  it('tells who would be led elsewhere, on whatever system that is asked', async () => {
+    for (const strangers of ['redirect 10025', 'mark 7']) {
+      const wire = fixturePath('wire/ethernet.pcap');
+      const { status, stdout, stderr } = await runCli([
+        ...['replay', '--json', ...servers, '--strangers', strangers, wire],
+      ]);
+      assert.deepEqual([status, stderr], [0, '']);
+      const { refusals, redirected, admissions } = summaryOf(stdout);
+      assert.deepEqual([refusals, redirected, admissions], [0, 1, 2]);
+      assert.ok(eventsOf(stdout).some((event) => / redirected 203\.0\.113\.9 > 192\.0\.2\.4 /.test(event)));
+    }
+  });
 });
 
 describe('who was refused', { concurrency: true }, () => {
@@ -611,6 +626,31 @@ describe('options of mxallowd replay', { concurrency: true }, () => {
       '17:56:08.298039 attempt 203.0.113.7 > 192.168.1.3 new-entry',
       '17:56:08.298099 unjudged 203.0.113.8 > 192.168.1.4 other-port',
     ]);
+  });
+
+  it('--strangers tells who was led elsewhere, by the port, and does not take him for let in', async () => {
+    const rdr = fixturePath('openbsd/pflog/35-strangers-rdr-to.pcap');
+    const { status, stdout, stderr } = await replay(['--json', '--strangers', 'redirect 25', rdr]);
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.deepEqual(eventsOf(stdout), [
+      // by entries of the table
+      '19:58:01.529695 admission 192.168.1.1 > 192.168.1.4 passed-by-pf',
+      '19:58:01.834618 attempt 203.0.113.7 > 192.168.1.3 new-entry',
+      // pf led it on, for its table had nobody to fill it
+      '19:58:01.836007 admission 203.0.113.7 > 192.168.1.4 whitelisted',
+      '19:58:02.140139 redirected 2001:dead:beef::ff > 2001:dead:beef::1 not-whitelisted',
+      '19:58:02.472566 admission 203.0.113.8 > 192.168.1.4 passed-by-pf',
+    ]);
+    const { refusals, redirected, admissions } = summaryOf(stdout);
+    assert.deepEqual([refusals, redirected, admissions], [0, 1, 3]);
+    const { stdout: text } = await replay(['--strangers', 'redirect 25', rdr]);
+    const lines = linesOf(text);
+    assert.match(lines[1] ?? '', /Z attempt {4}203/);
+    assert.equal(
+      lines[3],
+      '2026-11-30T19:58:02.140139Z redirected 2001:dead:beef::ff > 2001:dead:beef::1: did not try the fake MX before',
+    );
+    assert.ok(lines.includes('redirected                1 at a real MX'));
   });
 
   it('--entries shows the table as it is at the end', async () => {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { WATCH_TITLES, watchLine } from '../../../src/commands/watch/line.js';
+import { watchLine, watchTitles } from '../../../src/commands/watch/line.js';
 import { WatchModel, type WatchView } from '../../../src/commands/watch/model.js';
 import { rateText, screenLines } from '../../../src/commands/watch/screen.js';
 import type { WatchTick } from '../../../src/control/protocol.js';
-import { EVENTS, FINDINGS, NEXT_TICK, TICK } from '../../support/control-reports.js';
+import { COUNTERS, EVENTS, FINDINGS, NEXT_TICK, TICK } from '../../support/control-reports.js';
 
 // before the first Date
 process.env['TZ'] = 'UTC';
@@ -28,17 +28,35 @@ describe('what mxallowd watch makes of ticks', () => {
 
   it('is what happened in a second after the second one', () => {
     // 12 frames more: 2 attempts, 5 refusals, 1 admission
-    assert.deepEqual(after(TICK, NEXT_TICK).rates, { attempts: 2, refusals: 5, admissions: 1, others: 4 });
+    assert.deepEqual(after(TICK, NEXT_TICK).rates, {
+      attempts: 2,
+      refusals: 5,
+      redirected: 0,
+      admissions: 1,
+      others: 4,
+    });
   });
 
   it("is counted by the daemon's own clock, whatever the wall clock does", () => {
     const late = { ...NEXT_TICK, upMs: TICK.upMs + 2500, atMs: TICK.atMs - 3_600_000 };
-    assert.deepEqual(after(TICK, late).rates, { attempts: 0.8, refusals: 2, admissions: 0.4, others: 1.6 });
+    assert.deepEqual(after(TICK, late).rates, {
+      attempts: 0.8,
+      refusals: 2,
+      redirected: 0,
+      admissions: 0.4,
+      others: 1.6,
+    });
   });
 
   it('is never less than nothing', () => {
     const less = { ...NEXT_TICK, frames: 0, counters: { ...NEXT_TICK.counters, attempts: 0 } };
-    assert.deepEqual(after(TICK, less).rates, { attempts: 0, refusals: 5, admissions: 1, others: 0 });
+    assert.deepEqual(after(TICK, less).rates, {
+      attempts: 0,
+      refusals: 5,
+      redirected: 0,
+      admissions: 1,
+      others: 0,
+    });
     assert.equal(after(TICK, TICK).rates, undefined);
   });
 
@@ -102,6 +120,32 @@ describe('the screen of mxallowd watch', () => {
       '14:02:23  refusal    198.51.100.130   has not tried the fake MX',
       '14:02:22  admission  198.51.100.25    reached the real MX',
     ]);
+  });
+
+  it('counts who is redirected, where strangers are, within 80 columns', () => {
+    const counters = { ...COUNTERS, redirected: 1234 };
+    const before = { ...TICK, strangers: 'redirect 8025', counters };
+    const redirected = { atMs: TICK.atMs, kind: 'redirected', address: '203.0.113.9', text: 'led elsewhere' };
+    const next = {
+      ...NEXT_TICK,
+      strangers: 'redirect 8025',
+      counters: { ...counters, redirected: 1237 },
+      events: [redirected],
+    };
+    const lines = screen(after(before, next), 80, 24);
+    assert.deepEqual(lines.slice(3, 6), [
+      '                ATTEMPTS      REFUSALS    REDIRECTED    ADMISSIONS  OTHER FRAMES',
+      'per second           0.0           0.0           3.0           0.0           9.0',
+      'in all             8,412        41,003         1,237         7,998       102,446',
+    ]);
+    assert.equal(
+      lines.find((line) => line.includes('EVENT')),
+      'TIME      EVENT       ADDRESS',
+    );
+    assert.ok(lines.includes('14:03:27  redirected  203.0.113.9      led elsewhere'));
+    // nobody yet: the column is there all the same
+    assert.match(screen(after({ ...TICK, strangers: 'mark 1' }), 80, 24)[3] ?? '', /REDIRECTED/);
+    assert.match(screen(after(before, next), 66, 24)[3] ?? '', /REDIRECTED +ADMISSIONS +OTHERS$/);
   });
 
   it('begins with a line in reverse, and has titles in bold', () => {
@@ -208,9 +252,24 @@ describe('the screen of mxallowd watch', () => {
 });
 
 describe('the lines of mxallowd watch', () => {
+  it('tell who is redirected, where strangers are', () => {
+    const tick = { ...TICK, strangers: 'redirect 8025' };
+    assert.deepEqual(
+      [watchTitles(tick), watchLine(after(tick, { ...NEXT_TICK, strangers: 'redirect 8025' }))],
+      [
+        '    TIME ATTEMPTS/s REFUSALS/s REDIRECTED/s ADMISSIONS/s  OTHERS/s   ENTRIES   PENDING HEALTH',
+        '14:03:28        2.0        5.0          0.0          1.0       4.0       140         0 ok',
+      ],
+    );
+  });
+
   it('stand below their titles', () => {
     assert.deepEqual(
-      [WATCH_TITLES, watchLine(after(TICK)), watchLine(after(TICK, { ...NEXT_TICK, findings: FINDINGS }))],
+      [
+        watchTitles(TICK),
+        watchLine(after(TICK)),
+        watchLine(after(TICK, { ...NEXT_TICK, findings: FINDINGS })),
+      ],
       [
         '    TIME ATTEMPTS/s REFUSALS/s ADMISSIONS/s  OTHERS/s   ENTRIES   PENDING HEALTH',
         '14:03:27          -          -            -         -       139         0 ok',
