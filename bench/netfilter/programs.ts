@@ -59,8 +59,11 @@ export class Program {
     private readonly pid: number,
   ) {}
 
-  /** Starts it and waits until it has its queues. */
-  static async start(world: World, argv: readonly string[]): Promise<Program> {
+  /**
+   * Starts it and waits until it has its queues, or its group of the log.
+   * @param by - how it hears of packets
+   */
+  static async start(world: World, argv: readonly string[], by: 'queue' | 'log' = 'queue'): Promise<Program> {
     const child = world.spawn('mx', ['taskset', '-c', String(PROGRAM_CPU), ...argv], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
@@ -68,7 +71,7 @@ export class Program {
     while (child.exitCode === null && Date.now() < giveUp) {
       const pid = world.pidOf(child);
       const program = pid === undefined ? undefined : new Program(child, pid);
-      if (program !== undefined && program.queues().length > 0) return program;
+      if (program?.isOpen(by) === true) return program;
       await sleep(20);
     }
     world.signal(child, 'SIGKILL');
@@ -94,6 +97,15 @@ export class Program {
     const ended = new Promise((resolve) => this.child.once('close', resolve));
     world.signal(this.child, 'SIGTERM');
     await ended;
+  }
+
+  private isOpen(by: 'queue' | 'log'): boolean {
+    if (by === 'queue') return this.queues().length > 0;
+    try {
+      return readFileSync(`/proc/${this.pid}/net/netfilter/nfnetlink_log`, 'latin1').trim() !== '';
+    } catch {
+      return false;
+    }
   }
 
   private queues(): (ReturnType<typeof parseQueues>[number] & { last: number })[] {

@@ -2,8 +2,10 @@
 import type { CaptureName } from '../config/names.js';
 import { makeBpfSource } from './bpf.js';
 import { CapSource, loadCap } from './cap.js';
+import { makeNflogSource } from './nflog.js';
 import { loadPcap, openLiveSession, PcapSource } from './pcap.js';
-import { CaptureError, type FrameSource } from './source.js';
+
+import { CaptureError, type FrameSource, requireNflog, requirePflog } from './source.js';
 import { findTcpdump, TcpdumpSource, tcpdumpArguments } from './tcpdump.js';
 
 /**
@@ -15,6 +17,8 @@ const AUTO: Partial<Record<NodeJS.Platform, readonly CaptureName[]>> = {
   freebsd: ['bpf', 'pcap', 'tcpdump'],
   linux: ['pcap', 'cap', 'tcpdump'],
 };
+/** The same where nftables tells us. */
+const AUTO_NFLOG: readonly CaptureName[] = ['nflog', 'tcpdump'];
 
 /** What a live source needs to know. */
 export interface CaptureSettings {
@@ -24,6 +28,8 @@ export interface CaptureSettings {
   /** absolute path; undefined: where the system keeps it */
   readonly tcpdumpPath: string | undefined;
   readonly platform: NodeJS.Platform;
+  /** the group of NFLOG by which nftables tells us; undefined: it is pf that does */
+  readonly nflogGroup?: number | undefined;
   /** process.arch */
   readonly architecture: string;
   /** os.release() */
@@ -38,7 +44,8 @@ export interface CaptureSettings {
  */
 export async function selectSource(settings: CaptureSettings): Promise<FrameSource> {
   if (settings.capture !== 'auto') return makeSource(settings.capture, settings);
-  const names = settings.tcpdumpPath === undefined ? AUTO[settings.platform] : undefined;
+  const auto = settings.nflogGroup === undefined ? AUTO[settings.platform] : AUTO_NFLOG;
+  const names = settings.tcpdumpPath === undefined ? auto : undefined;
   const problems: string[] = [];
   for (const name of names ?? (['tcpdump'] as const)) {
     try {
@@ -52,10 +59,20 @@ export async function selectSource(settings: CaptureSettings): Promise<FrameSour
 }
 
 async function makeSource(name: CaptureName, settings: CaptureSettings): Promise<FrameSource> {
-  const { interfaceName, filter, platform, release } = settings;
+  const { platform, release, nflogGroup, wallClockMs } = settings;
+  const isNflog = nflogGroup !== undefined;
+  const interfaceName = isNflog ? `nflog:${nflogGroup}` : settings.interfaceName;
+  // libpcap compiles none for such messages: what there is comes from our rules alone
+  const filter = isNflog ? '' : settings.filter;
   switch (name) {
     case 'bpf':
       return makeBpfSource(settings);
+    case 'nflog':
+      if (isNflog) return makeNflogSource(nflogGroup, wallClockMs);
+      throw new CaptureError(
+        'capture "nflog" is for nftables (Linux): pf does not write to it',
+        'unavailable',
+      );
     case 'tcpdump': {
       const path = settings.tcpdumpPath ?? findTcpdump();
       if (path === undefined) {
@@ -69,6 +86,7 @@ async function makeSource(name: CaptureName, settings: CaptureSettings): Promise
         path,
         tcpdumpArguments(platform, release, interfaceName, filter),
         interfaceName,
+        isNflog ? requireNflog : requirePflog,
       );
     }
     case 'pcap':
@@ -76,6 +94,6 @@ async function makeSource(name: CaptureName, settings: CaptureSettings): Promise
       return new PcapSource(interfaceName, () => openLiveSession(interfaceName, filter));
     case 'cap':
       await loadCap();
-      return new CapSource(interfaceName, filter, settings.wallClockMs);
+      return new CapSource(interfaceName, filter, wallClockMs);
   }
 }

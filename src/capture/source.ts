@@ -78,6 +78,12 @@ export const requirePflog: RequireLinkType = (linkType, origin) => {
   throw wrongLinkType(linkType, origin, '117 PFLOG: not a recording of a pflog interface');
 };
 
+/** Checks that a link type is netfilter's log. */
+export const requireNflog: RequireLinkType = (linkType, origin) => {
+  if (linkType === LinkType.NFLOG) return linkType;
+  throw wrongLinkType(linkType, origin, '239 NFLOG');
+};
+
 const READABLE: ReadonlySet<number> = new Set(Object.values(LinkType));
 
 /** Checks that a link type is one of those that can be read: pf's log, or a wire. */

@@ -2,8 +2,16 @@
 import { accessSync, constants } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { howItEnded, type Leashed, startLeashed } from './leash.js';
+import type { Frame } from '../packet/frame.js';
 import { SavefileParser } from './savefile-parser.js';
-import { CaptureError, type CaptureStatistics, type FrameSink, type FrameSource } from './source.js';
+import {
+  CaptureError,
+  type CaptureStatistics,
+  type FrameSink,
+  type FrameSource,
+  requirePflog,
+  type RequireLinkType,
+} from './source.js';
 import { systemWords } from '../words.js';
 
 /** Long enough for a pflog header of 100 bytes, IPv6 with extension headers, and TCP. */
@@ -94,11 +102,13 @@ export class TcpdumpSource implements FrameSource {
   /**
    * @param path - absolute path of tcpdump
    * @param args - from {@link tcpdumpArguments}
+   * @param require - which link type it must be
    */
   constructor(
     private readonly path: string,
     private readonly args: readonly string[],
     interfaceName: string,
+    private readonly require: RequireLinkType = requirePflog,
   ) {
     this.description = `${path} on ${interfaceName}`;
   }
@@ -142,10 +152,11 @@ export class TcpdumpSource implements FrameSource {
         clearTimeout(timer);
         resolve();
       };
-      const parser = new SavefileParser(this.path, (frame) => {
+      const deliver = (frame: Frame): void => {
         this.received++;
         sink.frame(frame);
-      });
+      };
+      const parser = new SavefileParser(this.path, deliver, this.require);
       const take = (chunk: Buffer): void => {
         if (failed || this.closing) return;
         try {

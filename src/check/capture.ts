@@ -10,7 +10,7 @@ import { systemWords } from '../words.js';
 /** The interface that pf logs to. */
 export const pflogProbe: Probe = {
   name: 'pflog',
-  applies: ({ config }) => config.queueNum === undefined,
+  applies: ({ config }) => config.firewall === 'pf',
   run: (context) => Promise.resolve([judgePflog(context)]),
 };
 
@@ -35,7 +35,7 @@ function judgePflog({ config: { pflogInterface: name }, machine }: CheckContext)
 /** How frames get from pf's log to us: which source would be taken, without opening it. */
 export const captureProbe: Probe = {
   name: 'capture',
-  applies: ({ config }) => config.queueNum === undefined,
+  applies: ({ config }) => config.firewall !== 'queue',
   run: async ({ config, machine }) => {
     try {
       const source = await selectSource({
@@ -43,6 +43,7 @@ export const captureProbe: Probe = {
         interfaceName: config.pflogInterface,
         filter: config.pcapFilter,
         tcpdumpPath: config.tcpdump,
+        nflogGroup: config.firewall === 'nft' ? config.nflogGroup : undefined,
         platform: machine.platform,
         architecture: machine.architecture,
         release: machine.release,

@@ -59,7 +59,7 @@ export const realProbe: Probe = {
 
 /** Whether a refusal is pf's; undefined: it cannot be asked. */
 async function refusedByPf(context: CheckContext, address: Address): Promise<Refusal | undefined> {
-  if (context.config.queueNum !== undefined) return { by: 'no', rule: '' };
+  if (context.config.firewall !== 'pf') return { by: 'no', rule: '' };
   const reading = await readPf(context);
   if (!reading.ok) return undefined;
   const isOwn = context.machine.addresses.has(address);

@@ -15,7 +15,7 @@ import { amount } from '../words.js';
 /** pf, its rules and its table, as pfctl(8) tells. */
 export const pfProbe: Probe = {
   name: 'pf',
-  applies: ({ config }) => config.queueNum === undefined,
+  applies: ({ config }) => config.firewall === 'pf',
   run: async (context) => {
     const reading = await readPf(context);
     if (!reading.ok) return [unreadable(context, reading)];

@@ -5,6 +5,7 @@ import { dnsProbe } from './dns.js';
 import { dnswlProbe } from './dnswl.js';
 import { fleetProbe } from './fleet.js';
 import { fakeProbe, realProbe } from './listeners.js';
+import { nftProbe } from './nft.js';
 import { pfProbe } from './pf.js';
 import type { Probe } from './probe.js';
 import { queueProbe } from './queue.js';
@@ -23,6 +24,7 @@ export const PROBES: readonly Probe[] = [
   pfProbe,
   pflogProbe,
   captureProbe,
+  nftProbe,
   queueProbe,
   fakeProbe,
   realProbe,

@@ -99,7 +99,7 @@ function judgeRules(
       'queue-rule',
       `queue: no rule sends IPv${family} connections to port ${config.port} to queue ${rangeText(queue)}` +
         other(all, family),
-      'nft -f examples/nftables.conf, or iptables (docs/linux.md)',
+      'nft -f examples/nftables.conf, or iptables (docs/nfqueue.md)',
     ),
   );
   for (const rule of fitting) {

@@ -1,5 +1,5 @@
 // Probe: the folders, files and settings that the daemon needs.
-import { defaultValue } from '../config/config.js';
+import { type Config, defaultValue } from '../config/config.js';
 import { type Address, familyOf, formatAddress } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { type Finding, finding } from '../pf/finding.js';
@@ -31,12 +31,19 @@ export const configProbe: Probe = {
   },
 };
 
+/** What only root sees of each firewall. */
+const LOOKED_AT: Readonly<Record<Config['firewall'], string>> = {
+  pf: 'pf, its rules and its log',
+  nft: 'rules and sets',
+  queue: 'rules and queues',
+};
+
 /** What cannot be seen without root is told by the probes that wanted to see it. */
 export const privilegesProbe: Probe = {
   name: 'privileges',
   run: ({ machine, config }) => {
     if (machine.isRoot) return Promise.resolve([finding('ok', 'privileges', 'privileges: checked as root')]);
-    const what = config.queueNum === undefined ? 'pf, its rules and its log' : 'rules and queues';
+    const what = LOOKED_AT[config.firewall];
     const message = `privileges: not root, so ${what} can be looked at only as far as this user may`;
     return Promise.resolve([finding('note', 'privileges', message, 'run it as root to check everything')]);
   },

@@ -81,7 +81,7 @@ function whereTheRestIs({ optionSet, shown }: TakenOptions, platform: NodeJS.Pla
       return 'It takes all options of the daemon: see "mxallowd --help" and mxallowd(8).';
     return platform === 'linux'
       ? 'Options for pf (OpenBSD, FreeBSD) are in mxallowd(8).'
-      : 'Options for NFQUEUE (Linux) are in mxallowd(8).';
+      : 'Options for Linux (nftables, NFQUEUE) are in mxallowd(8).';
   }
   const others = OPTION_LIST.filter(
     ([key, spec]) => belongs(spec, optionSet) && shown?.includes(key) === false,

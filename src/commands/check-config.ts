@@ -7,6 +7,7 @@ import { formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { findGroup, findUser, userAdvice } from '../process/users.js';
 import { Exit } from '../sysexits.js';
+import { NFT_TABLE } from '../table/nft-sets.js';
 import { collectOptions, type ParsedArguments, wordsOf } from './arguments.js';
 import { printLines } from './ask-daemon.js';
 import type { Command } from './command.js';
@@ -56,7 +57,7 @@ function run(argv: ParsedArguments): number {
       ? [['outbound', 'those to whom this network opens connections are let in'] as const]
       : []),
     ['entries', `at most ${config.maxEntries}; IPv4 /${config.ipv4Prefix}, IPv6 /${config.ipv6Prefix}`],
-    ...(config.queueNum === undefined ? pfRows(config) : queueRows(config, config.queueNum)),
+    ...firewallRows(config),
     ['names', namesRow(config)],
     ...(config.dnswl === undefined ? [] : [listRow(config.dnswl, config.dnswlTrust)]),
     ...dnsRows(config),
@@ -100,6 +101,18 @@ function knownRow({ knownTime }: Config): string {
   return knownTime === 0
     ? 'none: reaching the real MX prolongs nothing'
     : `${durationText(knownTime)} after the real MX was reached last`;
+}
+
+function firewallRows(config: Config): Row[] {
+  if (config.queueNum !== undefined) return queueRows(config, config.queueNum);
+  return config.firewall === 'nft' ? nftRows(config) : pfRows(config);
+}
+
+function nftRows({ capture, nflogGroup, nft, nftRules }: Config): Row[] {
+  return [
+    ['capture', `${capture} on group ${nflogGroup} of NFLOG`],
+    ['table', `${NFT_TABLE}, by ${nft}; its rules for the boot: ${nftRules}`],
+  ];
 }
 
 function listRow(zone: string, trust: number): Row {

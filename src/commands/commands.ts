@@ -87,6 +87,11 @@ export const COMMANDS: readonly Loadable[] = [
     load: async () => (await import('./pf-conf/pf-conf.js')).command,
   },
   {
+    name: 'nft-conf',
+    help: "print or install nftables' rules (Linux)",
+    load: async () => (await import('./nft-conf/nft-conf.js')).command,
+  },
+  {
     name: 'demo',
     help: 'show it at work, in network namespaces of its own',
     load: async () => (await import('./demo.js')).command,

@@ -1,10 +1,12 @@
 // `mxallowd demo`.
-import { readdirSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import type { Outcome } from '../demo/messages.js';
-import { SCENARIOS, type Scenario, type Target } from '../demo/scenarios.js';
+import { SCENARIOS, type Scenario, type Target, WITHOUT_MXALLOWD } from '../demo/scenarios.js';
 import { type LogEvent, Stage, type StagedDaemon } from '../demo/stage.js';
 import { missingTools, World, WORLD } from '../demo/world.js';
+import { findProgram } from '../check/program.js';
 import { loadLibc } from '../native/libc.js';
 import { Exit } from '../sysexits.js';
 import { packageFolder } from '../version.js';
@@ -80,23 +82,72 @@ async function perform(stage: Stage): Promise<number> {
     `  mx         fake MX ${WORLD.fake.join(', ')}: nothing listens`,
     `             real MX ${WORLD.real.join(', ')}: takes mail`,
   );
+  const folder = mkdtempSync(join(tmpdir(), 'mxallowd-demo-'));
+  // what is in the namespaces may run as another user
+  chmodSync(folder, 0o755);
+  try {
+    const rules = join(folder, 'mxallowd.nft');
+    const nft = findProgram('nft', process.env['PATH'] ?? '');
+    const why = nft === undefined ? 'nft is not installed' : await stage.installRules(nft, rules);
+    if (nft !== undefined && why === undefined)
+      return await performNft(stage, ['--nft', nft, '--nft-rules', rules]);
+    print(`nftables cannot be shown here (${why}): NFQUEUE instead.`);
+    return await performQueue(stage);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The kernel keeps the table, and goes on when mxallowd is killed. */
+/** @param where - options: nft, and the rules */
+async function performNft(stage: Stage, where: readonly string[]): Promise<number> {
+  print('Rules on mx:', '  mxallowd nft-conf --install (nftables, table inet mx_white)');
+  const screen = new Screen(NFT_WORDS);
+  const start = async (): Promise<StagedDaemon> => {
+    const daemon = stage.startDaemon(['--firewall', 'nft', ...where], (event) => screen.daemon(event));
+    await daemon.ready();
+    return daemon;
+  };
+  const daemon = await start();
+  const seen = await play(stage, screen, SCENARIOS, daemon);
+  daemon.signal('SIGKILL');
+  await daemon.ended;
+  print('', 'Now mxallowd is killed (SIGKILL); the kernel goes on.');
+  const without = await play(stage, screen, WITHOUT_MXALLOWD);
+  print('', 'mxallowd is started again, and takes in what has happened meanwhile.');
+  await endOf(await start());
+  return printTable([...SCENARIOS, ...WITHOUT_MXALLOWD], [...seen, ...without]);
+}
+
+/** Each packet waits for mxallowd's verdict. */
+async function performQueue(stage: Stage): Promise<number> {
   print('Rules on mx:', ...(await stage.loadExampleRules()).map((rule) => `  ${rule}`));
-  const screen = new Screen();
+  const screen = new Screen(QUEUE_WORDS);
   const daemon = stage.startDaemon(['-n', '23'], (event) => screen.daemon(event));
   await daemon.ready();
+  const seen = await play(stage, screen, SCENARIOS, daemon);
+  await endOf(daemon);
+  return printTable(SCENARIOS, seen);
+}
 
+/** @param daemon - undefined: there is none */
+async function play(
+  stage: Stage,
+  screen: Screen,
+  scenarios: readonly Scenario[],
+  daemon?: StagedDaemon,
+): Promise<string[]> {
   const seen: string[] = [];
-  for (const scenario of SCENARIOS) {
+  for (const scenario of scenarios) {
     screen.begin(scenario);
-    const before = await droppedBy(daemon);
+    const before = await refusalsBy(daemon);
     const outcome = await scenario.play(stage, (sender, to, what, tookMs) => {
       screen.line(sender, to, what, tookMs);
     });
-    screen.end((await droppedBy(daemon)) - before);
+    screen.end((await refusalsBy(daemon)) - before);
     seen.push(`${outcome}${strayMail(stage, scenario)}`);
   }
-  await endOf(daemon);
-  return printTable(seen);
+  return seen;
 }
 
 /** A message that was taken although the sender did not see it would be one that got in. */
@@ -106,11 +157,12 @@ function strayMail(stage: Stage, { expected, senders }: Scenario): string {
   return taken === wanted ? '' : `, but ${taken} taken`;
 }
 
-/** How many packets it has dropped: a line of its log stands for many. */
-async function droppedBy(daemon: StagedDaemon): Promise<number> {
+/** How many SYNs have been refused: a line of the log stands for many. */
+async function refusalsBy(daemon: StagedDaemon | undefined): Promise<number> {
+  if (daemon === undefined) return 0;
   const from = daemon.events.length;
   daemon.signal('SIGUSR1');
-  return (await daemon.event(({ event }) => event === 'queue-statistics', from)).dropped ?? 0;
+  return (await daemon.event(({ event }) => event === 'counters', from)).refusals ?? 0;
 }
 
 async function endOf(daemon: StagedDaemon): Promise<void> {
@@ -120,8 +172,8 @@ async function endOf(daemon: StagedDaemon): Promise<void> {
 }
 
 /** @returns exit status */
-function printTable(seen: readonly string[]): number {
-  const rows = SCENARIOS.map(({ title, expected }, i) => [title, expected, seen[i] ?? '']);
+function printTable(scenarios: readonly Scenario[], seen: readonly string[]): number {
+  const rows = scenarios.map(({ title, expected }, i) => [title, expected, seen[i] ?? '']);
   const agrees = rows.map(([, expected, what]) => expected === what);
   const line = (columns: readonly string[]): string => {
     const [title = '', expected = '', what = '', ok = ''] = columns;
@@ -139,12 +191,36 @@ function printTable(seen: readonly string[]): number {
   return wrong === 0 ? Exit.OK : DISAGREES;
 }
 
+/** What is said of what mxallowd has logged. */
+interface Words {
+  readonly attempt: string;
+  readonly refusal: string;
+  readonly admission: string;
+  /** of a crowd: so many were dropped, so many let in */
+  readonly crowd: (refused: number, letIn: number) => string;
+}
+
+const QUEUE_WORDS: Words = {
+  attempt: 'mxallowd accepts and whitelists',
+  refusal: 'mxallowd drops: not whitelisted',
+  admission: 'mxallowd accepts',
+  crowd: (refused, letIn) => `mxallowd drops ${refused} SYNs, accepts ${letIn}`,
+};
+const NFT_WORDS: Words = {
+  attempt: 'the kernel refuses, and remembers it',
+  refusal: 'the kernel drops: unknown',
+  admission: 'the kernel lets it in',
+  crowd: (refused, letIn) => `the kernel drops ${refused} of them, lets in ${letIn}`,
+};
+
 /** What happens, a line each, as it happens. */
 class Screen {
   private readonly startMs = performance.now();
   private senders: ReadonlySet<string> = new Set();
   private isCrowd = false;
   private readonly events: Record<string, number> = {};
+
+  constructor(private readonly words: Words) {}
 
   begin({ title, senders }: Scenario): void {
     this.senders = new Set(senders);
@@ -153,11 +229,10 @@ class Screen {
   }
 
   /** For a crowd: what was left out. */
-  end(dropped: number): void {
+  end(refused: number): void {
     if (!this.isCrowd) return;
     const { attempt = 0, admission = 0 } = this.events;
-    const what = `mxallowd drops ${dropped} SYNs, accepts ${attempt + admission}`;
-    this.show(`${this.senders.size} senders`, 'real MX', what);
+    this.show(`${this.senders.size} senders`, 'real MX', this.words.crowd(refused, attempt + admission));
   }
 
   /** What a sender has seen; a busy machine has no answer at once. */
@@ -168,20 +243,20 @@ class Screen {
   }
 
   /** What mxallowd has logged. */
-  daemon({ event, source = '', target = '', reason = '' }: LogEvent): void {
+  daemon({ event, source = '', target = '' }: LogEvent): void {
     if (!this.senders.has(source)) return;
     if (this.isCrowd) {
       this.events[event ?? ''] = (this.events[event ?? ''] ?? 0) + 1;
       return;
     }
-    const words: Record<string, string> = {
-      attempt: 'accepts and whitelists',
-      refusal: 'drops: not whitelisted',
-      admission: `accepts: ${reason}`,
-    };
-    const what = words[event ?? ''];
+    const { attempt, refusal, admission } = this.words;
+    const what = new Map([
+      ['attempt', attempt],
+      ['refusal', refusal],
+      ['admission', admission],
+    ]).get(event ?? '');
     const isFake = (WORLD.fake as readonly string[]).includes(target);
-    if (what !== undefined) this.show(source, isFake ? 'fake MX' : 'real MX', `mxallowd ${what}`);
+    if (what !== undefined) this.show(source, isFake ? 'fake MX' : 'real MX', what);
   }
 
   private show(sender: string, target: Target, what: string): void {
@@ -203,7 +278,7 @@ async function whatIsMissing(): Promise<string | undefined> {
   const mode = World.mode();
   if (typeof mode !== 'string') return mode.unavailable;
   const libc = await loadLibc();
-  if (!libc.ok) return `NFQUEUE ${libc.message}`;
+  if (!libc.ok) return `mxallowd ${libc.message}`;
   return missingTools(['nft', 'iptables']).length < 2 ? undefined : 'neither nft nor iptables is installed';
 }
 

@@ -2,6 +2,7 @@
 import { type Address, formatAddress, type Prefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { isLocal } from './fleet-url.js';
+import { CAPTURE_NAMES, type FirewallName } from './names.js';
 import { defaultTextOn, OPTION_LIST, type OptionKey, OPTIONS, type OptionSpec } from './options.js';
 import type { Problem } from './problem.js';
 import { type Check, type Strangers, strangersText } from './values.js';
@@ -58,7 +59,14 @@ export interface Config {
   /** empty: the main ruleset */
   readonly anchor: string;
   readonly pfctl: string;
-  /** undefined: pf decides */
+  /** what lets senders in or keeps them out */
+  readonly firewall: ValueOf<'firewall'>;
+  readonly nft: string;
+  readonly nftRules: string;
+  readonly nftHook: ValueOf<'nftHook'>;
+  readonly nftPriority: number;
+  readonly nflogGroup: number;
+  /** undefined: no queue decides */
   readonly queueNum: ValueOf<'queueNum'> | undefined;
   readonly queueLength: number;
   readonly failOpen: boolean;
@@ -122,6 +130,7 @@ export function resolveConfig(
   };
   const strangers = resolver.scalar('strangers') ?? { kind: 'drop' };
   const whitelistTime = resolver.scalar('whitelistTime') ?? 0;
+  const firewall = firewallOf(resolver, target);
   const config: Config = {
     ...addresses,
     port: port ?? 0,
@@ -150,7 +159,13 @@ export function resolveConfig(
     table: resolver.scalar('table') ?? '',
     anchor: resolver.scalar('anchor') ?? '',
     pfctl: resolver.scalar('pfctl') ?? '',
-    queueNum: queueNum(resolver, target),
+    firewall,
+    nft: resolver.scalar('nft') ?? '',
+    nftRules: resolver.scalar('nftRules') ?? '',
+    nftHook: resolver.scalar('nftHook') ?? 'both',
+    nftPriority: resolver.scalar('nftPriority') ?? 0,
+    nflogGroup: resolver.scalar('nflogGroup') ?? 0,
+    queueNum: queueNum(resolver, firewall),
     queueLength: resolver.scalar('queueLength') ?? 0,
     failOpen: resolver.isGiven('failOpen'),
     dryRun: resolver.isGiven('dryRun'),
@@ -180,7 +195,12 @@ export function resolveConfig(
     ...checkServers(config, given, earlier),
     ...(target === 'replay'
       ? []
-      : [...checkQueue(config, given), ...checkStrangers(config, given), ...checkFleet(config, given)]),
+      : [
+          ...checkQueue(config, given),
+          ...checkFirewall(config, given, target),
+          ...checkStrangers(config, given),
+          ...checkFleet(config, given),
+        ]),
   ];
   return problems.length === 0 ? { ok: true, config } : { ok: false, problems };
 }
@@ -201,10 +221,18 @@ export function defaultValue<K extends OptionKey>(
 /** The rule of 1.9's manual, for a configuration that names neither a queue nor a pfctl. */
 const LINUX_QUEUE = { first: 23, last: 23 };
 
-function queueNum(resolver: Resolver, target: Target): Config['queueNum'] {
+/** Who names a queue, or a pfctl, means that; otherwise it is the system's. */
+function firewallOf(resolver: Resolver, target: Target): Config['firewall'] {
+  const named = resolver.scalar('firewall') ?? 'pf';
+  if (target !== 'linux') return 'pf';
+  if (resolver.isGiven('firewall')) return named;
+  return resolver.isGiven('pfctl') && !resolver.isGiven('queueNum') ? 'pf' : named;
+}
+
+function queueNum(resolver: Resolver, firewall: Config['firewall']): Config['queueNum'] {
   const given = resolver.scalar('queueNum');
-  if (target !== 'linux') return undefined;
-  return resolver.isGiven('queueNum') || resolver.isGiven('pfctl') ? given : LINUX_QUEUE;
+  if (firewall !== 'queue') return undefined;
+  return resolver.isGiven('queueNum') ? given : LINUX_QUEUE;
 }
 
 class Resolver {
@@ -261,7 +289,11 @@ function checkQueue(config: Config, given: readonly Given[]): Problem[] {
   if (config.queueNum !== undefined) return [];
   const dry = given.filter(({ key }) => key === 'dryRun');
   const message =
-    'dry-run works with NFQUEUE only (queue-num, Linux): pf would drop all the same; see docs/pf.md for a way to look first';
+    config.firewall === 'nft'
+      ? 'dry-run works with NFQUEUE only (queue-num): nftables would drop all the same; ' +
+        'to look first: "mxallowd nft-conf --learn"'
+      : 'dry-run works with NFQUEUE only (queue-num, Linux): pf would drop all the same; ' +
+        'see docs/pf.md for a way to look first';
   return dry.map((item) => ({ where: item.where, kind: kindOf(item), message }));
 }
 
@@ -283,21 +315,38 @@ function checkFleet({ fleetUrl, fleetInsecure, fleetCa }: Config, given: readonl
   return [];
 }
 
+/** What a system, or a firewall, does not have. */
+function checkFirewall(config: Config, given: readonly Given[], platform: NodeJS.Platform): Problem[] {
+  const at = (key: OptionKey, message: string): Problem[] => {
+    const item = given.findLast((one) => one.key === key);
+    return item === undefined ? [] : [{ where: item.where, kind: kindOf(item), message }];
+  };
+  const named = given.findLast(({ key }) => key === 'firewall')?.text?.toLowerCase();
+  if (platform !== 'linux' && (named === 'nft' || named === 'queue')) {
+    return at('firewall', `firewall ${named} is for Linux: here it is pf`);
+  }
+  const { firewall, capture } = config;
+  const fits =
+    firewall === 'nft' ? ['auto', 'nflog', 'tcpdump'] : CAPTURE_NAMES.filter((one) => one !== 'nflog');
+  if (firewall === 'queue' || capture === 'auto' || (fits as readonly string[]).includes(capture)) return [];
+  return at('capture', `capture ${capture} is not for ${firewall}: one of ${fits.join(', ')}`);
+}
+
 /** What the firewall cannot do. */
-function checkStrangers({ strangers, queueNum }: Config, given: readonly Given[]): Problem[] {
-  const message = strangersProblem(strangers, queueNum === undefined);
+function checkStrangers({ strangers, firewall }: Config, given: readonly Given[]): Problem[] {
+  const message = strangersProblem(strangers, firewall);
   const last = given.findLast(({ key }) => key === 'strangers');
   if (message === undefined || last === undefined) return [];
   const subject = last.origin === 'file' ? 'strangers: ' : '';
   return [{ where: last.where, kind: kindOf(last), message: subject + message }];
 }
 
-function strangersProblem(strangers: Strangers, isPf: boolean): string | undefined {
+function strangersProblem(strangers: Strangers, firewall: FirewallName): string | undefined {
   const shown = strangersText(strangers);
-  if (isPf && strangers.kind === 'mark') {
+  if (firewall === 'pf' && strangers.kind === 'mark') {
     return `"${shown}" is for NFQUEUE (Linux): pf leads strangers to a port, write "redirect PORT" (docs/strangers.md)`;
   }
-  if (!isPf && strangers.kind === 'redirect') {
+  if (firewall === 'queue' && strangers.kind === 'redirect') {
     return (
       `"${shown}" is for pf: NFQUEUE leads nobody to a port, but can mark packets for a rule of yours that does; ` +
       'write "mark N" (docs/strangers.md)'

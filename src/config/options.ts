@@ -1,7 +1,7 @@
 // The option table: one source for command line, file, help and manual.
 import { WIDEST_ENTRY } from '../packet/address.js';
 import { fleetUrl } from './fleet-url.js';
-import { CAPTURE_NAMES } from './names.js';
+import { CAPTURE_NAMES, FIREWALL_NAMES, type FirewallName } from './names.js';
 import * as check from './values.js';
 
 /** How an option takes values. */
@@ -28,7 +28,10 @@ interface OptionShape<T> {
   /** what a SIGHUP takes over; the others need a restart */
   readonly reloads?: true;
   /** which heading of the help it stands under */
-  readonly group: 'Addresses' | 'Whitelist' | 'Names' | 'Capture' | 'Table' | 'Linux' | 'Fleet' | 'Service';
+  readonly group:
+    'Addresses' | 'Whitelist' | 'Names' | 'Capture' | 'Table' | 'nftables' | 'NFQUEUE' | 'Fleet' | 'Service';
+  /** a firewall that it is for, too, beside the one of its group */
+  readonly alsoFor?: FirewallName;
   /** judging a recording needs it, too */
   readonly forReplay?: true;
   /** commands that ask a running daemon need it, too */
@@ -106,7 +109,7 @@ export const OPTIONS = {
     value: 'WHAT',
     check: check.strangers,
     defaultText: 'drop',
-    help: 'at the real MX: drop, "redirect PORT" (pf), "mark N" (Linux)',
+    help: 'at the real MX: drop, "redirect PORT", or "mark N" (Linux)',
     restOfLine: true,
     reloads: true,
     forReplay: true,
@@ -234,6 +237,15 @@ export const OPTIONS = {
     forDns: true,
     group: 'Names',
   }),
+  firewall: option({
+    name: 'firewall',
+    value: 'NAME',
+    check: check.oneOf(FIREWALL_NAMES),
+    defaultText: 'pf',
+    linuxDefaultText: 'queue',
+    help: `what lets senders in or keeps them out: ${FIREWALL_NAMES.join(', ')}`,
+    group: 'Service',
+  }),
   capture: option({
     name: 'capture',
     value: 'SOURCE',
@@ -241,6 +253,7 @@ export const OPTIONS = {
     defaultText: 'auto',
     help: `where frames come from: auto, ${CAPTURE_NAMES.join(', ')}`,
     group: 'Capture',
+    alsoFor: 'nft',
   }),
   pflogInterface: option({
     name: 'pflog-interface',
@@ -267,6 +280,7 @@ export const OPTIONS = {
     check: check.absolutePath,
     help: 'tcpdump or a wrapper for it',
     group: 'Capture',
+    alsoFor: 'nft',
   }),
   table: option({
     name: 'table',
@@ -291,6 +305,46 @@ export const OPTIONS = {
     help: 'pfctl or a wrapper for it',
     group: 'Table',
   }),
+  nft: option({
+    name: 'nft',
+    value: 'PATH',
+    check: check.absolutePath,
+    defaultText: '/usr/sbin/nft',
+    help: 'nft or a wrapper for it',
+    group: 'nftables',
+  }),
+  nftRules: option({
+    name: 'nft-rules',
+    value: 'PATH',
+    check: check.plainPath,
+    defaultText: '/etc/mxallowd.nft',
+    help: 'the rules that "nft-conf --install" writes, for the boot',
+    group: 'nftables',
+  }),
+  nftHook: option({
+    name: 'nft-hook',
+    value: 'HOOK',
+    check: check.oneOf(['input', 'forward', 'both'] as const),
+    defaultText: 'both',
+    help: 'where mail passes: input (this machine), forward, both',
+    group: 'nftables',
+  }),
+  nftPriority: option({
+    name: 'nft-priority',
+    value: 'N',
+    check: check.signed(-190, 300),
+    defaultText: '-5',
+    help: 'when our rules have their turn; other rules are at 0',
+    group: 'nftables',
+  }),
+  nflogGroup: option({
+    name: 'nflog-group',
+    value: 'N',
+    check: check.integer(0, 65_535),
+    defaultText: '23',
+    help: 'the group of NFLOG by which the kernel tells us',
+    group: 'nftables',
+  }),
   queueNum: option({
     name: 'queue-num',
     letters: ['n'],
@@ -298,7 +352,7 @@ export const OPTIONS = {
     check: check.queueRange,
     defaultText: '23 on Linux',
     help: 'take packets from NFQUEUE N (or N-M) and answer them',
-    group: 'Linux',
+    group: 'NFQUEUE',
   }),
   queueLength: option({
     name: 'queue-length',
@@ -306,18 +360,18 @@ export const OPTIONS = {
     check: check.integer(64, 1_000_000),
     defaultText: '8192',
     help: 'packets that may wait for their verdict',
-    group: 'Linux',
+    group: 'NFQUEUE',
   }),
   failOpen: option({
     name: 'fail-open',
     help: 'accept packets that find the queue full',
-    group: 'Linux',
+    group: 'NFQUEUE',
   }),
   dryRun: option({
     name: 'dry-run',
     help: 'accept everything, and log what would be dropped',
     reloads: true,
-    group: 'Linux',
+    group: 'NFQUEUE',
   }),
   queueExit: option({
     name: 'queue-exit',
@@ -325,7 +379,7 @@ export const OPTIONS = {
     check: check.oneOf(['drop', 'accept'] as const),
     defaultText: 'drop',
     help: 'for what is left in the queue at the end: drop or accept',
-    group: 'Linux',
+    group: 'NFQUEUE',
   }),
   fleetUrl: option({
     name: 'fleet-url',
@@ -485,21 +539,27 @@ export function defaultTextOn(spec: OptionSpec, platform: NodeJS.Platform): stri
 }
 
 /** Whose options a group has, where it is not everybody's. */
-const FIREWALLS: Partial<Record<OptionSpec['group'], 'pf' | 'NFQUEUE'>> = {
+const FIREWALLS: Partial<Record<OptionSpec['group'], FirewallName>> = {
   Capture: 'pf',
   Table: 'pf',
-  Linux: 'NFQUEUE',
+  nftables: 'nft',
+  NFQUEUE: 'queue',
 };
 
-/** The firewall that an option is for; undefined: any. */
-export function firewallOf({ group }: Pick<OptionSpec, 'group'>): 'pf' | 'NFQUEUE' | undefined {
-  return FIREWALLS[group];
+/** The firewalls that an option is for; undefined: any. */
+export function firewallsOf({
+  group,
+  alsoFor,
+}: Pick<OptionSpec, 'group' | 'alsoFor'>): readonly FirewallName[] | undefined {
+  const own = FIREWALLS[group];
+  if (own === undefined) return undefined;
+  return alsoFor === undefined ? [own] : [own, alsoFor];
 }
 
-/** Whether an option is for the firewall of a system. */
+/** Whether an option is for a firewall of a system. */
 export function worksOn(spec: OptionSpec, platform: NodeJS.Platform): boolean {
-  const firewall = firewallOf(spec);
-  return firewall === undefined || (firewall === 'NFQUEUE') === (platform === 'linux');
+  const firewalls = firewallsOf(spec);
+  return firewalls === undefined || firewalls.some((name) => (name !== 'pf') === (platform === 'linux'));
 }
 
 /** The options by their keys in the program. */

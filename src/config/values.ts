@@ -66,6 +66,15 @@ export function integer(min: number, max: number, unit = ''): Check<number> {
   };
 }
 
+/** The same, which may be negative. */
+export function signed(min: number, max: number): Check<number> {
+  return (text) => {
+    const value = Number(text);
+    const fits = /^-?\d{1,15}$/.test(text) && value >= min && value <= max;
+    return fits ? good(value) : bad(`a whole number from ${min} to ${max}`);
+  };
+}
+
 /** An address, or an address and a port: `192.0.2.53`, `192.0.2.53:5353`, `[2001:db8::53]:5353`. */
 export const dnsServer: Check<string> = (text) => {
   const match = /^\[(.+)\](?::(\d{1,5}))?$/.exec(text) ?? /^([\d.]+):(\d{1,5})$/.exec(text);
@@ -216,7 +225,13 @@ export function name(what: string, pattern: RegExp, max: number): Check<string> 
 export const absolutePath: Check<string> = (text) =>
   /^\/[^\0-\x1f]*$/.test(text) ? good(text) : bad('an absolute path');
 
-/** The same, or `none`, which is the empty text. */
+/** The same without what could mean something between quotes to pfctl or nft. */
+export const plainPath: Check<string> = (text) =>
+  /^\/[\w.+@:,/-]*[\w+@:,-]$/.test(text)
+    ? good(text)
+    : bad('an absolute path of letters, digits and ._+@:,-');
+
+/** An absolute path, or `none`, which is the empty text. */
 export const absolutePathOrNone: Check<string> = (text) => {
   if (text.toLowerCase() === 'none') return good('');
   return absolutePath(text).ok ? good(text) : bad('an absolute path, or none');

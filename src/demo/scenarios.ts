@@ -63,6 +63,12 @@ function directSpam(title: string, from: string): Scenario {
 
 const bots = Array.from({ length: BOTS }, (_, i) => `198.18.${i % 4}.${i + 1}`);
 
+/** What is played once more when mxallowd has been killed: with nftables the kernel goes on. */
+export const WITHOUT_MXALLOWD: readonly Scenario[] = [
+  properSender('a new sender, mxallowd is killed', '198.51.100.50'),
+  directSpam('spam, mxallowd is killed', '203.0.113.67'),
+];
+
 /** The stories, in the order in which they are played. */
 export const SCENARIOS: readonly Scenario[] = [
   properSender('a proper sender', '198.51.100.10'),

@@ -25,6 +25,8 @@ export interface LogEvent {
   readonly dryRun?: boolean;
   /** of `queue-statistics`: packets since the start */
   readonly dropped?: number;
+  /** of `counters`: since the start */
+  readonly refusals?: number;
 }
 
 /** Outside of the namespaces there are files, too. */
@@ -77,6 +79,26 @@ export class Stage {
     const rule = '-A INPUT -p tcp --dport 25 -m state --state NEW \\';
     const queue = '    -j NFQUEUE --queue-num 23';
     return [`iptables  ${rule}`, queue, `ip6tables ${rule}`, queue];
+  }
+
+  /**
+   * Installs the rules of nftables for the addresses of examples/mxallowd.conf.
+   * @param nft - absolute path of nft
+   * @param rules - path of the file for the boot
+   * @returns why this kernel, or this machine, cannot do that; undefined: they are loaded
+   */
+  async installRules(nft: string, rules: string): Promise<string | undefined> {
+    const config = join(packageFolder(), 'examples', 'mxallowd.conf');
+    const where = ['-c', config, '--nft', nft, '--nft-rules', rules, '--nft-conf', '/dev/null'];
+    const cli = [process.execPath, NO_DEBUGGER, script('../cli.js')];
+    const { status, stderr } = await this.world.run('mx', [
+      ...cli,
+      'nft-conf',
+      '--install',
+      '--yes',
+      ...where,
+    ]);
+    return status === 0 ? undefined : (stderr.trim().split('\n')[0] ?? '');
   }
 
   /** Starts mxallowd on the host mx, with the addresses of examples/mxallowd.conf. */

@@ -157,13 +157,18 @@ export class World {
     });
   }
 
-  /** Starts a program on a host. Signals must go through {@link signal}: the child is nsenter, not the program. */
-  spawn(host: Host | undefined, argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
+  /** The words ahead of a program and its arguments that have it run on a host. */
+  entering(host: Host | undefined): readonly [string, ...string[]] {
     const user = this.mode === 'user-namespace' ? ['--user', '--preserve-credentials'] : [];
     const enter = ['--target', String(this.holderPid), ...user, '--mount', '--net', '--pid'];
-    const onHost = host === undefined ? [] : ['nsenter', `--net=/run/netns/${host}`];
+    return ['nsenter', ...enter, ...(host === undefined ? [] : ['nsenter', `--net=/run/netns/${host}`])];
+  }
+
+  /** Starts a program on a host. Signals must go through {@link signal}: the child is nsenter, not the program. */
+  spawn(host: Host | undefined, argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
+    const [program, ...enter] = this.entering(host);
     // not in our process group: a Ctrl-C at the terminal is ours alone
-    const child = spawn('nsenter', [...enter, ...onHost, ...argv], {
+    const child = spawn(program, [...enter, ...argv], {
       detached: true,
       env: TOOL_ENVIRONMENT,
       ...options,

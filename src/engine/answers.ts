@@ -158,6 +158,7 @@ export class Answers {
     const { engine, surroundings } = this;
     const { frame, attempt, refusal } = engine.lastSeen;
     return judgeHealth({
+      kind: engine.config.firewall,
       upMs: this.upMs(),
       entries: engine.tracker.size,
       lastFrameAgoMs: this.ago(frame),

@@ -131,7 +131,7 @@ export class Engine implements Core {
         this.memory.added(entry);
       },
       removed: (entry, reason) => {
-        this.firewall.removed(entry);
+        this.firewall.removed(entry, reason);
         this.memory.removed(entry, reason);
         this.sharing?.removed(entry, reason);
         if (this.isRestoring) this.expired.add(entry.text);
@@ -365,6 +365,7 @@ export class Engine implements Core {
 
   /** An operator has let somebody in or taken somebody out. */
   entriesChanged(line: Line): void {
+    this.firewall.entriesChanged();
     this.armExpiry();
     this.changed('entries');
     this.voice.sayAndRemember(line);

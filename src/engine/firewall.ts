@@ -3,7 +3,7 @@ import type { Config } from '../config/config.js';
 import type { CaptureReport, QueueReport, TableReport } from '../control/protocol.js';
 import type { Address, Prefix, PrefixText } from '../packet/address.js';
 import type { Observation, Undecoded } from '../packet/observation.js';
-import type { Tracker, TrackerConfig } from '../tracker/tracker.js';
+import type { RemovalReason, Tracker, TrackerConfig } from '../tracker/tracker.js';
 import type { Entry } from '../tracker/whitelist.js';
 import type { FirewallTexts, TableEntry } from '../table/table.js';
 import type { Clock } from '../clock.js';
@@ -50,7 +50,9 @@ export interface Firewall {
    */
   start(): Promise<void>;
   added(entry: Entry): void;
-  removed(entry: Entry): void;
+  removed(entry: Entry, reason: RemovalReason): void;
+  /** An operator has changed entries. */
+  entriesChanged(): void;
   /** The engine has taken over another configuration. */
   reconfigured(before: Config): void;
   /** Others are admitted at all times now; not called before it was started. */

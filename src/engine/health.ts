@@ -1,5 +1,6 @@
 // What is wrong, judged from figures. Pure.
 import { inWords } from '../clock.js';
+import type { FirewallName } from '../config/names.js';
 import type { HealthFinding } from '../control/protocol.js';
 import type { FirewallReport, OwnTableReport } from './firewall.js';
 import type { PfState } from './pf-view.js';
@@ -13,6 +14,8 @@ export interface HealthFacts {
   readonly lastFrameAgoMs: number | undefined;
   readonly lastAttemptAgoMs: number | undefined;
   readonly lastRefusalAgoMs: number | undefined;
+  /** what decides */
+  readonly kind: FirewallName;
   readonly firewall: FirewallReport;
   /** nothing is known where there is no pf */
   readonly pf: PfState;
@@ -31,6 +34,36 @@ const FAILING_MS = 5000;
 const SILENT_MS = 30_000;
 
 type Finding = HealthFinding | undefined | false;
+
+/** What is said of each firewall. */
+interface Words {
+  /** where packets come from */
+  readonly log: string;
+  /** what it means that it cannot be read */
+  readonly logLost: string;
+  /** behind "there is no table" */
+  readonly tableMissing: string;
+  /** who is asked about foreign entries, and how room is made */
+  readonly moreRoom: string;
+}
+
+const WORDS: Readonly<Record<FirewallName, Words>> = {
+  pf: {
+    log: "pf's log",
+    logLost: 'nobody new is let in',
+    tableMissing:
+      'so it lets nobody in by it; it is made again with the next entry: is it in pf.conf, with "persist", and are the ' +
+      'rules loaded?',
+    moreRoom: 'raise "set limit table-entries" in pf.conf',
+  },
+  nft: {
+    log: "netfilter's log",
+    logLost: 'who tries the fake MX is let in by the kernel, but nobody stays known',
+    tableMissing: 'so everybody gets in: mxallowd nft-conf --install',
+    moreRoom: 'lower max-entries, or raise it and run mxallowd nft-conf --install',
+  },
+  queue: { log: 'the queue', logLost: '', tableMissing: '', moreRoom: '' },
+};
 
 /** What an administrator should know of a running daemon, the worst first. */
 export function judgeHealth(facts: HealthFacts): HealthFinding[] {
@@ -59,7 +92,7 @@ export function judgeHealth(facts: HealthFacts): HealthFinding[] {
     .sort((a, b) => order[a.severity] - order[b.severity]);
 }
 
-function pfFindings({ firewall, pf }: HealthFacts): Finding[] {
+function pfFindings({ firewall, pf, kind }: HealthFacts): Finding[] {
   if (firewall.capture === undefined) return [];
   const { enabled, rules } = pf;
   const { description, dropped = 0 } = firewall.capture;
@@ -73,7 +106,7 @@ function pfFindings({ firewall, pf }: HealthFacts): Finding[] {
     !firewall.isOpen && {
       severity: 'error',
       id: 'capture-lost',
-      message: `pf's log cannot be read (${description}): nobody new is let in`,
+      message: `${WORDS[kind].log} cannot be read (${description}): ${WORDS[kind].logLost}`,
     },
     ...(enabled === false ? [] : rules),
     dropped > 0 && {
@@ -97,7 +130,7 @@ function silenceOfPf({ unanswered, agoMs }: PfState): Finding {
   };
 }
 
-function tableFindings(table: OwnTableReport, { entries, pf }: HealthFacts): Finding[] {
+function tableFindings(table: OwnTableReport, { entries, pf, kind }: HealthFacts): Finding[] {
   const { description, failingForMs = 0, lastError = 'unknown', pending } = table;
   const there = pf.entries ?? table.entries;
   return [
@@ -109,9 +142,7 @@ function tableFindings(table: OwnTableReport, { entries, pf }: HealthFacts): Fin
     there === 'missing' && {
       severity: 'error',
       id: 'table-missing',
-      message:
-        `pf has no table ${description}, so it lets nobody in by it; it is made again with the next entry: ` +
-        'is it in pf.conf, with "persist", and are the rules loaded?',
+      message: `${kind === 'pf' ? 'pf has' : 'there is'} no table ${description}, ${WORDS[kind].tableMissing}`,
     },
     entries > 0 &&
       there === 0 &&
@@ -131,7 +162,7 @@ function tableFindings(table: OwnTableReport, { entries, pf }: HealthFacts): Fin
       table.room <= table.entries && {
         severity: 'error',
         id: 'table-full',
-        message: `the table ${description} has no room: raise "set limit table-entries" in pf.conf`,
+        message: `the table ${description} has no room: ${WORDS[kind].moreRoom}`,
       },
   ];
 }
@@ -162,10 +193,9 @@ export function packetsLost(count: number): HealthFinding | undefined {
 function silence(facts: HealthFacts): Finding[] {
   const { upMs, lastFrameAgoMs, lastAttemptAgoMs, lastRefusalAgoMs } = facts;
   const quietMs = lastFrameAgoMs ?? upMs;
-  const source = facts.firewall.capture === undefined ? 'the queue' : "pf's log";
   if (quietMs > SILENCE_MS) {
     const message =
-      `nothing has come from ${source} for ${Math.floor(quietMs / 60_000)} minutes: ` +
+      `nothing has come from ${WORDS[facts.kind].log} for ${Math.floor(quietMs / 60_000)} minutes: ` +
       'is it the right interface, do the rules have "log"? (mxallowd check)';
     return [{ severity: 'warning', id: 'silence', message }];
   }

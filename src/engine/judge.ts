@@ -4,6 +4,7 @@ import type { Config } from '../config/config.js';
 import type { Address } from '../packet/address.js';
 import type { Frame } from '../packet/frame.js';
 import { decode, type Observation, type Undecoded, type UndecodedReason } from '../packet/observation.js';
+import { isNflogAction } from '../packet/nflog.js';
 import { Action } from '../packet/pflog.js';
 import { type Decision, leave, type UnjudgedReason } from '../tracker/decision.js';
 import type { DomainNetwork } from '../tracker/roles.js';
@@ -52,7 +53,7 @@ export class Judge {
       return { observation: undefined, decision: { kind: 'unjudged', reason: decoded.reason } };
     }
     const decision =
-      decoded.isSyn && (mayRepeat || decoded.action !== Action.NONE)
+      decoded.isSyn && !isNflogAction(decoded.action) && (mayRepeat || decoded.action !== Action.NONE)
         ? this.once(decoded, nowMs, isVouched)
         : this.tracker.observe(decoded, nowMs);
     if (decision.kind === 'unjudged') this.countUnjudged(decision.reason);

@@ -93,7 +93,7 @@ const BRIEF: Readonly<Record<Decision['kind'] | 'redirected', Readonly<Record<st
   admission: {
     whitelisted: 'reached the real MX',
     'always-allowed': 'reached the real MX: it is allowed at all times',
-    'passed-by-pf': 'reached the real MX: pf let it in by itself',
+    'passed-by-pf': 'reached the real MX: the firewall let it in by itself',
   },
   outbound: {
     'new-entry': 'this network has connected to it: whitelisted',

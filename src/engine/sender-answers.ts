@@ -1,4 +1,5 @@
 // Answers what administrators ask about single senders, and carries out what they want of them.
+import type { FirewallName } from '../config/names.js';
 import { durationText, strangersText } from '../config/values.js';
 import type { ControlResults, EndedEntry, ListedEntry, WhyReport } from '../control/protocol.js';
 import { ControlError } from '../control/server.js';
@@ -27,6 +28,12 @@ import type { Engine } from './engine.js';
 import type { Remembered } from './history.js';
 import { allowedLine, forgottenLine } from './messages.js';
 
+/** By what everybody gets in, while it is only looked. */
+const LEARNING: Readonly<Record<FirewallName, string>> = {
+  pf: "by pf's rules (pf-conf --learn)",
+  nft: "by nftables' rules (nft-conf --learn)",
+  queue: '',
+};
 /** For so long it counts that pf has let somebody in by itself: its rules may have been changed since. */
 const LEARNT_MS = 3_600_000;
 
@@ -188,7 +195,7 @@ export class SenderAnswers {
       stranger.passed === stranger.count &&
       this.engine.clock.wallMs() - stranger.lastMs < LEARNT_MS;
     if (!config.dryRun && !isLearning) return this.strangersVerdict();
-    const why = config.dryRun ? 'for now everybody is (dry-run)' : "by pf's rules (pf-conf --learn)";
+    const why = config.dryRun ? 'for now everybody is (dry-run)' : LEARNING[config.firewall];
     const text = `it is not in the whitelist, and let in all the same: ${why}`;
     return { now: 'let-in-anyway', text };
   }

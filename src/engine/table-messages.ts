@@ -1,4 +1,5 @@
 // The log lines about the table. Pure.
+import type { FirewallName } from '../config/names.js';
 import type { PrefixText } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { LISTABLE, listAdvice } from '../table/listable.js';
@@ -6,6 +7,32 @@ import type { RoomBound } from '../table/room.js';
 import type { WriterEvent } from '../table/writer-events.js';
 import { amount } from '../words.js';
 import type { Line } from './messages.js';
+
+/** What is said of each firewall's table. */
+interface Words {
+  /** why it may have lost entries */
+  readonly lost: string;
+  /** how there is more room */
+  readonly room: string;
+  /** what it means that it takes no more */
+  readonly full: string;
+}
+
+const WORDS: Readonly<Record<TableKind, Words>> = {
+  pf: {
+    lost: 'was pf restarted, or the table flushed?',
+    room: 'Raise "set limit table-entries" in pf.conf',
+    full: 'pf has no memory for more table entries, though its limit is not reached: that leaves',
+  },
+  nft: {
+    lost: 'was it flushed?',
+    room: 'Run "mxallowd nft-conf --install", which gives them room for max-entries',
+    full: 'a set of nftables is full: that leaves',
+  },
+};
+
+/** The firewalls that have a table. */
+export type TableKind = Exclude<FirewallName, 'queue'>;
 
 /** Of many networks so many are named in a line. */
 const MOST_NAMED = 10;
@@ -15,17 +42,20 @@ const FOREIGN = [
   'networks or exceptions that are left alone and never expire',
 ] as const;
 
-/** Entries of the table that are nobody's business but the operator's. */
+/**
+ * Entries of the table that are nobody's business but the operator's.
+ * @param table - what it is called: `pf table <mx-white>`
+ */
 export function foreignLine(count: number, some: readonly string[], table: string): Line {
   const message =
-    `pf table ${table} has ${amount(count, ...FOREIGN)} (${firstOf(some, count)}): ` +
+    `${table} has ${amount(count, ...FOREIGN)} (${firstOf(some, count)}): ` +
     'from your hand, or an "allow" of a run of which there is no state file';
   return { level: 'warn', message, fields: { event: 'table-foreign', count } };
 }
 
 /** What `allow` has put into the table, and names no more. */
 export function withdrawnLine(prefixes: readonly PrefixText[], table: string): Line {
-  const message = `not allowed any more, and taken out of pf table ${table}: ${firstOf(prefixes, prefixes.length)}`;
+  const message = `not allowed any more, and taken out of ${table}: ${firstOf(prefixes, prefixes.length)}`;
   return { level: 'info', message, fields: { event: 'allow-withdrawn', count: prefixes.length } };
 }
 
@@ -41,7 +71,11 @@ export interface LessRoom {
 }
 
 /** The table holds less than max-entries. */
-export function lessRoomLine({ room, bound, besides, listable }: LessRoom, maxEntries: number): Line {
+export function lessRoomLine(
+  { room, bound, besides, listable }: LessRoom,
+  maxEntries: number,
+  kind: TableKind = 'pf',
+): Line {
   const left = `room for ${amount(room, 'entry', 'entries')}, less than max-entries (${maxEntries})`;
   const beside = besides === 0 ? '' : ` beside ${besides} by "allow" or by hand`;
   const message = {
@@ -49,9 +83,7 @@ export function lessRoomLine({ room, bound, besides, listable }: LessRoom, maxEn
     list:
       `FreeBSD lists no more than ${listable ?? 0} entries of a table (${LISTABLE}), and one that cannot be ` +
       `listed cannot be kept right: that leaves ${left}${beside}; ${listAdvice(maxEntries + besides)}`,
-    full:
-      `pf has no memory for more table entries, though its limit is not reached: that leaves ${left}; ` +
-      'those that were never used have made room. Raise "set limit table-entries" in pf.conf',
+    full: `${WORDS[kind].full} ${left}; those that were never used have made room. ` + WORDS[kind].room,
   }[bound];
   return { level: 'warn', message, fields: { event: 'less-room', maxEntries: room } };
 }
@@ -64,7 +96,7 @@ function firstOf(texts: readonly string[], count: number): string {
 }
 
 /** What the table's writer has to say; undefined for what nobody needs to read. */
-export function writerLine(event: WriterEvent, table: string): Line | undefined {
+export function writerLine(event: WriterEvent, table: string, kind: TableKind = 'pf'): Line | undefined {
   switch (event.kind) {
     case 'written': {
       const { verb, count, changed } = event;
@@ -96,7 +128,7 @@ export function writerLine(event: WriterEvent, table: string): Line | undefined 
       };
     case 'table-lost-entries': {
       const { count } = event;
-      const message = `${table} had lost ${amount(count, 'entry', 'entries')} (was pf restarted, or the table flushed?); all is put back`;
+      const message = `${table} had lost ${amount(count, 'entry', 'entries')} (${WORDS[kind].lost}); all is put back`;
       return { level: 'warn', message, fields: { event: 'table-lost-entries', count } };
     }
     // it is looked into, and that is told
@@ -131,7 +163,7 @@ export function writerLine(event: WriterEvent, table: string): Line | undefined 
       const { held, ceiling, pending } = event;
       const message =
         `${table} is full: ${amount(held, 'entry', 'entries')} of ${ceiling} that are safe; ${amount(pending, 'waits', 'wait')}. ` +
-        'Raise "set limit table-entries" in pf.conf or lower max-entries';
+        `${WORDS[kind].room} or lower max-entries`;
       return { level: 'error', message, fields: { event: 'table-full', held, ceiling, pending } };
     }
   }

@@ -1,193 +1,21 @@
-// pf as the firewall: a capture brings packets, a table enforces.
-import { CaptureError, type FrameSink, type FrameSource } from '../capture/source.js';
+// pf as the firewall.
 import type { Config } from '../config/config.js';
-import type { Address, PrefixText } from '../packet/address.js';
+import type { Core } from '../engine/firewall.js';
 import { escapeText } from '../packet/escape.js';
-import type { Frame } from '../packet/frame.js';
-import { decode } from '../packet/observation.js';
-import type { FirewallTexts, Table, TableEntry } from '../table/table.js';
-import type { Failed } from '../table/writer-events.js';
-import type { Entry } from '../tracker/whitelist.js';
-import { type Core, type Firewall, type FirewallReport } from '../engine/firewall.js';
-import { Keeper } from './keeper.js';
-import { captureLine } from '../engine/messages.js';
-import { PfTable } from './pf-table.js';
 import { Exit, StartError } from '../sysexits.js';
-import { amount } from '../words.js';
-
-/** What pf is reached by. */
-export interface PfParts {
-  readonly table: Table;
-  /** makes a live source, not yet opened; called again when the capture has died */
-  readonly makeSource: (config: Config) => Promise<FrameSource>;
-  /** is told when the capture has died, where it cannot be opened again; absent: it is opened again */
-  readonly captureLost?: (why: string) => void;
-  /** it has judged before, in another process: it goes on though pfctl does not answer */
-  readonly isContinued?: boolean;
-}
-
-/** Frames that are kept until the table has been read. */
-const MOST_EARLY = 4096;
+import type { Failed } from '../table/writer-events.js';
+import { PfTable } from './pf-table.js';
+import { TableFirewall, type TableParts } from './table-firewall.js';
 
 /** pf: its log says who came, its table says who may reach the real MX. */
-export class PfFirewall implements Firewall {
-  readonly authority = 'pf';
-  private readonly table: PfTable;
-  private readonly capture: Keeper<FrameSource>;
-  private droppedBefore = 0;
-  /** frames that came before the table was read; undefined from then on */
-  private early: Frame[] | undefined = [];
-
-  constructor(
-    private readonly core: Core,
-    private readonly parts: PfParts,
-  ) {
-    const { clock } = core;
-    this.table = new PfTable(core, parts.table, () => this.checkDrops());
-    this.capture = new Keeper({
-      open: async (lost, made) => {
-        const source = await parts.makeSource(this.core.config);
-        made(source);
-        this.droppedBefore = 0;
-        await source.open(this.sink(lost));
-      },
-      explain: (error) => (error instanceof CaptureError ? error.message : undefined),
-      name: 'capture',
-      meanwhile: 'nobody new is let in',
-      say: (line) => core.say(line),
-      clock,
-      ...(parts.captureLost === undefined ? {} : { giveUp: parts.captureLost }),
-    });
+export class PfFirewall extends TableFirewall<PfTable> {
+  constructor(core: Core, parts: TableParts) {
+    super(core, parts, (filled) => new PfTable(core, parts.table, filled));
   }
 
-  get description(): string {
-    return `${this.capture.description}, table ${this.parts.table.description}`;
+  protected tableError({ failure, message }: Failed): StartError {
+    return tableError(this.core.config, this.parts.table.description, failure, message);
   }
-
-  async prepare(): Promise<void> {
-    try {
-      await this.capture.open();
-    } catch (error) {
-      await this.capture.close();
-      if (!(error instanceof CaptureError)) throw error;
-      throw captureError(error);
-    }
-    // the list comes while root is given up and the state file is loaded
-    this.parts.table.fetch?.();
-  }
-
-  async start(): Promise<void> {
-    const reply = await this.table.start();
-    if (!reply.ok) await this.startUnread(reply);
-    this.table.beginWatch();
-    const early = this.early ?? [];
-    this.early = undefined;
-    for (const frame of early) this.onFrame(frame);
-  }
-
-  /** @throws StartError when it must not begin without having read the table */
-  private async startUnread(reply: Failed): Promise<void> {
-    const isSilent = reply.failure === 'stuck' || reply.failure === 'time-out';
-    if (this.parts.isContinued === true && isSilent) {
-      this.table.startUnread(reply);
-      return;
-    }
-    await this.capture.close();
-    throw tableError(this.core.config, this.parts.table.description, reply.failure, reply.message);
-  }
-
-  added(entry: Entry): void {
-    this.table.want(entry.text);
-  }
-
-  removed(entry: Entry): void {
-    this.table.unwant(entry.text);
-  }
-
-  reconfigured(): void {
-    this.table.reconfigured();
-  }
-
-  alwaysChanged(): void {
-    this.table.alwaysChanged();
-  }
-
-  allowedInTable(): readonly PrefixText[] {
-    return this.table.allowedInTable();
-  }
-
-  foreignEntry(address: Address): TableEntry | undefined {
-    return this.table.foreignEntry(address);
-  }
-
-  logStatistics(): void {
-    this.core.say(captureLine(this.statistics()));
-  }
-
-  report(): FirewallReport {
-    return {
-      isOpen: this.capture.isOpen,
-      capture: { description: this.capture.description, ...this.statistics() },
-      table: this.table.report(),
-      queue: undefined,
-    };
-  }
-
-  /** Mail of known senders does not wait for us here. */
-  goesOn(): boolean {
-    return true;
-  }
-
-  inspect(): Promise<FirewallTexts> {
-    return this.table.inspect();
-  }
-
-  async stop(withinMs: number): Promise<void> {
-    const [unwritten] = await Promise.all([this.table.stop(withinMs), this.capture.close()]);
-    if (unwritten === 0) return;
-    const table = this.parts.table.description;
-    const message = `${amount(unwritten, 'change')} could not be written to ${table} before the end`;
-    this.core.say({ level: 'error', message, fields: { event: 'unwritten', unwritten } });
-  }
-
-  private statistics(): ReturnType<FrameSource['statistics']> {
-    return this.capture.current?.statistics() ?? { received: 0, dropped: undefined };
-  }
-
-  private sink(lost: (why: string) => void): FrameSink {
-    return {
-      frame: (frame) => (this.early === undefined ? this.onFrame(frame) : keepEarly(this.early, frame)),
-      notice: (text, severity) => {
-        const level = severity === 'warning' ? 'warn' : 'info';
-        this.core.say({ level, message: escapeText(text), fields: { event: 'capture-notice' } });
-      },
-      error: (error) => lost(error.message),
-      end: () => lost('it has ended'),
-    };
-  }
-
-  private onFrame(frame: Frame): void {
-    const judgement = this.core.decide(decode(frame));
-    this.core.follow(judgement);
-    this.table.follow(judgement);
-  }
-
-  /** Warns when frames were dropped since the last call. */
-  private checkDrops(): void {
-    const dropped = this.statistics().dropped ?? 0;
-    const more = dropped - this.droppedBefore;
-    this.droppedBefore = dropped;
-    if (more <= 0) return;
-    const message = `the kernel dropped ${amount(more, 'frame')} unread`;
-    this.core.say({ level: 'warn', message, fields: { event: 'frames-dropped', dropped: more } });
-  }
-}
-
-/** Its bytes will be overwritten: a copy is kept. */
-function keepEarly(early: Frame[], frame: Frame): void {
-  if (early.length >= MOST_EARLY) return;
-  const { data, offset, captureLength } = frame;
-  early.push({ ...frame, data: new Uint8Array(data.subarray(offset, offset + captureLength)), offset: 0 });
 }
 
 function tableError(config: Config, table: string, failure: string, message: string): StartError {
@@ -201,9 +29,4 @@ function tableError(config: Config, table: string, failure: string, message: str
   }
   const status = failure === 'permission' ? Exit.NOPERM : Exit.UNAVAILABLE;
   return new StartError(`pf table ${table} cannot be read: ${escapeText(message)}`, status);
-}
-
-function captureError(error: CaptureError): StartError {
-  const status = { permission: Exit.NOPERM, data: Exit.DATAERR }[error.kind as 'permission' | 'data'];
-  return new StartError(escapeText(error.message), status ?? Exit.UNAVAILABLE);
 }

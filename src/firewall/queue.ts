@@ -121,6 +121,7 @@ export class QueueFirewall implements Firewall {
   // who is whitelisted is asked for each packet anew: nothing to write anywhere
   added(): void {}
   removed(): void {}
+  entriesChanged(): void {}
   alwaysChanged(): void {}
   reconfigured({ dryRun }: Config): void {
     if (dryRun !== this.core.config.dryRun) this.core.say(dryRunLine(this.core.config.dryRun));
@@ -197,7 +198,7 @@ export class QueueFirewall implements Firewall {
       const address = formatAddress(fake);
       const message =
         `something listens on port ${port} of the fake MX ${address}: it takes mail from everybody; ` +
-        'let the mail server listen on the real addresses only (docs/linux.md)';
+        'let the mail server listen on the real addresses only (docs/nfqueue.md)';
       this.core.say({ level: 'warn', message, fields: { event: 'fake-answers', target: address } });
     }
   }

@@ -12,7 +12,14 @@ import {
   WIDEST_NETWORK,
 } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
-import type { FirewallTexts, TableCount, TableFailure, TableLimits, TableReply } from '../table/table.js';
+import {
+  type FirewallTexts,
+  mostLife,
+  type TableCount,
+  type TableFailure,
+  type TableLimits,
+  type TableReply,
+} from '../table/table.js';
 import type { Own } from '../names/network-bounds.js';
 import { Bucket } from './bucket.js';
 import { Grants } from './grants.js';
@@ -21,7 +28,9 @@ import { amount } from '../words.js';
 
 /** The table as the monitor uses it. */
 export interface GuardedTable {
-  add(prefixes: readonly PrefixText[]): Promise<TableReply>;
+  /** the firewall bounds by itself how many entries there are */
+  readonly isBounded?: boolean;
+  add(prefixes: readonly PrefixText[], seconds?: readonly number[]): Promise<TableReply>;
   delete(prefixes: readonly PrefixText[]): Promise<TableReply>;
   flush(): Promise<TableReply>;
   showText(take: (lines: string) => void): Promise<TableReply>;
@@ -35,6 +44,9 @@ export interface GuardedTable {
 const ON_THE_WAY = 2 * MOST_PREFIXES;
 /** Part of pf's limit that is never used: what it means to reach it is in docs/pf.md. */
 const USABLE = 0.95;
+/** A request that changes the table. */
+type ChangeRequest = Extract<EngineRequest, { request: 'add' | 'delete' }>;
+
 /** Failures after which nothing of a change has been carried out; of any other, part of it may have been, or still is. */
 const NOTHING_DONE: ReadonlySet<TableFailure> = new Set(['not-started', 'missing-table']);
 /** When pf did not answer it is asked again after this time. */
@@ -67,7 +79,7 @@ const ENTRY_LINE = /^ {2}[ !]\S.*$/gm;
  */
 const WIDE_LINE = /^ {2}(?:!.*| [^/\n]+\/(?:\d|[1-3]\d|4[0-7])| .*[^\da-f:./\n].*)$/gm;
 /** A detail that nobody needs: a table with counters has eight of them for each entry. */
-const IDLE_LINE = /^\t(?!Cleared:).*\n/gm;
+const IDLE_LINE = /^\t(?!Cleared:|Expires:).*\n/gm;
 
 /**
  * Carries out what the engine asks for, after looking at it as if the engine were an enemy: only prefixes that could
@@ -159,7 +171,7 @@ export class TableGuard {
     try {
       await this.turn(request);
       if (request.request === 'add' || request.request === 'delete') {
-        await this.change(id, request.request, request.prefixes);
+        await this.change(request);
       } else if (request.request === 'show') await this.show(id);
       else if (request.request === 'flush') await this.flush(id);
       else if (request.request === 'count') {
@@ -176,22 +188,33 @@ export class TableGuard {
     if (waitMs > 0) await new Promise<void>((resolve) => this.clock.after(waitMs, resolve));
   }
 
-  private async change(id: number, verb: 'add' | 'delete', prefixes: readonly PrefixText[]): Promise<void> {
-    const why = verb === 'add' ? await this.roomProblem(prefixes.length) : undefined;
+  private async change(request: ChangeRequest): Promise<void> {
+    const { id, request: verb, prefixes, seconds } = request;
+    const asks = verb === 'add' && this.table.isBounded !== true;
+    const why = asks ? await this.roomProblem(prefixes.length) : undefined;
     if (why !== undefined) {
       this.refuse(id, why);
       return;
     }
-    const reply = await this.table[verb](prefixes);
+    const reply =
+      verb === 'delete' ? await this.table.delete(prefixes) : await this.table.add(prefixes, seconds);
     this.noteGrants(verb, prefixes, reply);
     this.count(verb, prefixes.length, reply);
     this.send({ kind: 'reply', id, reply });
   }
 
+  /** So many seconds an entry may stay at the most, where the firewall keeps time. */
+  private get mostLife(): number {
+    return mostLife(this.config?.knownTime ?? 0, this.config?.whitelistTime ?? 0);
+  }
+
   /** Why a change is not made; undefined when it may be. */
   private problem(request: EngineRequest): string | undefined {
     if (request.request !== 'add' && request.request !== 'delete') return undefined;
-    const { request: verb, prefixes } = request;
+    const { request: verb, prefixes, seconds } = request;
+    if (seconds?.every((life) => life <= this.mostLife) === false) {
+      return `${verb} for longer than ${this.mostLife} s`;
+    }
     for (const prefix of prefixes) {
       const why = this.prefixProblem(verb, prefix);
       if (why !== undefined) return why;
@@ -336,30 +359,4 @@ export class TableGuard {
     const reply: TableReply = { ok: false, failure: 'refused', message: `the monitor refuses: ${why}` };
     this.send({ kind: 'reply', id, reply });
   }
-}
-
-/** A message of the engine, or why it is none. */
-export type ParsedMessage<T> =
-  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly why: string };
-
-/** Checks that something is a request of the engine: its shape, not yet what it asks for. */
-export function parseEngineRequest(value: unknown): ParsedMessage<EngineRequest> {
-  if (typeof value !== 'object' || value === null) return { ok: false, why: 'a message that is no object' };
-  const { id, request, prefixes } = value as Record<string, unknown>;
-  if (!Number.isSafeInteger(id)) return { ok: false, why: 'a request without a number' };
-  if (typeof request !== 'string') return { ok: false, why: 'a request that is no text' };
-  const known = ['show', 'flush', 'count', 'limits', 'inspect', 'reload'].includes(request);
-  if (known) return { ok: true, value: { id, request } as EngineRequest };
-  if (request !== 'add' && request !== 'delete' && request !== 'grant') {
-    return { ok: false, why: `an unknown request "${escapeText(request, 60)}"` };
-  }
-  const isList = Array.isArray(prefixes) && prefixes.every((prefix) => typeof prefix === 'string');
-  if (!isList) return { ok: false, why: `${request} without a list of prefixes` };
-  if ((prefixes.length < 1 && request !== 'grant') || prefixes.length > MOST_PREFIXES) {
-    return {
-      ok: false,
-      why: `${request} of ${prefixes.length} prefixes, at most ${MOST_PREFIXES} are taken`,
-    };
-  }
-  return { ok: true, value: { id, request, prefixes } as unknown as EngineRequest };
 }

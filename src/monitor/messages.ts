@@ -12,8 +12,8 @@ export const CHANNEL_FD = 3;
 /** Prefixes in one request at the most: a batch of the writer. */
 export const MOST_PREFIXES = 10_000;
 
-/** Characters of a message to the monitor at the most: a full batch of IPv6 prefixes with their quotes fits. */
-export const MOST_REQUEST = 1 << 19;
+/** Characters of a message to the monitor at the most: a full batch of IPv6 prefixes with their quotes, and times, fits. */
+export const MOST_REQUEST = 5 << 17;
 
 /** Characters of a message to the engine at the most. The monitor is trusted; rules may be long. */
 export const MOST_REPLY = 1 << 24;
@@ -22,9 +22,22 @@ export const MOST_REPLY = 1 << 24;
 export type EngineRequest =
   | {
       readonly id: number;
-      /** `grant`: these, and no others, may be added although they are wider than a sender's prefix */
-      readonly request: 'add' | 'delete' | 'grant';
+      readonly request: 'delete';
       readonly prefixes: readonly PrefixText[];
+      readonly seconds?: undefined;
+    }
+  | {
+      readonly id: number;
+      /** these, and no others, may be added although they are wider than a sender's prefix */
+      readonly request: 'grant';
+      readonly prefixes: readonly PrefixText[];
+    }
+  | {
+      readonly id: number;
+      readonly request: 'add';
+      readonly prefixes: readonly PrefixText[];
+      /** how long each of them stays, where the firewall keeps time */
+      readonly seconds?: readonly number[] | undefined;
     }
   | {
       readonly id: number;
@@ -75,4 +88,6 @@ export type MonitorMessage =
   | { readonly kind: 'granted'; readonly id: number; readonly refused: readonly RefusedNetwork[] }
   | { readonly kind: 'limits'; readonly id: number; readonly limits: TableLimits | undefined }
   | { readonly kind: 'texts'; readonly id: number; readonly texts: FirewallTexts }
-  | { readonly kind: 'reloaded'; readonly id: number; readonly configuration: Reconfiguration };
+  | { readonly kind: 'reloaded'; readonly id: number; readonly configuration: Reconfiguration }
+  /** the rules, and the table with them, had gone, or something of it, and are back; `isEmpty`: nothing is in it */
+  | { readonly kind: 'restored'; readonly isEmpty: boolean };

@@ -14,10 +14,19 @@ import { Exit, StartError } from '../sysexits.js';
 import type { UserPlan } from './user-plan.js';
 import type { Own } from '../names/network-bounds.js';
 import { Channel } from './channel.js';
-import { type GuardedTable, parseEngineRequest, TableGuard } from './guard.js';
+import { type GuardedTable, TableGuard } from './guard.js';
 import { clearLeftovers } from './leftovers.js';
 import { MOST_REQUEST, type MonitorMessage, type Reconfiguration } from './messages.js';
+import { parseEngineRequest } from './request.js';
 import { COMPARE_EVERY_MS } from '../table/table.js';
+
+/** What keeps the firewall's rules. */
+export interface Rules {
+  /** @throws StartError when there are none */
+  start(): Promise<void>;
+  configure(config: Config): void;
+  stop(): void;
+}
 
 /** What the monitor works with. */
 export interface MonitorParts {
@@ -28,6 +37,11 @@ export interface MonitorParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly table: GuardedTable;
+  /**
+   * makes what keeps the firewall's rules; absent: somebody else does
+   * @param restored - is told when they had gone and are back
+   */
+  readonly makeRules?: (restored: (isEmpty: boolean) => void) => Rules;
   /** program and arguments of the engine */
   readonly engine: readonly [string, ...string[]];
   readonly readAgain: () => Reconfiguration;
@@ -71,6 +85,7 @@ export class Monitor {
   private readonly guard: TableGuard;
   private readonly refusals: RateLimit;
   private readonly reloads: RateLimit;
+  private readonly rules: Rules | undefined;
   private config: Config;
   private life: Life | undefined;
   private starts = 0;
@@ -93,6 +108,7 @@ export class Monitor {
       parts.interfaces,
     );
     this.guard.configure(parts.config);
+    this.rules = parts.makeRules?.((isEmpty) => this.life?.channel.send({ kind: 'restored', isEmpty }));
     this.refusals = new RateLimit(REFUSALS_PER_SECOND, parts.clock, (suppressed) => {
       const message = `${suppressed} more requests of the engine were refused within a second`;
       parts.log.write('error', message, { event: 'requests-refused', suppressed });
@@ -105,10 +121,15 @@ export class Monitor {
    * @returns when it is ready
    * @throws StartError when it cannot start
    */
-  start(): Promise<void> {
-    return new Promise((ready, failed) => {
+  async start(): Promise<void> {
+    await this.rules?.start();
+    if (this.isStopping) throw new StartError('stopped during the start', Exit.UNAVAILABLE);
+    await new Promise<void>((ready, failed) => {
       this.settle = { ready, failed };
       this.startEngine();
+    }).catch((error: unknown) => {
+      this.rules?.stop();
+      throw error;
     });
   }
 
@@ -135,6 +156,7 @@ export class Monitor {
     this.refusals.close();
     this.reloads.close();
     if (this.life !== undefined) await this.endEngine(signal);
+    this.rules?.stop();
     // the engine may not, in a folder that is root's
     if (this.hasBeenReady && this.config.controlSocket !== '') removeSocket(this.config.controlSocket);
   }
@@ -328,6 +350,7 @@ export class Monitor {
     // for the next engine; what needs a restart of everything stays
     this.config = takeOver(this.config, configuration.config);
     this.guard.configure(this.config);
+    this.rules?.configure(this.config);
     this.parts.log.setLevel(levelOf(this.config));
     return configuration;
   }

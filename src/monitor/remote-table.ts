@@ -44,8 +44,8 @@ export class RemoteTable implements Table {
     private readonly send: (message: EngineRequest | EngineEvent) => void,
   ) {}
 
-  add(prefixes: readonly PrefixText[]): Promise<TableReply> {
-    return this.reply({ request: 'add', prefixes });
+  add(prefixes: readonly PrefixText[], seconds?: readonly number[]): Promise<TableReply> {
+    return this.reply({ request: 'add', prefixes, seconds });
   }
 
   delete(prefixes: readonly PrefixText[]): Promise<TableReply> {

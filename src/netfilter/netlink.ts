@@ -8,8 +8,9 @@ export const NlmFlag = { REQUEST: 1, ACK: 4 } as const;
 /** Message types below NLMSG_MIN_TYPE (linux/netlink.h). */
 export const NLMSG_ERROR = 2;
 
-/** Subsystem of nfnetlink (linux/netfilter/nfnetlink.h): the queues. Upper byte of the message type. */
+/** Subsystems of nfnetlink (linux/netfilter/nfnetlink.h): the queues, the log. Upper byte of the message type. */
 export const NFNL_SUBSYS_QUEUE = 3;
+export const NFNL_SUBSYS_ULOG = 4;
 
 /** struct nlmsghdr: length (32), type (16), flags (16), sequence (32), port (32). */
 export const NLMSG_HEADER = 16;
@@ -33,8 +34,14 @@ export class MessageWriter {
   private start = 0;
   private at = 0;
 
-  /** @param bytes - must be large enough for what is written; its offset in memory does not matter */
-  constructor(private readonly bytes: Uint8Array) {
+  /**
+   * @param bytes - must be large enough for what is written; its offset in memory does not matter
+   * @param subsystem - that the messages are for
+   */
+  constructor(
+    private readonly bytes: Uint8Array,
+    private readonly subsystem = NFNL_SUBSYS_QUEUE,
+  ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -48,13 +55,13 @@ export class MessageWriter {
   }
 
   /**
-   * Begins a message to the queues' subsystem.
-   * @param resource - the queue's number
+   * Begins a message to the subsystem.
+   * @param resource - the number of the queue, or of the group of the log
    */
   begin(message: number, flags: number, sequence: number, resource: number): void {
     const { view } = this;
     this.start = this.at;
-    view.setUint16(this.at + 4, (NFNL_SUBSYS_QUEUE << 8) | message, IS_LITTLE);
+    view.setUint16(this.at + 4, (this.subsystem << 8) | message, IS_LITTLE);
     view.setUint16(this.at + 6, flags, IS_LITTLE);
     view.setUint32(this.at + 8, sequence, IS_LITTLE);
     view.setUint32(this.at + 12, 0, IS_LITTLE);
@@ -91,4 +98,21 @@ export class MessageWriter {
   end(): void {
     this.view.setUint32(this.start, this.at - this.start, IS_LITTLE);
   }
+}
+
+/**
+ * Finds an attribute of a message.
+ * @param words - the memory by 16 bits in the machine's order
+ * @param from - offset in bytes of the message's first attribute, a multiple of 4
+ * @param to - end of the message
+ * @returns the offset of its content; 0: it is not there
+ */
+export function findAttribute(words: Uint16Array, from: number, to: number, type: number): number {
+  for (let at = from; at + ATTRIBUTE_HEADER <= to;) {
+    const length = words[at >> 1] as number;
+    if (length < ATTRIBUTE_HEADER || at + length > to) return 0;
+    if (((words[(at >> 1) + 1] as number) & ATTRIBUTE_TYPE) === type) return at + ATTRIBUTE_HEADER;
+    at += align(length);
+  }
+  return 0;
 }

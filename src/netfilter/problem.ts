@@ -17,10 +17,10 @@ export class QueueError extends Error {
 }
 
 /** errno.h of Linux */
-const EPERM = 1;
-const EBUSY = 16;
-const EINVAL = 22;
-const EOPNOTSUPP = 95;
+export const EPERM = 1;
+export const EBUSY = 16;
+export const EINVAL = 22;
+export const EOPNOTSUPP = 95;
 /** linux/capability.h */
 export const CAP_NET_ADMIN = 12;
 
@@ -78,7 +78,7 @@ export function explainSocket(error: SystemCallError): QueueError {
 }
 
 /** Whether this process has a capability in effect; undefined where that cannot be known. */
-function hasCapability(capability: number): boolean | undefined {
+export function hasCapability(capability: number): boolean | undefined {
   try {
     const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
     return mask === undefined ? undefined : ((BigInt(`0x${mask}`) >> BigInt(capability)) & 1n) === 1n;

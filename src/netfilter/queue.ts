@@ -14,7 +14,7 @@ import {
 import { MessageWriter, NFGEN_HEADER, NFNL_SUBSYS_QUEUE, NLMSG_ERROR, NLMSG_HEADER } from './netlink.js';
 import { explainBind } from './problem.js';
 import { type KernelCounts, type KernelFigures, readSocket } from './proc.js';
-import { MOST_MESSAGES, type NetlinkSocket, SLOT } from './socket.js';
+import { type Acknowledgement, type NetlinkSocket, SINGLE_PACKETS } from './socket.js';
 
 /** Who judges packets. */
 export interface PacketJudge {
@@ -46,6 +46,8 @@ export interface QueueStatistics {
   readonly waiting: number | undefined;
 }
 
+/** Packets in one receive at the most, and bytes of each message. */
+const { count: MOST_MESSAGES, size: SLOT } = SINGLE_PACKETS;
 /** Receive calls in one go, before other queues and events have their turn. */
 const ROUNDS = 4;
 const PACKET_TYPE = (NFNL_SUBSYS_QUEUE << 8) | QueueMessage.PACKET;
@@ -237,12 +239,10 @@ export class PacketQueue {
 
   /** Every datagram holds one message. */
   private message(at: number, end: number): void {
-    const { bytes, words, longs } = this.socket;
+    const { bytes, words } = this.socket;
     const type = words[(at + 4) >> 1];
     if (type === NLMSG_ERROR) {
-      // struct nlmsgerr: minus the error number (32), then the header of the message that it answers
-      const errno = -((longs[(at + NLMSG_HEADER) >> 2] as number) | 0);
-      this.onAnswer(longs[(at + 8) >> 2] as number, errno);
+      this.onAnswer(this.socket.acknowledgement(at));
       return;
     }
     if (type !== PACKET_TYPE || queueOf(bytes, at) !== this.number) return;
@@ -294,7 +294,7 @@ export class PacketQueue {
     return accepts > drops ? Verdict.ACCEPT : Verdict.DROP;
   }
 
-  private onAnswer(sequence: number, errno: number): void {
+  private onAnswer({ sequence, errno }: Acknowledgement): void {
     if (sequence !== 0) {
       this.acknowledged.set(sequence, errno);
       return;

@@ -2,6 +2,7 @@
 import type * as Koffi from 'koffi';
 import type { Libc, NativeFunction } from '../native/libc.js';
 import { errnoName, SystemCallError } from '../native/system-call.js';
+import { NLMSG_HEADER } from './netlink.js';
 
 /** Numbers of Linux: bits/socket.h, linux/netlink.h. */
 const AF_NETLINK = 16;
@@ -17,10 +18,23 @@ const NETLINK_NO_ENOBUFS = 5;
 /** struct sockaddr_nl: family (16), pad (16), port (32), groups (32). */
 const SOCKADDR_NL = 12;
 
-/** Messages of {@link NetlinkSocket.receive}: message `i` begins at `i * SLOT`. */
-export const SLOT = 1024;
-/** Messages in one receive at the most. */
-export const MOST_MESSAGES = 64;
+/** What is read with one call. */
+export interface Slots {
+  /** bytes that a datagram may have, a multiple of 4: datagram `i` begins at `i * size` */
+  readonly size: number;
+  /** datagrams at the most */
+  readonly count: number;
+}
+
+/** Datagrams with one packet each. */
+export const SINGLE_PACKETS: Slots = { size: 1024, count: 64 };
+
+/** What the kernel answers to a message that asked for that: minus 0, or an error number (struct nlmsgerr). */
+export interface Acknowledgement {
+  /** of the message */
+  readonly sequence: number;
+  readonly errno: number;
+}
 
 interface Functions {
   readonly socket: NativeFunction;
@@ -46,16 +60,16 @@ const PROTOTYPES: Readonly<Record<keyof Functions, string>> = {
 
 /** A netlink socket of netfilter that reads many messages with one call, without ever waiting. */
 export class NetlinkSocket {
-  /** the messages of the last {@link receive} */
-  readonly bytes = new Uint8Array(MOST_MESSAGES * SLOT);
+  /** the datagrams of the last {@link receive} */
+  readonly bytes: Uint8Array;
   /** the same by 16 and 32 bits, in the machine's byte order */
-  readonly words = new Uint16Array(this.bytes.buffer);
-  readonly longs = new Uint32Array(this.bytes.buffer);
+  readonly words: Uint16Array;
+  readonly longs: Uint32Array;
   /** our address on netlink, as /proc/net/netfilter/nfnetlink_queue names the owner of a queue */
   readonly port: number;
   private readonly fd: number;
-  private readonly senders = new Uint8Array(MOST_MESSAGES * SOCKADDR_NL);
-  private readonly senderPorts = new Uint32Array(this.senders.buffer);
+  private readonly senders: Uint8Array;
+  private readonly senderPorts: Uint32Array;
   private readonly headers: Uint8Array;
   private readonly lengths: Int32Array;
   private readonly lengthStep: number;
@@ -69,7 +83,14 @@ export class NetlinkSocket {
   constructor(
     private readonly koffi: typeof Koffi,
     private readonly functions: Functions,
+    readonly slots: Slots = SINGLE_PACKETS,
   ) {
+    const { size, count } = slots;
+    this.bytes = new Uint8Array(count * size);
+    this.words = new Uint16Array(this.bytes.buffer);
+    this.longs = new Uint32Array(this.bytes.buffer);
+    this.senders = new Uint8Array(count * SOCKADDR_NL);
+    this.senderPorts = new Uint32Array(this.senders.buffer);
     this.fd = this.check(
       'socket',
       functions.socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_NETFILTER),
@@ -98,15 +119,15 @@ export class NetlinkSocket {
     });
     const message = koffi.struct({ msg_hdr: header, msg_len: 'unsigned int' });
     const vector = koffi.struct({ iov_base: 'void *', iov_len: 'size_t' });
-    this.headers = new Uint8Array(MOST_MESSAGES * koffi.sizeof(message));
-    this.vectors = new Uint8Array(MOST_MESSAGES * koffi.sizeof(vector));
-    const [slots, senders, vectors] = [this.bytes, this.senders, this.vectors].map((memory) =>
+    this.headers = new Uint8Array(count * koffi.sizeof(message));
+    this.vectors = new Uint8Array(count * koffi.sizeof(vector));
+    const [bytes, senders, vectors] = [this.bytes, this.senders, this.vectors].map((memory) =>
       koffi.address(memory),
     ) as [bigint, bigint, bigint];
-    for (let i = 0; i < MOST_MESSAGES; i++) {
+    for (let i = 0; i < count; i++) {
       koffi.encode(this.vectors, i * koffi.sizeof(vector), vector, {
-        iov_base: slots + BigInt(i * SLOT),
-        iov_len: SLOT,
+        iov_base: bytes + BigInt(i * size),
+        iov_len: size,
       });
       koffi.encode(this.headers, i * koffi.sizeof(message), message, {
         msg_hdr: {
@@ -130,14 +151,14 @@ export class NetlinkSocket {
    * Finds the functions of the C library.
    * @throws SystemCallError when there is no such socket
    */
-  static open({ koffi, find }: Libc): NetlinkSocket {
+  static open({ koffi, find }: Libc, slots = SINGLE_PACKETS): NetlinkSocket {
     const functions: Partial<Record<keyof Functions, NativeFunction>> = {};
     for (const [name, prototype] of Object.entries(PROTOTYPES)) {
       const found = find(prototype);
       if (found === undefined) throw new SystemCallError(name, 'ENOSYS');
       functions[name as keyof Functions] = found;
     }
-    return new NetlinkSocket(koffi, functions as Functions);
+    return new NetlinkSocket(koffi, functions as Functions, slots);
   }
 
   /**
@@ -181,13 +202,13 @@ export class NetlinkSocket {
 
   /**
    * Reads what is there, without waiting.
-   * @returns how many messages (datagrams) were read into their slots
+   * @returns how many datagrams were read into their slots
    * @throws SystemCallError, for instance ENOBUFS
    */
   receive(): number {
-    const { fd, functions } = this;
+    const { fd, functions, slots } = this;
     for (;;) {
-      const count = functions.recvmmsg(fd, this.headers, MOST_MESSAGES, 0, null) as number;
+      const count = functions.recvmmsg(fd, this.headers, slots.count, 0, null) as number;
       if (count >= 0) return count;
       const code = this.code();
       if (code === 'EAGAIN') return 0;
@@ -199,7 +220,13 @@ export class NetlinkSocket {
   lengthOf(slot: number): number {
     // sockaddr_nl: the port is the second of three 32-bit numbers; the kernel's is 0
     if (this.senderPorts[slot * 3 + 1] !== 0) return 0;
-    return Math.min(this.lengths[slot * this.lengthStep + this.firstLength] as number, SLOT);
+    return Math.min(this.lengths[slot * this.lengthStep + this.firstLength] as number, this.slots.size);
+  }
+
+  /** Reads a message of type NLMSG_ERROR: minus the error number (32), then the header of the message that it answers. */
+  acknowledgement(at: number): Acknowledgement {
+    const errno = -((this.longs[(at + NLMSG_HEADER) >> 2] as number) | 0);
+    return { sequence: this.longs[(at + 8) >> 2] as number, errno };
   }
 
   /**

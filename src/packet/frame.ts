@@ -38,6 +38,6 @@ export interface Frame {
   /** when it was captured: milliseconds since 1970 UTC, with a fraction (precise to a microsecond) */
   readonly timeMs: number;
   readonly linkType: LinkType;
-  /** byte order of the machine that captured, for the fields that pf writes in host order */
+  /** byte order of the machine that captured, for the fields that are in host order */
   readonly littleEndian: boolean;
 }

@@ -1,16 +1,19 @@
 // What stands before an IP packet on a wire, or in netfilter's log. Pure.
 import { uint16 } from './bytes.js';
 import { LinkType } from './frame.js';
-import { Direction } from './pflog.js';
+import { locateNflog, type NflogFailure } from './nflog.js';
+import { Action, Direction } from './pflog.js';
 
 /** Why no IP packet was found behind a link header. */
-export type LinkFailure = 'truncated-link' | 'bad-link' | 'not-ip' | 'loopback';
+export type LinkFailure = NflogFailure | 'not-ip' | 'loopback';
 
 /** Where the IP packet begins in the frame's data, where it ends, and which way it went (packet/pflog `Direction`). */
 export interface LinkedPacket {
   readonly start: number;
   readonly end: number;
   readonly direction: number;
+  /** what a firewall says that it has done: packet/nflog `NflogAction`; packet/pflog `Action.NONE`: nobody says anything */
+  readonly action: number;
 }
 
 /** What stands where in a link header of fixed length; offsets from its start. */
@@ -71,7 +74,7 @@ export function locatePacket(
   linkType: LinkType,
   littleEndian: boolean,
 ): LinkedPacket | LinkFailure {
-  if (linkType === LinkType.NFLOG) return locateInNflog(data, start, end, littleEndian);
+  if (linkType === LinkType.NFLOG) return locateNflog(data, start, end, littleEndian);
   const layout = LAYOUTS.get(linkType) ?? IP_ALONE;
   if (end - start < layout.length) return 'truncated-link';
   const { hardware, packetType } = layout;
@@ -80,7 +83,8 @@ export function locatePacket(
   if (typeof packet === 'string') return packet;
   const isOurs = packetType !== undefined && data[start + packetType] === SENT_BY_US;
   const known = isOurs ? Direction.OUT : Direction.IN;
-  return { start: packet, end, direction: packetType === undefined ? Direction.UNKNOWN : known };
+  const direction = packetType === undefined ? Direction.UNKNOWN : known;
+  return { start: packet, end, direction, action: Action.NONE };
 }
 
 /** Where the packet begins: behind the header, and the tags of virtual networks. */
@@ -95,41 +99,4 @@ function behindTags(data: Uint8Array, start: number, end: number, layout: Layout
     packet += TAG_LENGTH;
   }
   return IP_TYPES.has(type) ? packet : 'not-ip';
-}
-
-/** Address family u8, version u8, resource u16 (LINKTYPE_NFLOG); then attributes: length u16, type u16, value. */
-const NFLOG_HEADER = 4;
-const NFLOG_VERSION = 0;
-const ATTRIBUTE_HEADER = 4;
-/** linux/netfilter/nfnetlink_log.h: NFULA_PACKET_HDR (protocol u16, hook u8), NFULA_PAYLOAD. */
-const Attribute = { PACKET_HEADER: 1, PAYLOAD: 9 } as const;
-/** in the packet header attribute */
-const HOOK = 2;
-/** enum nf_inet_hooks: output and postrouting; the others are on the way in */
-const FIRST_HOOK_OUT = 3;
-
-/** Lengths and types are in the byte order of the machine that captured. */
-function locateInNflog(
-  data: Uint8Array,
-  start: number,
-  end: number,
-  littleEndian: boolean,
-): LinkedPacket | LinkFailure {
-  if (end - start < NFLOG_HEADER) return 'truncated-link';
-  if (data[start + 1] !== NFLOG_VERSION) return 'bad-link';
-  const number = (at: number): number =>
-    littleEndian ? (data[at] as number) | ((data[at + 1] as number) << 8) : uint16(data, at);
-  let direction: number = Direction.UNKNOWN;
-  for (let at = start + NFLOG_HEADER; at + ATTRIBUTE_HEADER <= end;) {
-    const length = number(at);
-    if (length < ATTRIBUTE_HEADER) return 'bad-link';
-    const value = at + ATTRIBUTE_HEADER;
-    const type = number(at + 2);
-    if (type === Attribute.PAYLOAD) return { start: value, end: Math.min(at + length, end), direction };
-    if (type === Attribute.PACKET_HEADER && value + HOOK < end) {
-      direction = (data[value + HOOK] as number) < FIRST_HOOK_OUT ? Direction.IN : Direction.OUT;
-    }
-    at += (length + 3) & ~3;
-  }
-  return 'truncated-link';
 }

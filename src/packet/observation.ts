@@ -33,6 +33,8 @@ export type UndecodedReason =
   | IpFailure
   | 'unknown-address-family'
   | 'version-mismatch'
+  /** where only what our rules have written counts, in netfilter's log: none of them has; not by decode */
+  | 'other-prefix'
   | 'truncated-tcp'
   | 'short-tcp'
   | 'bad-tcp';
@@ -64,7 +66,7 @@ export class Observation {
     readonly hasIpOptions: boolean,
     /** 1 is in (packet/pflog `Direction`) */
     readonly direction: number,
-    /** the rule's action (packet/pflog `Action`), not the packet's fate */
+    /** the rule's action (packet/pflog `Action`, packet/nflog `NflogAction`), not the packet's fate */
     readonly action: number,
     /** why; 0 is a match (packet/pflog `PfReason`) */
     readonly pfReason: number,
@@ -167,16 +169,17 @@ function decodeLinked(frame: Frame, end: number): Observation | Undecoded {
   const { data, offset, linkType, littleEndian, timeMs } = frame;
   const packet = locatePacket(data, offset, end, linkType, littleEndian);
   if (typeof packet === 'string') return failed(packet);
-  return decodePacket(data, packet.start, packet.end, timeMs, packet.direction);
+  return decodePacket(data, packet.start, packet.end, timeMs, packet.direction, packet.action);
 }
 
 /**
- * Decodes a bare IP packet: IPv4 or IPv6, TCP. No firewall has decided about it yet.
+ * Decodes a bare IP packet: IPv4 or IPv6, TCP. No firewall has decided about it yet, or one that says so beside it.
  * Never throws, never reads from `end` on.
  * @param start - offset of the IP header in `data`
  * @param end - offset after the last byte that was captured
  * @param timeMs - when it came, milliseconds since 1970
  * @param direction - packet/pflog `Direction`
+ * @param action - what a rule of ours for nftables has done: packet/nflog `NflogAction`
  */
 export function decodePacket(
   data: Uint8Array,
@@ -184,6 +187,7 @@ export function decodePacket(
   end: number,
   timeMs: number,
   direction: number,
+  action: number = Action.NONE,
 ): Observation | Undecoded {
   const version = start < end ? (data[start] as number) >> 4 : 0;
   if (version !== 4 && version !== 6) return failed('version-mismatch');
@@ -196,7 +200,7 @@ export function decodePacket(
     version,
     timeMs,
     direction,
-    Action.NONE,
+    action,
     PfReason.MATCH,
     '',
     '',

@@ -32,12 +32,14 @@ export function targetOf(path: string): string {
   return unless('ENOENT', () => realpathSync(path)) ?? path;
 }
 
+const OURS = { mode: 0o644, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+
 /**
  * Writes a new file, down to the disk. What a run that died has left there goes; a symbolic link is not followed.
- * @param like - file whose owner and mode it gets
+ * @param like - file whose owner and mode it gets; undefined: it is ours, and everybody may read it
  */
-export function writeNew(path: string, text: string, like: string): void {
-  const { mode, uid, gid } = statSync(like);
+export function writeNew(path: string, text: string, like: string | undefined): void {
+  const { mode, uid, gid } = like === undefined ? OURS : statSync(like);
   rmSync(path, { force: true });
   const file = openSync(path, 'wx', 0o600);
   try {

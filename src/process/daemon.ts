@@ -8,7 +8,9 @@ import { complain, isSameFile } from '../log/outputs.js';
 import { openPlainLog } from '../log/plain.js';
 import { logSettings } from '../log/settings.js';
 import type { Reconfiguration } from '../monitor/messages.js';
-import { Monitor } from '../monitor/monitor.js';
+import type { GuardedTable } from '../monitor/guard.js';
+import { Monitor, type MonitorParts } from '../monitor/monitor.js';
+import { RulesKeeper } from '../nft/keeper.js';
 import { reportStart } from './background.js';
 import { endOnBug } from './bug.js';
 import { escapeText } from '../packet/escape.js';
@@ -21,13 +23,20 @@ import { interfaceNetworks } from './own-networks.js';
 import { type PidFile, takePidFile } from './pid-file.js';
 import { Exit, StartError } from '../sysexits.js';
 import { type UserPlan } from '../monitor/user-plan.js';
+import { type ManagerWishes, reachManager, ServiceManager, takeWishes } from './service-manager.js';
 import { planUser } from './users.js';
 import { staySmall } from './v8.js';
+import { NftProgram, type NftProgramSettings } from '../table/nft-program.js';
+import { NftTable } from '../table/nft.js';
 import { PfctlTable } from '../table/pfctl.js';
+import type { StuckReport } from '../table/stuck.js';
+import type { Table } from '../table/table.js';
 import { loadConfig, type LoadedConfig, printProblems } from './load-config.js';
 
 /** A pfctl call with few addresses takes some 10 ms. */
 const PFCTL_TIMEOUT_MS = 10_000;
+/** The same for nft, which takes a few. */
+const NFT_TIMEOUT_MS = 10_000;
 
 /** What the daemon consists of: one process that does all, or a monitor with its engine. */
 export interface Service {
@@ -36,6 +45,8 @@ export interface Service {
   /** Reads the configuration again. */
   reload(): void;
   logStatistics(): void;
+  /** Whether the work goes on; for a watchdog that asks now and then. Absent: it sees to that itself. */
+  goesOn?(): boolean;
   /** Writes out what is pending, and ends; also before the start is complete. */
   stop(signal: string): Promise<void>;
 }
@@ -83,7 +94,7 @@ async function startDaemon(
     complain(error.message);
     return error.exitStatus;
   }
-  const isSplit = config.queueNum === undefined && plan.kind === 'become';
+  const isSplit = config.firewall !== 'queue' && plan.kind === 'become';
   const settings = logSettings(config);
   // the monitor does not load winston
   const log = isSplit ? openPlainLog(settings) : (await import('../log/winston.js')).openLog(settings);
@@ -112,7 +123,7 @@ function makeMonitor(
     plan,
     log,
     clock: systemClock,
-    table: pfctlTable(config, log),
+    ...enforcement(config, log),
     engine: nodeChild([NO_DEBUGGER, engine]),
     readAgain,
     interfaces: interfaceNetworks,
@@ -127,7 +138,36 @@ async function makeHost(
   readAgain: () => Reconfiguration,
 ): Promise<Service> {
   const { SingleProcess } = await import('./single-process.js');
-  return new SingleProcess({ ...loaded, plan, log, readAgain, table: pfctlTable(loaded.config, log) });
+  return new SingleProcess({ ...loaded, plan, log, readAgain, ...enforcement(loaded.config, log) });
+}
+
+/** How the firewall's table is reached, and what keeps its rules. */
+function enforcement(
+  config: Config,
+  log: Log,
+): { table: Table & GuardedTable; makeRules?: NonNullable<MonitorParts['makeRules']> } {
+  if (config.firewall !== 'nft') return { table: pfctlTable(config, log) };
+  const program: NftProgramSettings = {
+    path: config.nft,
+    timeoutMs: NFT_TIMEOUT_MS,
+    clock: systemClock,
+    report: (stuck) => sayStuck(log, 'nft', stuck),
+  };
+  return {
+    table: new NftTable({ ...program, lengths: { 4: config.ipv4Prefix, 6: config.ipv6Prefix } }),
+    makeRules: (restored) =>
+      new RulesKeeper(config, {
+        nft: new NftProgram(program),
+        path: config.nft,
+        clock: systemClock,
+        say: (level, message, event) => log.write(level, message, { event }),
+        restored,
+      }),
+  };
+}
+
+function sayStuck(log: Log, program: string, { kind, pid, afterMs, message }: StuckReport): void {
+  log.write(kind === 'stuck' ? 'error' : 'warn', message, { event: `${program}-${kind}`, pid, afterMs });
 }
 
 function pfctlTable({ pfctl, table, anchor }: Config, log: Log): PfctlTable {
@@ -138,10 +178,7 @@ function pfctlTable({ pfctl, table, anchor }: Config, log: Log): PfctlTable {
     timeoutMs: PFCTL_TIMEOUT_MS,
     clock: systemClock,
     ...(process.platform === 'freebsd' ? { sysctl: '/sbin/sysctl' } : {}),
-    report: ({ kind, pid, afterMs, message }) => {
-      const isStuck = kind === 'stuck';
-      log.write(isStuck ? 'error' : 'warn', message, { event: `pfctl-${kind}`, pid, afterMs });
-    },
+    report: (stuck) => sayStuck(log, 'pfctl', stuck),
   });
 }
 
@@ -153,6 +190,7 @@ class Daemon {
   private stopRequested: string | undefined;
   private isReady = false;
   private reloadRequested = false;
+  private manager: ServiceManager | undefined;
 
   constructor(
     private readonly config: Config,
@@ -166,6 +204,7 @@ class Daemon {
     takeHangup(early, () => this.reload());
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.requestStop(signal));
 
+    const wishes = takeWishes(process.env, process.pid);
     const refused = this.takeFiles(inBackground);
     if (refused !== undefined) {
       this.releaseFiles();
@@ -179,8 +218,19 @@ class Daemon {
       return this.fail(error.message, error.exitStatus);
     }
     this.isReady = true;
+    if (wishes !== undefined) await this.tell(wishes);
     if (this.reloadRequested) this.reload();
     return undefined;
+  }
+
+  /** The service manager wants to hear of us. */
+  private async tell(wishes: ManagerWishes): Promise<void> {
+    const { log, service } = this;
+    const notify = await reachManager(wishes, (why) =>
+      log.write('error', `the service manager cannot be told: ${why}`, { event: 'notify-failed' }),
+    );
+    this.manager = new ServiceManager(wishes, notify, systemClock, log);
+    this.manager.ready(() => service.goesOn?.() ?? true);
   }
 
   /** @returns exit status */
@@ -207,6 +257,7 @@ class Daemon {
   }
 
   private async stop(signal: string): Promise<void> {
+    this.manager?.stopping();
     await this.service.stop(signal);
     this.releaseFiles();
     await this.log.close();

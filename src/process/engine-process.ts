@@ -16,6 +16,7 @@ import {
 } from '../monitor/messages.js';
 import { escapeText } from '../packet/escape.js';
 import { RemoteTable } from '../monitor/remote-table.js';
+import { NFT_TABLE } from '../table/nft-sets.js';
 import { tableDescription } from '../table/pfctl.js';
 import { version } from '../version.js';
 import { endOnBug } from './bug.js';
@@ -23,7 +24,9 @@ import { systemClock } from '../clock.js';
 import { Host } from './host.js';
 import { interfaceNetworks } from './own-networks.js';
 import { liveSource } from './live-source.js';
+import { NftFirewall } from '../firewall/nft.js';
 import { PfFirewall } from '../firewall/pf.js';
+import type { TableParts } from '../firewall/table-firewall.js';
 import { Exit, StartError } from '../sysexits.js';
 import { WRITE_OUT_MS } from '../monitor/stop.js';
 import { becomeQuick } from './v8.js';
@@ -58,6 +61,7 @@ const ORPHAN_MS = 0;
 class EngineProcess {
   private readonly channel: Channel;
   private table: RemoteTable | undefined;
+  private nft: NftFirewall | undefined;
   private host: Host | undefined;
   private log: Log | undefined;
   private isReady = false;
@@ -96,6 +100,9 @@ class EngineProcess {
       case 'statistics':
         this.host?.logStatistics();
         return;
+      case 'restored':
+        if (this.isReady) this.nft?.restored(message.isEmpty);
+        return;
       case 'lines':
       case 'reply':
       case 'counted':
@@ -113,7 +120,9 @@ class EngineProcess {
     const log = openLog(logSettings(config));
     this.log = log;
     endOnBug(log);
-    const table = new RemoteTable(tableDescription(config), (message) => this.send(message));
+    const isNft = config.firewall === 'nft';
+    const description = isNft ? NFT_TABLE : tableDescription(config);
+    const table = new RemoteTable(description, (message) => this.send(message));
     this.table = table;
     const host = new Host({
       config,
@@ -121,13 +130,17 @@ class EngineProcess {
       path: undefined,
       log,
       clock: systemClock,
-      makeFirewall: (core) =>
-        new PfFirewall(core, {
+      makeFirewall: (core) => {
+        const parts: TableParts = {
           table,
           makeSource: liveSource,
           isContinued: restarts > 0,
           captureLost: (why) => void this.end(Exit.TEMPFAIL, `capture lost: ${escapeText(why)}`),
-        }),
+        };
+        if (!isNft) return new PfFirewall(core, parts);
+        this.nft = new NftFirewall(core, parts);
+        return this.nft;
+      },
       plan,
       domains: { interfaces: interfaceNetworks, grant: (networks) => table.grant(networks) },
       readAgain: () => readAgain(table),

@@ -6,12 +6,14 @@ import type { Config } from '../config/config.js';
 import { systemClock } from '../clock.js';
 
 /** Makes the live source that the configuration asks for, on this machine. */
-export function liveSource({ capture, pflogInterface, pcapFilter, tcpdump }: Config): Promise<FrameSource> {
+export function liveSource(config: Config): Promise<FrameSource> {
+  const { capture, firewall, nflogGroup, pflogInterface, pcapFilter, tcpdump } = config;
   return selectSource({
     capture,
     interfaceName: pflogInterface,
     filter: pcapFilter,
     tcpdumpPath: tcpdump,
+    nflogGroup: firewall === 'nft' ? nflogGroup : undefined,
     platform: process.platform,
     architecture: process.arch,
     release: release(),

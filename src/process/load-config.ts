@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Config, type Given, resolveConfig, type Target } from '../config/config.js';
 import { parseConfigFile } from '../config/file.js';
-import { firewallOf, type OptionKey, OPTIONS } from '../config/options.js';
+import { firewallsOf, type OptionKey, OPTIONS } from '../config/options.js';
 import { formatProblem, type Problem } from '../config/problem.js';
 import { complain } from '../log/outputs.js';
 import { Exit } from '../sysexits.js';
@@ -100,13 +100,20 @@ function asWarning(remark: Problem): Problem {
   return { ...remark, message: `warning: ${remark.message}` };
 }
 
-/** What somebody gave who thought of the other kind of firewall. */
-function withoutEffect({ where, key }: Given, { queueNum }: Config): Problem[] {
+/** What each firewall is called. */
+const FIREWALL_TITLES: Readonly<Record<Config['firewall'], string>> = {
+  pf: 'pf',
+  nft: 'nftables',
+  queue: 'NFQUEUE',
+};
+
+/** What somebody gave who thought of another kind of firewall. */
+function withoutEffect({ where, key }: Given, { firewall }: Config): Problem[] {
   const { name } = OPTIONS[key];
-  const firewall = firewallOf(OPTIONS[key]);
-  const isPf = queueNum === undefined;
-  if (firewall === undefined || isPf === (firewall === 'pf')) return [];
-  const message = isPf ? `${name} is for Linux; here pf decides` : `${name} is for pf; here NFQUEUE decides`;
+  const firewalls = firewallsOf(OPTIONS[key]);
+  if (firewalls === undefined || firewalls.includes(firewall)) return [];
+  const whose = firewalls.map((one) => FIREWALL_TITLES[one]).join(' and ');
+  const message = `${name} is for ${whose}; here ${FIREWALL_TITLES[firewall]} decides`;
   return [{ where, kind: 'config', message }];
 }
 

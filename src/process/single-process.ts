@@ -3,6 +3,7 @@ import type { Config } from '../config/config.js';
 import type { Problem } from '../config/problem.js';
 import type { Log } from '../log/log.js';
 import type { Reconfiguration } from '../monitor/messages.js';
+import type { Rules } from '../monitor/monitor.js';
 import type { Table } from '../table/table.js';
 import { version } from '../version.js';
 import { systemClock } from '../clock.js';
@@ -10,11 +11,11 @@ import type { Core, Firewall } from '../engine/firewall.js';
 import { Host } from './host.js';
 import { interfaceNetworks } from './own-networks.js';
 import { liveSource } from './live-source.js';
+import { NftFirewall } from '../firewall/nft.js';
 import { PfFirewall } from '../firewall/pf.js';
 import { QueueFirewall } from '../firewall/queue.js';
 import { WRITE_OUT_MS } from '../monitor/stop.js';
 import type { UserPlan } from '../monitor/user-plan.js';
-import { reachManager, ServiceManager, takeWishes } from './service-manager.js';
 import { becomeQuick } from './v8.js';
 
 /** What a single process works with. */
@@ -25,6 +26,8 @@ export interface SingleParts {
   readonly plan: UserPlan;
   readonly log: Log;
   readonly table: Table;
+  /** makes what keeps the firewall's rules; absent: somebody else does */
+  readonly makeRules?: (restored: (isEmpty: boolean) => void) => Rules;
   readonly readAgain: () => Reconfiguration;
 }
 
@@ -32,16 +35,20 @@ export interface SingleParts {
 export class SingleProcess {
   private readonly host: Host;
   private isReady = false;
-  private manager: ServiceManager | undefined;
+  private readonly rules: Rules | undefined;
+  private nft: NftFirewall | undefined;
 
   constructor(private readonly parts: SingleParts) {
     becomeQuick();
+    this.rules = parts.makeRules?.((isEmpty) => {
+      if (this.isReady) this.nft?.restored(isEmpty);
+    });
     this.host = new Host({
       ...parts,
       clock: systemClock,
       domains: { interfaces: interfaceNetworks },
-      makeFirewall: (core) => makeFirewall(core, parts),
-      readAgain: () => Promise.resolve(parts.readAgain()),
+      makeFirewall: (core) => this.makeFirewall(core),
+      readAgain: () => Promise.resolve(this.readAgain()),
       version: version(),
       monitorPid: undefined,
       restarts: 0,
@@ -50,16 +57,18 @@ export class SingleProcess {
 
   /** @throws StartError when it cannot start */
   async start(): Promise<void> {
-    const wishes = takeWishes(process.env, process.pid);
-    await this.host.start();
+    await this.rules?.start();
+    try {
+      await this.host.start();
+    } catch (error) {
+      this.rules?.stop();
+      throw error;
+    }
     this.isReady = true;
-    if (wishes === undefined) return;
-    const { log } = this.parts;
-    const notify = await reachManager(wishes, (why) =>
-      log.write('error', `the service manager cannot be told: ${why}`, { event: 'notify-failed' }),
-    );
-    this.manager = new ServiceManager(wishes, notify, systemClock, log);
-    this.manager.ready(() => this.host.engine.goesOn());
+  }
+
+  goesOn(): boolean {
+    return this.host.engine.goesOn();
   }
 
   reload(): void {
@@ -73,13 +82,23 @@ export class SingleProcess {
   async stop(signal: string): Promise<void> {
     const message = `${signal}: writing out what is pending, then ending`;
     this.parts.log.write('info', message, { event: 'stopping' });
-    this.manager?.stopping();
     if (this.isReady) await this.host.stop(WRITE_OUT_MS);
     else await this.host.abandon();
+    this.rules?.stop();
   }
-}
 
-function makeFirewall(core: Core, { config, table }: SingleParts): Firewall {
-  if (config.queueNum !== undefined) return new QueueFirewall(core, config.queueNum);
-  return new PfFirewall(core, { table, makeSource: liveSource });
+  private makeFirewall(core: Core): Firewall {
+    const { config, table } = this.parts;
+    if (config.queueNum !== undefined) return new QueueFirewall(core, config.queueNum);
+    const parts = { table, makeSource: liveSource };
+    if (config.firewall === 'pf') return new PfFirewall(core, parts);
+    this.nft = new NftFirewall(core, parts);
+    return this.nft;
+  }
+
+  private readAgain(): Reconfiguration {
+    const configuration = this.parts.readAgain();
+    if (configuration.ok) this.rules?.configure(configuration.config);
+    return configuration;
+  }
 }

@@ -67,6 +67,22 @@ export class Ledger {
     this.toDelete.add(prefix);
   }
 
+  /** The prefix should not be in the table, and goes from there by itself: what nothing is under way about is forgotten. */
+  lapse(prefix: PrefixText): void {
+    const flags = this.cells.get(prefix) ?? 0;
+    if ((flags & (UNSURE | SEEN)) !== 0) {
+      this.unwant(prefix);
+      return;
+    }
+    this.cells.set(prefix, flags & ~WANTED);
+    this.conclude(prefix, false);
+  }
+
+  /** Whether a prefix is to be taken out. */
+  isLeaving(prefix: PrefixText): boolean {
+    return this.toDelete.has(prefix);
+  }
+
   /** Whether a prefix is in the table, or may be. */
   holds(prefix: PrefixText): boolean {
     return ((this.cells.get(prefix) ?? 0) & (PRESENT | UNSURE)) !== 0;

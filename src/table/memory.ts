@@ -47,9 +47,11 @@ export class MemoryTable implements Table {
     for (const [text, clearedAtMs] of this.clearedAtMs) {
       const read: ShownEntry['read'] = () => {
         const parsed = parsePrefix(text);
-        return parsed.ok ? { prefix: parsed.prefix, negated: false, clearedAtMs } : undefined;
+        return parsed.ok
+          ? { prefix: parsed.prefix, negated: false, clearedAtMs, expiresInMs: undefined }
+          : undefined;
       };
-      entry({ text, negated: false, read });
+      entry({ text, negated: false, isByKernel: false, read });
     }
     return Promise.resolve({ ok: true, changed: undefined, created: false });
   }

@@ -69,9 +69,11 @@ const LINE_FEED = 0x0a;
 const TAB = 0x09;
 const BLANK = 0x20;
 const EXCEPTION = 0x21;
+const BY_KERNEL = 0x7e;
 /** Columns before an address. */
 const MARGIN = 3;
 const CLEARED = /^\tCleared: +(.+)$/;
+const EXPIRES = /^\tExpires: +(\d+)$/;
 
 /** Times as pfctl prints them. Entries of one second share their text: most questions find it known. */
 class Ctimes {
@@ -94,32 +96,41 @@ class Shown implements ShownEntry {
   constructor(
     readonly text: string,
     readonly negated: boolean,
+    readonly isByKernel: boolean,
     private readonly times: Ctimes,
   ) {}
 
   /** Notes a line about the entry; only the first one that can tell a time counts. */
   note(bytes: Buffer, start: number, end: number): void {
-    // "C": no other detail of an entry begins so
-    if (bytes[start + 1] === 0x43) this.detail ??= { bytes, start, end };
+    // "C" and "E": no other detail of an entry begins so
+    const first = bytes[start + 1];
+    if (first === 0x43 || first === 0x45) this.detail ??= { bytes, start, end };
   }
 
   read(): TableEntry | undefined {
     const parsed = parsePrefix(this.text);
     if (!parsed.ok) return undefined;
-    return { prefix: parsed.prefix, negated: this.negated, clearedAtMs: this.clearedAtMs() };
+    return { prefix: parsed.prefix, negated: this.negated, ...this.timesOf() };
   }
 
-  private clearedAtMs(): number | undefined {
-    if (this.detail === undefined) return undefined;
+  private timesOf(): Pick<TableEntry, 'clearedAtMs' | 'expiresInMs'> {
+    if (this.detail === undefined) return { clearedAtMs: undefined, expiresInMs: undefined };
     const { bytes, start, end } = this.detail;
-    const cleared = CLEARED.exec(bytes.toString('latin1', start, end));
-    return cleared === null ? undefined : this.times.read(cleared[1] ?? '');
+    const line = bytes.toString('latin1', start, end);
+    const cleared = CLEARED.exec(line)?.[1];
+    const expires = EXPIRES.exec(line)?.[1];
+    return {
+      clearedAtMs: cleared === undefined ? undefined : this.times.read(cleared),
+      expiresInMs: expires === undefined ? undefined : Number(expires) * 1000,
+    };
   }
 }
 
 /**
  * Reads the output of `pfctl -v -T show`: three columns (a blank or `!` in the third), the address; then lines that
- * begin with a tab, of which `Cleared:` counts. Lines of another form are passed over.
+ * begin with a tab, of which `Cleared:` counts. Lines of another form are passed over. The list of nftables' sets is
+ * written in the same form (table/nft): a `~` in the third column is what the kernel has put in by itself, and `Expires:`
+ * tells the seconds that are left.
  */
 export class ShowParser {
   private readonly times = new Ctimes();
@@ -152,12 +163,13 @@ export class ShowParser {
     else if (
       bytes[start] === BLANK &&
       bytes[start + 1] === BLANK &&
-      (third === BLANK || third === EXCEPTION)
+      (third === BLANK || third === EXCEPTION || third === BY_KERNEL)
     ) {
       this.finish();
       this.pending = new Shown(
         bytes.toString('latin1', start + MARGIN, end),
         third === EXCEPTION,
+        third === BY_KERNEL,
         this.times,
       );
     }

@@ -2,7 +2,7 @@
 import { formatPrefix, type PrefixText } from '../packet/address.js';
 import type { Ledger } from './ledger.js';
 import { type Room, RoomBook } from './room.js';
-import type { TableCount, TableEntry, TableReply } from './table.js';
+import type { ShownEntry, TableCount, TableEntry, TableReply } from './table.js';
 import type { Compared, Verdict, WriterSettings } from './writer-events.js';
 
 /** Entries that are left alone are told one by one up to this number. */
@@ -94,6 +94,10 @@ export class TableReader {
     };
     let entries = 0;
     const reply = await this.settings.table.show((shown) => {
+      if (shown.isByKernel) {
+        this.seeKernels(shown);
+        return;
+      }
       entries++;
       if (shown.negated) leave(shown.read());
       else if (!ledger.see(shown.text as PrefixText)) {
@@ -116,6 +120,15 @@ export class TableReader {
     }
     const isNews = missing > 0 || entries !== size;
     return { reply, found: { entries, missing, surplus, foreign, left, isNews } };
+  }
+
+  /** What the kernel has put in is none of what should be there; but it may be something that is to go. */
+  private seeKernels(shown: ShownEntry): void {
+    const entry = shown.read();
+    if (entry === undefined) return;
+    const prefix = formatPrefix(entry.prefix);
+    if (this.ledger.isLeaving(prefix)) this.ledger.see(prefix);
+    else this.settings.byKernel?.(entry);
   }
 
   private judge(entry: TableEntry): Verdict {

@@ -22,9 +22,10 @@ interface StuckCall {
 }
 
 /** "pfctl 123 has not ended for 30 s ...". */
-export function stuckWords(pid: number, afterMs: number): string {
-  const cause = 'asleep in the kernel? docs/pf.md, limits';
-  return `pfctl ${pid} has not ended for ${inWords(afterMs)}, though it was killed (${cause})`;
+export function stuckWords(pid: number, afterMs: number, program = 'pfctl'): string {
+  const where = program === 'pfctl' ? '? docs/pf.md, limits' : '';
+  const cause = `asleep in the kernel${where}`;
+  return `${program} ${pid} has not ended for ${inWords(afterMs)}, though it was killed (${cause})`;
 }
 
 /** The calls of pfctl that go on though they were killed. */
@@ -34,6 +35,7 @@ export class StuckCalls {
   constructor(
     private readonly clock: Pick<Clock, 'monotonicMs' | 'after'>,
     private readonly report: (report: StuckReport) => void,
+    private readonly program = 'pfctl',
   ) {}
 
   /** The end of a call that is not begun, because the oldest one of these still goes on; undefined: there is none. */
@@ -50,7 +52,7 @@ export class StuckCalls {
     let cancel: () => void = () => undefined;
     const tell = (): void => {
       const forMs = this.since(call);
-      const message = `${stuckWords(pid, forMs)}; until it has, no other one is started, and nobody new is let in`;
+      const message = `${stuckWords(pid, forMs, this.program)}; until it has, no other one is started, and nobody new is let in`;
       this.report({ kind: 'stuck', pid, afterMs: forMs, message });
       cancel = this.clock.after(REMIND_MS, tell);
     };
@@ -59,7 +61,7 @@ export class StuckCalls {
     cancel();
     this.calls.delete(call);
     const forMs = this.since(call);
-    const message = `pfctl ${pid} has ended after ${inWords(forMs)}: the table is read, then written again`;
+    const message = `${this.program} ${pid} has ended after ${inWords(forMs)}: the table is read, then written again`;
     this.report({ kind: 'ended', pid, afterMs: forMs, message });
   }
 

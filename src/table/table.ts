@@ -44,6 +44,8 @@ export interface ShownEntry {
   readonly text: string;
   /** `!` before it: an exception */
   readonly negated: boolean;
+  /** the kernel has put it in by itself, and takes it out by itself: nftables, who has tried the fake MX */
+  readonly isByKernel: boolean;
   /** @returns undefined when the text is not that of an address or network */
   read(): TableEntry | undefined;
 }
@@ -55,6 +57,8 @@ export interface TableEntry {
   readonly negated: boolean;
   /** when it was put in (or its counters were cleared): milliseconds since 1970; undefined when not told */
   readonly clearedAtMs: number | undefined;
+  /** how long it still stays, in milliseconds; undefined: until somebody takes it out, or not told */
+  readonly expiresInMs: number | undefined;
 }
 
 /** How much the firewall can hold. */
@@ -74,7 +78,11 @@ export type TableCount = number | 'missing' | undefined;
 export interface Table {
   /** for people: the table's name, with its anchor */
   readonly description: string;
-  add(prefixes: readonly PrefixText[]): Promise<TableReply>;
+  /**
+   * @param seconds - how long each of them stays, where the firewall keeps time; those that are there stay that long from
+   *   now on
+   */
+  add(prefixes: readonly PrefixText[], seconds?: readonly number[]): Promise<TableReply>;
   delete(prefixes: readonly PrefixText[]): Promise<TableReply>;
   /** Takes out everything, whoever has put it in. */
   flush(): Promise<TableReply>;
@@ -106,3 +114,11 @@ export interface FirewallTexts {
 
 /** Between two comparisons of the table with the whitelist: at least as often the engine asks for something. */
 export const COMPARE_EVERY_MS = 5 * 60_000;
+
+/** Where the firewall keeps time no entry stays longer than this without being written again; in seconds. */
+const MOST_LIFE_S = 30 * 86_400;
+
+/** How long an entry may stay at the most, in seconds. @param times - that the configuration gives entries */
+export function mostLife(...times: readonly number[]): number {
+  return Math.max(MOST_LIFE_S, ...times);
+}

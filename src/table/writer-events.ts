@@ -1,4 +1,5 @@
 // What the writer of the table tells, and what it needs from outside.
+import type { PrefixText } from '../packet/address.js';
 import type { Table, TableCount, TableEntry, TableReply } from './table.js';
 
 /** What to do with an entry of the table that the writer did not put there. */
@@ -55,6 +56,10 @@ export interface WriterSettings {
   readonly table: Table;
   /** judges an entry of the table that is not ours; must call `want` of the writer for it when it says `adopt` */
   readonly judge: (entry: TableEntry) => Verdict;
+  /** is told of what the kernel has put in by itself */
+  readonly byKernel?: (entry: TableEntry) => void;
+  /** how many seconds an entry is to stay from now on; absent: the firewall keeps no time */
+  readonly lifeOf?: (prefix: PrefixText) => number;
   readonly report: (event: WriterEvent) => void;
   /** monotonic milliseconds */
   readonly nowMs: () => number;

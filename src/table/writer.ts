@@ -84,6 +84,24 @@ export class TableWriter {
     this.schedule();
   }
 
+  /** A prefix is not wanted any more, and the firewall takes it out by itself, now. */
+  lapse(prefix: PrefixText): void {
+    this.ledger.lapse(prefix);
+    this.schedule();
+  }
+
+  /** Asks for a prefix not to be in the table, where the kernel may have put it by itself. */
+  expel(prefix: PrefixText): void {
+    this.ledger.find(prefix);
+    this.unwant(prefix);
+  }
+
+  /** All that should be there is not there any more. */
+  lost(): void {
+    this.reader.lose();
+    this.schedule();
+  }
+
   /** Asks for a comparison of the table with what is wanted, soon. */
   compare(): void {
     this.compareWanted = true;
@@ -260,7 +278,9 @@ export class TableWriter {
     const { ledger } = this;
     ledger.begin(batch);
     const startMs = this.settings.nowMs();
-    const reply = await this.settings.table[verb](batch);
+    const { table, lifeOf } = this.settings;
+    const reply =
+      verb === 'delete' ? await table.delete(batch) : await table.add(batch, lifeOf && batch.map(lifeOf));
     if (reply.ok) {
       for (const prefix of batch) ledger.conclude(prefix, verb === 'add');
       if (reply.created) this.settings.report({ kind: 'table-made' });

@@ -1,5 +1,6 @@
 // What becomes of an observation.
 import type { Observation } from '../packet/observation.js';
+import { isNflogAction } from '../packet/nflog.js';
 import { Action, PfReason } from '../packet/pflog.js';
 import type { Entry } from './whitelist.js';
 
@@ -71,5 +72,7 @@ export function droppedBesideRules(observation: Observation, passed: boolean): U
   const { action, pfReason, hasIpOptions } = observation;
   if (pfReason === PfReason.IP_OPTION) return 'ip-options';
   if (pfReason !== PfReason.MATCH) return passed ? 'dropped-after-pass' : 'not-a-verdict';
-  return passed && hasIpOptions && action !== Action.NONE ? 'ip-options' : undefined;
+  return passed && hasIpOptions && action !== Action.NONE && !isNflogAction(action)
+    ? 'ip-options'
+    : undefined;
 }

@@ -9,6 +9,7 @@ import {
   type PrefixText,
 } from '../packet/address.js';
 import type { Observation } from '../packet/observation.js';
+import { NflogAction } from '../packet/nflog.js';
 import { Action, Direction, PfReason } from '../packet/pflog.js';
 import { type Counters, newCounters } from './counters.js';
 import { type Decision, droppedBesideRules, leave } from './decision.js';
@@ -125,8 +126,8 @@ export class Tracker {
     if (role === undefined) return this.leaving(observation, nowMs) ?? leave('other-destination');
     if (!observation.isSyn) return leave('not-syn');
     const { action } = observation;
-    const passed = action === Action.PASS || action === Action.RDR || action === Action.NONE;
-    if (!passed && action !== Action.DROP) return leave('not-a-verdict');
+    const passed = isPassed(action);
+    if (!passed && !isDropped(action)) return leave('not-a-verdict');
     // FreeBSD's "rdr pass log" writes the dialled port first; where strangers are led by it, the next record tells
     const isOfRdr = action === Action.RDR && this.config.redirect?.port !== undefined;
     if (isOfRdr && !redirected) return leave('not-a-verdict');
@@ -151,9 +152,10 @@ export class Tracker {
 
   /**
    * Whether pf's record says that the packet was led to where strangers go: OpenBSD's has the dialled port and beside
-   * it the new one, FreeBSD's has the new one only.
+   * it the new one, FreeBSD's has the new one only. Our rules for nftables say so by a word.
    */
   isRedirected({ action, destinationPort, translatedPort }: Observation): boolean {
+    if (action === NflogAction.LED) return true;
     const port = this.config.redirect?.port;
     if (port === undefined || (action !== Action.PASS && action !== Action.RDR)) return false;
     return translatedPort === port || (destinationPort === port && port !== this.config.port);
@@ -198,13 +200,24 @@ export class Tracker {
 
   /**
    * Takes in an entry that is in the table already. The listener hears of it as of any other.
-   * @param remainingMs - how long it still lives; more than the whitelist time is cut to it
+   * @param remainingMs - how long it still lives; an entry that is there already lives at least as long
+   * @param mostMs - more is cut to this
    * @returns whether the prefix is an entry of ours now
    */
-  adopt(prefix: Prefix, origin: Origin, remainingMs: number, nowMs: number): boolean {
+  adopt(
+    prefix: Prefix,
+    origin: Origin,
+    remainingMs: number,
+    nowMs: number,
+    mostMs = this.config.whitelistTimeMs,
+  ): boolean {
     if (remainingMs <= 0 || !this.roles.canBeEntry(prefix)) return false;
-    if (this.whitelist.get(prefix) !== undefined) return true;
-    const deadlineMs = nowMs + Math.min(remainingMs, this.config.whitelistTimeMs);
+    const deadlineMs = nowMs + Math.min(remainingMs, mostMs);
+    const known = this.whitelist.get(prefix);
+    if (known !== undefined) {
+      this.whitelist.extend(known, deadlineMs);
+      return true;
+    }
     this.counters.adopted++;
     this.add(prefix, origin, nowMs, deadlineMs);
     return true;
@@ -447,7 +460,9 @@ export class Tracker {
     if (!this.config.outbound || !isOpening(observation, this.config.port)) return undefined;
     const { family, destination0, destination1, destination2, destination3 } = observation;
     // what pf has written down tells which way it goes
-    const isOurs = observation.action === Action.NONE && this.roles.of(observation.source) === 'real';
+    const { action } = observation;
+    const isOurs =
+      (action === Action.NONE || action === NflogAction.SENT) && this.roles.of(observation.source) === 'real';
     if (observation.direction !== Direction.OUT && !isOurs) return undefined;
     const isPossible = isPossibleSource(family, destination0, destination1, destination2, destination3);
     if (!isPossible || this.roles.ofDestination(observation) !== undefined) return undefined;
@@ -522,9 +537,34 @@ export class Tracker {
 /** What has been decided about a packet before the whitelist is asked. */
 type Said = 'in' | 'out' | 'elsewhere' | 'nothing';
 
+/** Whether an action lets a packet in, as far as the rules go; where nobody has decided it counts as that. */
+function isPassed(action: number): boolean {
+  switch (action) {
+    case Action.PASS:
+    case Action.RDR:
+    case Action.NONE:
+    case NflogAction.PASS:
+    case NflogAction.PASS_TRIED:
+    case NflogAction.LEARN:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Whether an action keeps a packet out. */
+function isDropped(action: number): boolean {
+  return (
+    action === Action.DROP ||
+    action === NflogAction.DROP ||
+    action === NflogAction.FLOOD ||
+    action === NflogAction.LED
+  );
+}
+
 /** Whether a packet opens a connection to this port, and nothing has dropped it. */
 function isOpening(observation: Observation, port: number): boolean {
   const { action, pfReason, destinationPort, isSyn } = observation;
-  const passed = action === Action.PASS || action === Action.NONE;
+  const passed = action === Action.PASS || action === Action.NONE || action === NflogAction.SENT;
   return isSyn && destinationPort === port && passed && pfReason === PfReason.MATCH;
 }

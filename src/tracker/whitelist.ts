@@ -44,6 +44,8 @@ export class Entry implements Timed {
   parent: Entry | undefined;
   /** who of its network DNS was last asked about, and when (monotonic milliseconds); kept by whoever asks */
   asked: { readonly source: Address; readonly atMs: number } | undefined;
+  /** until when the firewall's table has it by itself, as it was last written; 0: never. Kept by whoever writes. */
+  heldUntilMs = 0;
   private madeText: PrefixText | undefined;
 
   constructor(

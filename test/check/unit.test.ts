@@ -9,12 +9,15 @@ import { packageFolder } from '../../src/version.js';
 import { CLI, Scratch } from '../support/cli.js';
 import { openStage, rootStageUnavailable } from '../support/stage.js';
 
-const UNIT = join(packageFolder(), 'systemd', 'mxallowd.service');
+/** One that makes its user; ours does not any more. */
+const UNIT = join(packageFolder(), 'test', 'fixtures', '2.0.0-mxallowd.service');
+const OURS = join(packageFolder(), 'systemd', 'mxallowd.service');
 
 describe('a unit of systemd', () => {
   it('says whom it runs as, and whether it makes that user', () => {
     const expected = { isDynamic: true, user: '_mxallowd' };
     assert.deepEqual(parseService([readFileSync(UNIT, 'utf8')]), expected);
+    assert.deepEqual(parseService([readFileSync(OURS, 'utf8')]), { ...expected, isDynamic: false });
   });
 
   it('says so in its section only, and the last word counts, of drop-ins, too', () => {
@@ -66,7 +69,7 @@ describe(
     });
 
     it('asks for nothing that the unit makes, before and afterwards', async () => {
-      await stage.world.script(`cp '${UNIT}' /etc/systemd/system/`);
+      await stage.world.script(`cp '${UNIT}' /etc/systemd/system/mxallowd.service`);
       const expected = [
         'ok       user: /etc/systemd/system/mxallowd.service makes _mxallowd for as long as it runs',
         'ok       state file: in /var/lib/mxallowd, which /etc/systemd/system/mxallowd.service makes and owns',

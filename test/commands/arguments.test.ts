@@ -63,18 +63,20 @@ async function helpOf(taken: TakenOptions, platform: NodeJS.Platform): Promise<s
 
 const SYSTEMS = ['linux', 'openbsd', 'freebsd'] as const;
 const PF: readonly OptionSpec['group'][] = ['Capture', 'Table'];
+const LINUX: readonly OptionSpec['group'][] = ['nftables', 'NFQUEUE'];
 
 describe('the help of the daemon', () => {
   for (const platform of SYSTEMS) {
     it(`shows every option that has an effect on ${platform}, and its default there`, async () => {
       const help = await helpOf({ optionSet: 'all', options: [] }, platform);
-      for (const [, { name, group, help: text }] of OPTION_LIST) {
-        const isShown = platform === 'linux' ? !PF.includes(group) : group !== 'Linux';
+      for (const [, { name, group, alsoFor, help: text }] of OPTION_LIST) {
+        const isShown =
+          platform === 'linux' ? !PF.includes(group) || alsoFor === 'nft' : !LINUX.includes(group);
         assert.equal(help.includes(`--${name} ${text}`), isShown, name);
       }
       const state = platform === 'linux' ? '/var/lib/mxallowd/state' : '/var/db/mxallowd/state';
       assert.ok(help.includes(`(default: ${state})`));
-      assert.match(help, platform === 'linux' ? /Options for pf .* are in/ : /Options for NFQUEUE .* are in/);
+      assert.match(help, platform === 'linux' ? /Options for pf .* are in/ : /Options for Linux .* are in/);
     });
   }
 });
@@ -89,7 +91,7 @@ describe('the help of a command', () => {
         for (const option of command.options) assert.ok(own.includes(`--${option.name} ${option.help}`));
         const ofDaemon = OPTION_LIST.filter(([, spec]) => new RegExp(`--${spec.name} `).test(own));
         assert.ok(ofDaemon.length <= 7, own);
-        const strange = platform === 'linux' ? PF : ['Linux'];
+        const strange = platform === 'linux' ? PF : LINUX;
         assert.deepEqual(
           ofDaemon.filter(([, { group }]) => strange.includes(group)),
           [],

@@ -59,6 +59,12 @@ describe('what is not given', () => {
       table: 'mx-white',
       anchor: '',
       pfctl: '/sbin/pfctl',
+      firewall: 'pf',
+      nft: '/usr/sbin/nft',
+      nftRules: '/etc/mxallowd.nft',
+      nftHook: 'both',
+      nftPriority: -5,
+      nflogGroup: 23,
       queueNum: undefined,
       queueLength: 8192,
       failOpen: false,
@@ -112,6 +118,12 @@ describe('strangers', () => {
       'mx.conf:1: strangers: "mark 25" is for NFQUEUE (Linux): pf leads strangers to a port, write ' +
         '"redirect PORT" (docs/strangers.md)',
     ]);
+  });
+
+  it('are both with nftables', () => {
+    const onNft = (text: string): boolean =>
+      resolveConfig([...SERVERS, fromFile('firewall', 'nft'), fromFile('strangers', text)], [], 'linux').ok;
+    assert.deepEqual(['drop', 'redirect 10025', 'mark 7'].map(onNft), [true, true, true]);
   });
 
   it('may be anything where recordings are judged, whosever they are', () => {
@@ -193,6 +205,35 @@ describe('queue-num', () => {
   });
 });
 
+describe('firewall', () => {
+  const on = (platform: NodeJS.Platform, ...given: Given[]) => {
+    const result = resolveConfig([...SERVERS, ...given], [], platform);
+    return result.ok ? result.config.firewall : result.problems.map(({ message }) => message);
+  };
+
+  it('is pf, on Linux a queue, unless it is named; or a pfctl is', () => {
+    assert.equal(on('openbsd'), 'pf');
+    assert.equal(on('linux'), 'queue');
+    assert.equal(on('linux', fromFile('pfctl', '/sbin/pfctl')), 'pf');
+    assert.equal(on('linux', fromFile('firewall', 'nft'), fromFile('queueNum', '7')), 'nft');
+  });
+
+  it('is none of Linux where pf is', () => {
+    assert.deepEqual(on('freebsd', fromFile('firewall', 'nft')), [
+      'firewall nft is for Linux: here it is pf',
+    ]);
+  });
+
+  it('has sources of its own', () => {
+    const capture = fromFile('capture', 'bpf');
+    const message = 'capture bpf is not for nft: one of auto, nflog, tcpdump';
+    assert.deepEqual(on('linux', fromFile('firewall', 'nft'), capture), [message]);
+    assert.deepEqual(on('openbsd', fromFile('capture', 'nflog')), [
+      'capture nflog is not for pf: one of bpf, tcpdump, pcap, cap',
+    ]);
+  });
+});
+
 describe('what is given is taken over', () => {
   it('each option at its place', () => {
     const config = resolved(
@@ -217,6 +258,11 @@ describe('what is given is taken over', () => {
       fromFile('capture', 'pcap'),
       fromFile('pflogInterface', 'pflog1'),
       fromFile('tcpdump', '/usr/sbin/tcpdump'),
+      fromFile('nft', '/bin/nft'),
+      fromFile('nftRules', '/etc/x.nft'),
+      fromFile('nftHook', 'input'),
+      fromFile('nftPriority', '10'),
+      fromFile('nflogGroup', '7'),
       fromFile('queueLength', '1024'),
       fromFile('failOpen'),
       fromFile('queueExit', 'accept'),
@@ -267,6 +313,12 @@ describe('what is given is taken over', () => {
       tcpdump: '/usr/sbin/tcpdump',
       anchor: 'mx/allow',
       pfctl: '/usr/local/bin/pfctl',
+      firewall: 'pf',
+      nft: '/bin/nft',
+      nftRules: '/etc/x.nft',
+      nftHook: 'input',
+      nftPriority: 10,
+      nflogGroup: 7,
       queueNum: undefined,
       queueLength: 1024,
       failOpen: true,

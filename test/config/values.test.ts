@@ -364,6 +364,6 @@ describe('capture, log-format and log-level', () => {
   values(checkOf(OPTIONS.logLevel), [['debug', 'debug']], ['warning', 'trace']);
 
   it('say what they take', () => {
-    assert.equal(expectedOf(checkOf(OPTIONS.capture)('x')), 'one of auto, bpf, tcpdump, pcap, cap');
+    assert.equal(expectedOf(checkOf(OPTIONS.capture)('x')), 'one of auto, bpf, nflog, tcpdump, pcap, cap');
   });
 });

@@ -1,20 +1,55 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
+import { after, afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
 import { loadQueueRule, StagedDaemon } from '../../src/demo/stage.js';
+import type { World } from '../../src/demo/world.js';
+import { Scratch } from '../support/cli.js';
 import { until } from '../support/daemon.js';
 import { MAIL, mailUnavailable, MailWorld } from '../support/mail.js';
-import { stageUnavailable } from '../support/stage.js';
+import { nftConf } from '../support/nft-scene.js';
+import { nftUnavailable, stageUnavailable } from '../support/stage.js';
 
-describe(
-  'mail from a Postfix to a domain with a fake and a real MX',
-  { skip: stageUnavailable() ?? mailUnavailable() },
-  () => {
+/** A way to have mxallowd between them. */
+interface Way {
+  readonly unavailable: string | undefined;
+  /** Loads the rules. @returns options for mxallowd */
+  readonly load: (world: World) => Promise<readonly string[]>;
+  /** how many refusals there are at the least of a sender that sends its SYN three times */
+  readonly refusals: number;
+}
+
+const scratch = new Scratch();
+after(() => scratch.remove());
+
+const WAYS: Readonly<Record<string, Way>> = {
+  NFQUEUE: {
+    unavailable: stageUnavailable(),
+    load: async (world) => {
+      await loadQueueRule(world, '--queue-num 23');
+      return ['-n', '23'];
+    },
+    refusals: 3,
+  },
+  nftables: {
+    unavailable: nftUnavailable(),
+    load: async (world) => {
+      const rules = scratch.path('rules');
+      const { status, stderr } = await nftConf(world, rules, '/dev/null', ['--install', '--yes']);
+      assert.equal(status, 0, stderr);
+      return ['--firewall', 'nft', '--nft-rules', rules];
+    },
+    // a source is told once in a minute
+    refusals: 1,
+  },
+};
+
+for (const [way, { unavailable, load, refusals: least }] of Object.entries(WAYS)) {
+  const skip = unavailable ?? mailUnavailable();
+  describe(`mail from a Postfix to a domain with a fake and a real MX, with ${way}`, { skip }, () => {
     let place: MailWorld;
     let daemon: StagedDaemon;
     beforeEach(async () => {
       place = await MailWorld.create();
-      await loadQueueRule(place.world, '--queue-num 23');
-      daemon = StagedDaemon.start(place.world, ['-n', '23'], () => undefined);
+      daemon = StagedDaemon.start(place.world, await load(place.world), () => undefined);
       await daemon.ready();
     });
     afterEach(() => place.dispose());
@@ -59,11 +94,11 @@ describe(
       await until('they are counted', async () => {
         const from = daemon.events.length;
         daemon.signal('SIGUSR1');
-        const { dropped = 0 } = await daemon.event(({ event }) => event === 'queue-statistics', from);
-        return dropped >= 3;
+        const { refusals = 0 } = await daemon.event(({ event }) => event === 'counters', from);
+        return refusals >= least;
       });
       assert.ok(daemon.events.every(({ event }) => event !== 'admission'));
       await postfix.stop();
     });
-  },
-);
+  });
+}

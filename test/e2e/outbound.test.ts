@@ -11,7 +11,7 @@ const PEER = '198.51.100.25';
 const STRANGER = '198.51.100.26';
 const ONE_MORE_SYN_MS = 1600;
 
-/** As docs/linux.md says. */
+/** As docs/nfqueue.md says. */
 const OUTPUT_RULE = `for tool in iptables ip6tables; do
   $tool -A OUTPUT ! -o lo -p tcp --dport 25 -m state --state NEW -j NFQUEUE --queue-num 23 --queue-bypass
 done`;

@@ -136,14 +136,14 @@ describe('several queues', { skip: stageUnavailable() }, () => {
   });
 });
 
-describe('a queue of its own for the real MX, as in docs/linux.md', { skip: stageUnavailable() }, () => {
+describe('a queue of its own for the real MX, as in docs/nfqueue.md', { skip: stageUnavailable() }, () => {
   const FLOOD = 700;
   /** packets that are read of a queue before the next one has its turn */
   const TURN = 256;
   let stage: Stage;
   let daemon: StagedDaemon;
   before(async () => {
-    const document = readFileSync(join(packageFolder(), 'docs', 'linux.md'), 'utf8');
+    const document = readFileSync(join(packageFolder(), 'docs', 'nfqueue.md'), 'utf8');
     ({ stage, daemon } = await openLiveStage(['-n', '23-24']));
     await stage.world.script((document.match(/^ *ip6?tables +-I .*$/gm) ?? []).join('\n'), 'mx');
   });

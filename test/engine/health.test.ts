@@ -19,6 +19,7 @@ const WELL: HealthFacts = {
   lastFrameAgoMs: 1000,
   lastAttemptAgoMs: 2000,
   lastRefusalAgoMs: 1000,
+  kind: 'pf',
   firewall: {
     isOpen: true,
     capture: { description: 'bpf on pflog0', received: 10, dropped: 0 },
@@ -51,6 +52,18 @@ describe('the health of a daemon', () => {
   it('is good when nothing is wrong', () => {
     assert.deepEqual(found({}), []);
     assert.deepEqual(found({ pf: NO_PF, lastFrameAgoMs: undefined, lastAttemptAgoMs: undefined }), []);
+  });
+
+  it('is bad when nftables has no table: everybody gets in', () => {
+    const missing = { kind: 'nft', pf: { ...NO_PF, entries: 'missing' } } as const;
+    assert.deepEqual(found(missing), ['error table-missing']);
+    const [finding] = judgeHealth({ ...WELL, ...missing });
+    assert.match(
+      finding?.message ?? '',
+      /^there is no table .*, so everybody gets in: mxallowd nft-conf --install$/,
+    );
+    const silent = judgeHealth({ ...WELL, kind: 'nft', upMs: 3 * HOUR, lastFrameAgoMs: 2 * HOUR });
+    assert.match(silent[0]?.message ?? '', /^nothing has come from netfilter's log for 120 minutes/);
   });
 
   it('is bad when pf is disabled; its rules do not matter then', () => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type Given, resolveConfig } from '../../src/config/config.js';
 import type { Config } from '../../src/config/config.js';
-import { parseEngineRequest, TableGuard } from '../../src/monitor/guard.js';
+import { TableGuard } from '../../src/monitor/guard.js';
+import { parseEngineRequest } from '../../src/monitor/request.js';
 import { MOST_PREFIXES, type EngineRequest, type MonitorMessage } from '../../src/monitor/messages.js';
 import { systemClock } from '../../src/clock.js';
 import { prefix as prefixOfText } from '../support/observations.js';
@@ -72,6 +73,21 @@ function guardTests(flavour: Flavour): void {
     await ask({ request: 'delete', prefixes: ['192.0.2.9'] });
     assert.deepEqual(await pfctl.addresses(), ['2001:db8:1:2::/64']);
     assert.deepEqual(refused, []);
+  });
+
+  it('takes times, but none that are longer than any that the configuration gives, or 30 days', async () => {
+    await ask({ request: 'add', prefixes: ['192.0.2.9'], seconds: [30 * 86_400] });
+    assert.deepEqual(refused, []);
+    await ask({ request: 'add', prefixes: ['192.0.2.10'], seconds: [30 * 86_400 + 1] });
+    assert.deepEqual(refused, ['add for longer than 2592000 s']);
+    assert.deepEqual(await pfctl.addresses(), ['192.0.2.9']);
+    const wrong = [[], [1, 2], [0], [-1], [1.5], ['1'], 'x', null];
+    for (const seconds of wrong) {
+      const parsed = parseEngineRequest({ id: 1, request: 'add', prefixes: ['192.0.2.9'], seconds });
+      assert.deepEqual(parsed, { ok: false, why: 'add with times that are none' }, JSON.stringify(seconds));
+    }
+    const times = parseEngineRequest({ id: 1, request: 'delete', prefixes: ['192.0.2.9'], seconds: [1] });
+    assert.equal(times.ok, false);
   });
 
   it('lets the networks of the configuration in, and no others of their size', async () => {

@@ -36,7 +36,7 @@ const REASONS = {
   'truncated-tcp': true,
   'short-tcp': true,
   'bad-tcp': true,
-} satisfies Record<Exclude<UndecodedReason, LinkFailure>, true>;
+} satisfies Record<Exclude<UndecodedReason, LinkFailure | 'other-prefix'>, true>;
 
 /** Those of a wire. */
 const LINK_REASONS = {

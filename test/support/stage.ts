@@ -1,6 +1,9 @@
+import { chmodSync } from 'node:fs';
 import { loadQueueRule, Stage, type StagedDaemon } from '../../src/demo/stage.js';
 import { missingTools, World } from '../../src/demo/world.js';
 import { loadLibc } from '../../src/native/libc.js';
+
+import type { Scratch } from './cli.js';
 
 const libc = await loadLibc();
 
@@ -39,4 +42,19 @@ export async function openLiveStage(
     await stage.close();
     throw error;
   }
+}
+
+/** Why nothing can be staged with nftables here. */
+export function nftUnavailable(): string | undefined {
+  return stageUnavailable() ?? (missingTools(['nft']).length === 0 ? undefined : 'nft is not installed');
+}
+
+/** A program that runs nft on the host mx, whoever starts it; its path. */
+export function nftWrapper(world: World, scratch: Scratch): string {
+  const path = scratch.file(
+    'nft',
+    `#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\nexport PATH\nexec ${world.entering('mx').join(' ')} nft "$@"\n`,
+  );
+  chmodSync(path, 0o755);
+  return path;
 }

@@ -5,7 +5,12 @@ import type { TableEntry } from '../../src/table/table.js';
 import { address, prefix } from '../support/observations.js';
 
 function entry(text: string): TableEntry {
-  return { prefix: prefix(text.replace('! ', '')), negated: text.startsWith('!'), clearedAtMs: undefined };
+  return {
+    prefix: prefix(text.replace('! ', '')),
+    negated: text.startsWith('!'),
+    clearedAtMs: undefined,
+    expiresInMs: undefined,
+  };
 }
 
 describe('of the entries that are not ours', () => {

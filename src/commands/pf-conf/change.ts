@@ -1,11 +1,11 @@
 // Shows what pf-conf is going to change, and changes it.
-import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
 import { escapeText } from '../../packet/escape.js';
-import { carryOut, type Change, hints, type Outcome } from '../../pf/install.js';
+import { carryOut, type Change, hints } from '../../pf/install.js';
 import { changesNothing } from '../../pf/plan.js';
 import { Ruleset } from '../../pf/ruleset.js';
 import { Exit } from '../../sysexits.js';
 import { askYesNo } from '../../terminal/ask.js';
+import { MOST_OF_A_LINE, say, shownDifference, undisturbed } from '../show-change.js';
 import type { Wish } from './options.js';
 
 /** What somebody who changes pf's files should know, or has asked for. */
@@ -15,13 +15,6 @@ export interface ChangeRequest {
   readonly pfctl: string;
   /** from now on only who is in this table gets in; empty: no such change */
   readonly table: string;
-}
-
-const MOST_OF_A_LINE = 2000;
-
-/** Prints a message to standard error. */
-export function say(text: string): void {
-  process.stderr.write(`mxallowd: ${escapeText(text, MOST_OF_A_LINE)}\n`);
 }
 
 /**
@@ -68,41 +61,11 @@ function idleText({ act, main, rules }: Wish): string {
     : `${main} does not include ${rules}, and there is no such file: nothing to do`;
 }
 
-/** As `diff -u` shows a change. */
-const PATCH_FORMAT = { context: 3, headerOptions: FILE_HEADERS_ONLY };
-
 function shownChange({ before, after }: Change, { main, rules }: Wish): string[] {
-  const files = [
-    { path: main, from: before.main, to: after.main },
-    { path: rules, from: before.rules, to: after.rules },
+  return [
+    ...shownDifference(main, before.main, after.main),
+    ...shownDifference(rules, before.rules, after.rules),
   ];
-  return files.flatMap(({ path, from, to }) => {
-    if (from === to) return [];
-    const nameOf = (text: string | undefined): string => (text === undefined ? '/dev/null' : path);
-    const texts = [from ?? '', to ?? ''] as const;
-    const patch = createTwoFilesPatch(nameOf(from), nameOf(to), ...texts, undefined, undefined, PATCH_FORMAT);
-    return patch.split('\n').slice(0, -1).map(shownLine);
-  });
-}
-
-/** A line of a file, with nothing that a terminal could take for a command. */
-function shownLine(line: string): string {
-  return line
-    .split(/([\t\\])/)
-    .map((part, index) => (index % 2 === 1 ? part : escapeText(part, MOST_OF_A_LINE)))
-    .join('');
-}
-
-/** A signal must not leave half of the work: pfctl gets it as well, fails, and the files go back. */
-async function undisturbed(work: () => Promise<Outcome>): Promise<Outcome> {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  const ignore = (): void => undefined;
-  for (const signal of signals) process.on(signal, ignore);
-  try {
-    return await work();
-  } finally {
-    for (const signal of signals) process.off(signal, ignore);
-  }
 }
 
 function sayDisabled({ system }: Wish): void {

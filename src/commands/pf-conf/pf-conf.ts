@@ -22,7 +22,8 @@ import type { ParsedArguments } from '../arguments.js';
 import type { Command } from '../command.js';
 import { loadConfig, printProblems } from '../../process/load-config.js';
 import { PF_CONF_OPTIONS, readWish, type Wish } from './options.js';
-import { changeFiles, say } from './change.js';
+import { say } from '../show-change.js';
+import { changeFiles } from './change.js';
 
 /** `mxallowd pf-conf`: prints pf's rules for the configuration, or installs them, or takes them out again. */
 export const command: Command = {
