@@ -193,20 +193,7 @@ export function decodePacket(
   if (version !== 4 && version !== 6) return failed('version-mismatch');
   const tcp = locateTcp(data, start, end, version);
   if (typeof tcp === 'string') return failed(tcp);
-  return observation(
-    data,
-    start,
-    tcp,
-    version,
-    timeMs,
-    direction,
-    action,
-    PfReason.MATCH,
-    '',
-    '',
-    -1,
-    0,
-  );
+  return observation(data, start, tcp, version, timeMs, direction, action, PfReason.MATCH, '', '', -1, 0);
 }
 
 /**
