@@ -137,9 +137,11 @@ describe('several queues', { skip: stageUnavailable() }, () => {
 });
 
 describe('a queue of its own for the real MX, as in docs/nfqueue.md', { skip: stageUnavailable() }, () => {
-  const FLOOD = 700;
-  /** packets that are read of a queue before the next one has its turn */
-  const TURN = 256;
+  const FLOOD = 1200;
+  /** Every so many come to the fake MX, and have a line in the log, which has 500 a second; the others to no MX of ours. */
+  const LOGGED = 4;
+  /** packets that are read of a queue before the next one has its turn; that may be seen a turn late */
+  const TURNS = 2 * 256;
   let stage: Stage;
   let daemon: StagedDaemon;
   before(async () => {
@@ -155,7 +157,7 @@ describe('a queue of its own for the real MX, as in docs/nfqueue.md', { skip: st
     const waiting = async (): Promise<number[]> => (await kernelQueues(stage)).map(([, , many]) => many ?? 0);
     daemon.signal('SIGSTOP');
     const from = daemon.events.length;
-    const flood = each(FLOOD, (i) => stage.send(bot(i), FAKE), FLOOD);
+    const flood = each(FLOOD, (i) => stage.send(bot(i), i % LOGGED === 0 ? FAKE : WORLD.other), FLOOD);
     await until('the flood waits', async () => ((await waiting())[0] ?? 0) >= FLOOD);
     const known = stage.send(sender(1), REAL);
     await until('the known sender waits', async () => (await waiting())[1] === 1);
@@ -164,7 +166,9 @@ describe('a queue of its own for the real MX, as in docs/nfqueue.md', { skip: st
     await daemon.event(isDecision('admission', sender(1)), from);
     const kinds = daemon.events.slice(from).map(({ event }) => event);
     const before = kinds.slice(0, kinds.indexOf('admission')).filter((kind) => kind === 'attempt').length;
-    assert.ok(before <= TURN, `${before} of ${FLOOD} came before it`);
+    // they come in about the order in which they were sent
+    const most = (1.2 * TURNS) / LOGGED;
+    assert.ok(before <= most, `${before} of ${FLOOD / LOGGED} came before it`);
     assert.deepEqual(count((await flood).map(({ outcome }) => outcome)), { refused: FLOOD });
   });
 
