@@ -91,8 +91,6 @@ function running(processes: readonly Process[]): Process[] {
 async function inTheMiddle(): Promise<{ show: Daemon; processes: Process[] }> {
   const show = start();
   await show.line(/^faster than mxallowd$/m);
-  // what nft runs for a moment is left out
-  const processes = descendants(show.pid).filter(({ command }) => !/\bnft (?:-|list)/.test(command));
   const parts = [
     /^cat$/,
     /^\S+ \S+ \S+cli\.js .*--user/,
@@ -101,11 +99,14 @@ async function inTheMiddle(): Promise<{ show: Daemon; processes: Process[] }> {
     /^\S+ \S+ \S+sink\.js$/,
     /^\S+ \S+ \S+sender\.js$/,
   ];
-  for (const part of parts) {
-    const found = processes.filter(({ command }) => part.test(command));
-    assert.equal(found.length, 1, `${part}: ${processes.map(({ command }) => command).join('\n')}`);
-  }
-  assert.deepEqual(running(processes), processes);
+  let processes: Process[] = [];
+  // nft runs for a moment now and then, and whoever starts it is there twice before
+  await until('all run', () => {
+    processes = descendants(show.pid).filter(({ command }) => !/(?:^|\/)nft (?:-[a-z]|list)/.test(command));
+    const isThere = (part: RegExp): boolean =>
+      processes.filter(({ command }) => part.test(command)).length === 1;
+    return parts.every(isThere) && running(processes).length === processes.length;
+  });
   return { show, processes };
 }
 
@@ -153,7 +154,7 @@ The namespaces and all that was in them are gone.
     assert.match(show.stdout, /^spam straight to the real MX +real no answer +real delivered.* WRONG$/m);
     assert.match(show.stdout, /^the same by IPv6 +real no answer +real delivered.* WRONG$/m);
     assert.match(show.stdout, /^100 bots, straight to the real MX 100 no answer +100 delivered.* WRONG$/m);
-    assert.match(show.stdout, /^4 of 9 are not as expected\.$/m);
+    assert.match(show.stdout, /^3 of 7 are not as expected\.$/m);
     assert.doesNotMatch(show.stdout, /All as expected/);
   });
 

@@ -73,7 +73,7 @@ describe('without the package koffi', () => {
     const { status, stdout } = await run('demo');
     assert.equal(
       stdout.slice(0, stdout.indexOf('\n')),
-      `No live demonstration here: NFQUEUE needs the npm package koffi (${ADVICE}).`,
+      `No live demonstration here: mxallowd needs the npm package koffi (${ADVICE}).`,
     );
     assert.match(stdout, /^admissions +22 to a real MX$/m);
     assert.equal(status, 0);
