@@ -1,6 +1,6 @@
 // Probe: whether the DNS allow list can be believed.
 import { ALWAYS_LISTED, distrustReason, listName, NEVER_LISTED, readListAnswer } from '../names/dnswl.js';
-import { BoundedResolver, RESOLVER_DEFAULTS } from '../names/resolver.js';
+import { type BoundedResolver, resolverOf } from '../names/resolver.js';
 import { type Finding, finding, type Severity } from '../pf/finding.js';
 import type { Probe } from './probe.js';
 
@@ -8,15 +8,10 @@ import type { Probe } from './probe.js';
 export const dnswlProbe: Probe = {
   name: 'dnswl',
   applies: ({ config }) => config.dnswl !== undefined,
-  run: async ({ config: { dnswl = '', dnsServer, dnsTimeout } }) => {
-    const resolver = new BoundedResolver({
-      ...RESOLVER_DEFAULTS,
-      servers: dnsServer,
-      timeoutMs: dnsTimeout * 1000,
-      nowMs: () => performance.now(),
-    });
+  run: async ({ config }) => {
+    const resolver = resolverOf(config);
     try {
-      return [await judge(resolver, dnswl)];
+      return [await judge(resolver, config.dnswl ?? '')];
     } finally {
       resolver.close();
     }

@@ -11,7 +11,7 @@ import type { TableEntry } from '../table/table.js';
 import { type Decision, eventOf } from '../tracker/decision.js';
 import type { EntryListener, Tracker, TrackerConfig } from '../tracker/tracker.js';
 import type { Clock } from '../clock.js';
-import { AllowList } from './allow-list.js';
+import { AllowList, type AllowListParts } from './allow-list.js';
 import { Domains, type DomainsParts } from './domains.js';
 import type { Core, Firewall, FirewallReport } from './firewall.js';
 import type { History } from './history.js';
@@ -143,21 +143,7 @@ export class Engine implements Core {
     };
     this.firewall = parts.makeFirewall(this);
     this.judgeOfFrames = new Judge(this.trackerConfig(this.config.maxEntries), listener, parts.hashKey);
-    const { noRdnsWhitelist, noPool } = this.config;
-    if (!noRdnsWhitelist || !noPool) {
-      this.namer = new Namer({
-        config: () => this.config,
-        tracker: this.tracker,
-        clock: this.clock,
-        admitted: () => {
-          this.armExpiry();
-          this.changed('entries');
-        },
-        say: (line) => this.voice.sayOften({ level: line.level, kind: line.fields.event }, () => line),
-        memory: this.memory,
-      });
-    }
-    this.allowList = new AllowList({
+    const ofDns: AllowListParts = {
       config: () => this.config,
       tracker: this.tracker,
       clock: this.clock,
@@ -166,7 +152,12 @@ export class Engine implements Core {
         this.changed('entries');
       },
       say: (line) => this.voice.sayOften({ level: line.level, kind: line.fields.event }, () => line),
-    });
+    };
+    const { noRdnsWhitelist, noPool } = this.config;
+    if (!noRdnsWhitelist || !noPool) {
+      this.namer = new Namer({ ...ofDns, memory: this.memory });
+    }
+    this.allowList = new AllowList(ofDns);
   }
 
   /** the newest events */

@@ -52,6 +52,23 @@ export const RESOLVER_DEFAULTS = {
   cached: 10_000,
 } as const;
 
+/** A resolver of a command, which asks whom the configuration names, and ends soon. */
+export function resolverOf({
+  dnsServer,
+  dnsTimeout,
+}: {
+  readonly dnsServer: readonly string[];
+  /** seconds */
+  readonly dnsTimeout: number;
+}): BoundedResolver {
+  return new BoundedResolver({
+    ...RESOLVER_DEFAULTS,
+    servers: dnsServer,
+    timeoutMs: dnsTimeout * 1000,
+    nowMs: () => performance.now(),
+  });
+}
+
 /** How long an answer counts: where its records' time to live is not told, and its bounds where it is. */
 const UNKNOWN_TTL_MS = 300_000;
 const LEAST_TTL_MS = 30_000;

@@ -26,7 +26,8 @@ import { type UserPlan } from '../monitor/user-plan.js';
 import { type ManagerWishes, reachManager, ServiceManager, takeWishes } from './service-manager.js';
 import { planUser } from './users.js';
 import { staySmall } from './v8.js';
-import { NftProgram, type NftProgramSettings } from '../table/nft-program.js';
+import type { CallsSettings } from '../table/calls.js';
+import { NftProgram } from '../table/nft-program.js';
 import { NftTable } from '../table/nft.js';
 import { PfctlTable } from '../table/pfctl.js';
 import type { StuckReport } from '../table/stuck.js';
@@ -147,7 +148,7 @@ function enforcement(
   log: Log,
 ): { table: Table & GuardedTable; makeRules?: NonNullable<MonitorParts['makeRules']> } {
   if (config.firewall !== 'nft') return { table: pfctlTable(config, log) };
-  const program: NftProgramSettings = {
+  const program: CallsSettings = {
     path: config.nft,
     timeoutMs: NFT_TIMEOUT_MS,
     clock: systemClock,

@@ -1,7 +1,8 @@
 // Our table in nftables, through nft(8): who may reach the real MX, and for how long.
 import { type Family, familyOf, parseCanonical, type Prefix, type PrefixText } from '../packet/address.js';
 import { eachElement } from './nft-output.js';
-import { LISTED, NftProgram, type NftProgramSettings } from './nft-program.js';
+import type { CallsSettings } from './calls.js';
+import { LISTED, NftProgram } from './nft-program.js';
 import {
   elementText,
   type EntryLengths,
@@ -13,11 +14,11 @@ import {
   setName,
   type SetKind,
 } from './nft-sets.js';
-import { ShowParser } from './pfctl-output.js';
+import { parseShown } from './pfctl-output.js';
 import type { FirewallTexts, ShownEntry, Table, TableCount, TableLimits, TableReply } from './table.js';
 
 /** How the table is reached, and what is stored in it. */
-export interface NftTableSettings extends NftProgramSettings {
+export interface NftTableSettings extends CallsSettings {
   /** of the configuration by which the rules were installed */
   readonly lengths: EntryLengths;
 }
@@ -91,14 +92,11 @@ export class NftTable implements Table {
     return tables.text.split('\n').includes(`table ${NFT_TABLE}`) ? undefined : 'missing';
   }
 
-  async show(entry: (entry: ShownEntry) => void): Promise<TableReply> {
-    const parser = new ShowParser(entry);
-    const reply = await this.showText((lines) => parser.push(lines));
-    if (reply.ok) parser.finish();
-    return reply;
+  show(entry: (entry: ShownEntry) => void): Promise<TableReply> {
+    return parseShown((take) => this.showText(take), entry);
   }
 
-  /** What is in the sets, in the form that {@link ShowParser} reads: in pieces of whole lines. */
+  /** What is in the sets, in the form that {@link parseShown} reads: in pieces of whole lines. */
   async showText(take: (lines: string) => void): Promise<TableReply> {
     for (const set of [...this.sets(), ...this.sets(['tried'])]) {
       const printed = await this.nft.print(['-j', 'list', 'set', ...NFT_TABLE.split(' '), set.name], LISTED);

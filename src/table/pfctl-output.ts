@@ -1,6 +1,6 @@
 // What pfctl(8) prints about tables. Pure.
 import { parsePrefix } from '../packet/address.js';
-import type { ShownEntry, TableEntry, TableFailure } from './table.js';
+import type { ShownEntry, TableEntry, TableFailure, TableReply } from './table.js';
 
 /** "2/3 addresses added." and "... deleted.", of a flush "3 addresses deleted.", on standard error (pfctl_table.c). */
 const CHANGED = /^(\d+)(?:\/\d+)? addresses (?:added|deleted)\.$/m;
@@ -180,4 +180,15 @@ export class ShowParser {
 export function parseTableEntriesLimit(stdout: string): number | undefined {
   const match = /^table-entries +hard limit +(\d+)$/m.exec(stdout);
   return match === null ? undefined : Number(match[1]);
+}
+
+/** Reads a list to its end; of one that has failed no more than the whole lines count. */
+export async function parseShown(
+  showText: (take: (lines: string) => void) => Promise<TableReply>,
+  entry: (entry: ShownEntry) => void,
+): Promise<TableReply> {
+  const parser = new ShowParser(entry);
+  const reply = await showText((lines) => parser.push(lines));
+  if (reply.ok) parser.finish();
+  return reply;
 }

@@ -5,7 +5,7 @@ import { distrustReason, type ListAnswer, listName, readListAnswer } from '../..
 import { encodesAddress } from '../../names/name.js';
 import { checkSpf, judgePool, poolDomains, type SpfResult } from '../../names/pool.js';
 import { companions, describe, isPublic, reverse, type ReverseAnswer } from '../../names/rdns.js';
-import { BoundedResolver, RESOLVER_DEFAULTS } from '../../names/resolver.js';
+import { type BoundedResolver, resolverOf } from '../../names/resolver.js';
 import { type Address, formatAddress, formatPrefix, prefixOf } from '../../packet/address.js';
 import { noPoolReason } from '../../engine/messages.js';
 import type { Row } from '../../terminal/table.js';
@@ -54,7 +54,7 @@ export type Finding =
 
 /** What the configuration and DNS say about an address, step by step as it becomes known. */
 export async function* findOut(config: Config, address: Address): AsyncGenerator<Finding, void, undefined> {
-  const { ipv4Prefix, ipv6Prefix, whitelistTime, knownTime, dnsServer, dnsTimeout } = config;
+  const { ipv4Prefix, ipv6Prefix, whitelistTime, knownTime } = config;
   const role = roleOf(config, address);
   if (role !== undefined) {
     yield { step: 'role', role };
@@ -72,12 +72,7 @@ export async function* findOut(config: Config, address: Address): AsyncGenerator
     yield { step: 'no-look-up', reason };
     return;
   }
-  const resolver = new BoundedResolver({
-    ...RESOLVER_DEFAULTS,
-    servers: dnsServer,
-    timeoutMs: dnsTimeout * 1000,
-    nowMs: () => performance.now(),
-  });
+  const resolver = resolverOf(config);
   try {
     yield* askDns(config, resolver, address);
   } finally {
