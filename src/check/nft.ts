@@ -1,6 +1,7 @@
 // Probe: our table in nftables, and what of other rules stands in its way.
 import { readFileSync } from 'node:fs';
 import { systemClock } from '../clock.js';
+import { readQueues } from '../netfilter/proc.js';
 import { markOf, modeOfFile, tableText } from '../nft/conf.js';
 import { lookAtTable } from '../nft/kernel.js';
 import { compareTables, readTable } from '../nft/listing.js';
@@ -15,7 +16,9 @@ import { LISTED, NftProgram } from '../table/nft-program.js';
 import { FAMILIES, NFT_TABLE, setName } from '../table/nft-sets.js';
 import { amount } from '../words.js';
 import { foreignDrops } from './nft-foreign.js';
+import { judgeMarked, readNetfilter } from './netfilter-reading.js';
 import type { CheckContext, Probe } from './probe.js';
+import { queueRule } from './queue-rules.js';
 
 const INSTALL = 'mxallowd nft-conf --install';
 /** So many differences are named. */
@@ -58,9 +61,40 @@ export const nftProbe: Probe = {
       ...(await judgeTraffic(nft)),
       ...(await foreignDrops(nft, config)),
       ...judgeGroup(config.nflogGroup),
+      ...(await judgeOthers(context, mark.mode)),
     ];
   },
 };
+
+/** Rules beside ours: one that leads mail to a queue, which nobody answers, and those for the mark of strangers. */
+async function judgeOthers(context: CheckContext, mode: NftMode): Promise<Finding[]> {
+  const { nftHook, nftPriority: priority, port } = context.config;
+  const rules = await readNetfilter(context);
+  if (rules === undefined) return [];
+  const rows = readQueues() ?? [];
+  const stray = rules.flatMap(queueRule).filter(({ first, last, ports, bypass }) => {
+    const isForMail = ports.length === 0 || ports.includes(String(port));
+    return isForMail && !bypass && !rows.some(({ queue }) => queue >= first && queue <= last);
+  });
+  const queues = [...new Set(stray.map(({ text }) => text))].map((text) =>
+    finding(
+      'error',
+      'nft-queue',
+      `nft: "${escapeText(text, 200)}": nobody answers that queue with "firewall nft": mail is dropped`,
+      'take that rule away (docs/linux.md)',
+    ),
+  );
+  // while it learns nobody gets a mark
+  if (mode === 'learn') return queues;
+  const hooks = nftHook === 'both' ? (['input', 'forward'] as const) : [nftHook];
+  const asking = hooks.map((hook) => ({
+    text: '',
+    families: FAMILIES,
+    chain: `table ${NFT_TABLE}`,
+    place: { hook, priority },
+  }));
+  return [...queues, ...(await judgeMarked(context, rules, asking))];
+}
 
 function judgeMissing(rules: string): Finding {
   const mode = modeOfFile(readText(rules) ?? '');

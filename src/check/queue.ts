@@ -6,9 +6,7 @@ import { type Family, familyOf } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
 import { type Finding, finding } from '../pf/finding.js';
 import type { CheckContext, Probe } from './probe.js';
-import { findProgram, runProgram } from './program.js';
-import { judgeMark } from './mark-rules.js';
-import { iptablesRules, type NetfilterRule, nftRules, routingRules } from './netfilter-rules.js';
+import { judgeMarked, readNetfilter } from './netfilter-reading.js';
 import { queueRule, type QueueRule } from './queue-rules.js';
 
 /** The queue, the rule that fills it, and what it is read with (Linux). */
@@ -22,58 +20,19 @@ export const queueProbe: Probe = {
     const native = libc.ok
       ? finding('ok', 'queue-native', 'queue: koffi is there')
       : finding('error', 'queue-native', `queue: ${libc.message}`);
-    const read = await readRules(context);
+    const read = await readNetfilter(context);
     const rules = read?.flatMap(queueRule);
     const fitting = rules?.filter((rule) => isOurs(rule, queueNum, context.config.port));
     const rows = readQueues();
     return [
       native,
       ...judgeRules(context, queueNum, rules, fitting),
-      ...(read === undefined ? [] : await judgeStrangers(context, read, fitting ?? [])),
+      ...(read === undefined ? [] : await judgeMarked(context, read, fitting ?? [])),
       ...judgeStrays(context, queueNum, rows, rules ?? []),
       ...judgeOwner(queueNum, rows, fitting ?? []),
     ];
   },
 };
-
-/** What a program prints, read; undefined when it cannot be asked. */
-async function ask<T>(
-  { machine, times }: CheckContext,
-  [name, ...args]: readonly [string, ...string[]],
-  parse: (text: string) => T[],
-): Promise<T[] | undefined> {
-  const path = findProgram(name, machine.searchPath);
-  const result = path === undefined ? undefined : await runProgram(path, args, times.childMs);
-  return result?.ok === true ? parse(result.stdout) : undefined;
-}
-
-/** @returns undefined when they cannot be read */
-async function readRules(context: CheckContext): Promise<NetfilterRule[] | undefined> {
-  const all = await Promise.all([
-    ask(context, ['nft', 'list', 'ruleset'], nftRules),
-    // of all tables that there are; "iptables -t mangle -S" would make one
-    ask(context, ['iptables-save'], (text) => iptablesRules(text, 4)),
-    ask(context, ['ip6tables-save'], (text) => iptablesRules(text, 6)),
-  ]);
-  const known = all.filter((rules) => rules !== undefined);
-  return known.length === 0 ? undefined : known.flat();
-}
-
-/** Whether a rule uses the mark that strangers get. */
-async function judgeStrangers(
-  context: CheckContext,
-  rules: readonly NetfilterRule[],
-  asking: readonly NetfilterRule[],
-): Promise<Finding[]> {
-  const { strangers, realMailserver, port } = context.config;
-  if (strangers.kind !== 'mark') return [];
-  const ways = await Promise.all([
-    ask(context, ['ip', '-4', 'rule'], (text) => routingRules(text, 4)),
-    ask(context, ['ip', '-6', 'rule'], (text) => routingRules(text, 6)),
-  ]);
-  const all = [...rules, ...ways.flatMap((known) => known ?? [])];
-  return judgeMark({ mark: strangers.mark, real: realMailserver, port }, all, asking);
-}
 
 function isOurs({ first, last, ports }: QueueRule, queue: QueueRange, port: number): boolean {
   return first >= queue.first && last <= queue.last && (ports.length === 0 || ports.includes(String(port)));

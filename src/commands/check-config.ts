@@ -1,7 +1,7 @@
 // `mxallowd check-config`.
 import { type Config, defaultValue } from '../config/config.js';
 import { formatProblem } from '../config/problem.js';
-import { durationText, type Strangers } from '../config/values.js';
+import { durationText } from '../config/values.js';
 import type { QueueRange } from '../netfilter/queues.js';
 import { formatAddress, formatPrefix } from '../packet/address.js';
 import { escapeText } from '../packet/escape.js';
@@ -50,7 +50,7 @@ function run(argv: ParsedArguments): number {
     ['allowed at all times', config.allow.map(formatPrefix).join(' ') || 'nobody'],
     ...(config.allowDomain.length === 0 ? [] : [domainsRow(config)]),
     ['port', String(config.port)],
-    ['strangers', strangersRow(config.strangers)],
+    ['strangers', strangersRow(config)],
     ['whitelist time', `${durationText(config.whitelistTime)} after the last attempt`],
     ['known time', knownRow(config)],
     ...(config.outbound
@@ -77,12 +77,12 @@ function domainsRow({ allowDomain }: Config): Row {
 }
 
 /** What becomes of who comes to the real MX and has not tried the fake one. */
-function strangersRow(strangers: Strangers): string {
+function strangersRow({ strangers, firewall }: Config): string {
   switch (strangers.kind) {
     case 'drop':
       return 'get no answer at the real MX';
     case 'redirect':
-      return `are led to port ${strangers.port}, by the rules (mxallowd pf-conf)`;
+      return `are led to port ${strangers.port}, by the rules (mxallowd ${firewall === 'nft' ? 'nft-conf' : 'pf-conf'})`;
     case 'mark':
       return `are let in with packet mark ${strangers.mark}, for rules of your own (docs/strangers.md)`;
   }

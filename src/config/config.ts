@@ -348,7 +348,7 @@ function strangersProblem(strangers: Strangers, firewall: FirewallName): string 
   }
   if (firewall === 'queue' && strangers.kind === 'redirect') {
     return (
-      `"${shown}" is for pf: NFQUEUE leads nobody to a port, but can mark packets for a rule of yours that does; ` +
+      `"${shown}" is for pf and nftables: NFQUEUE leads nobody to a port, but can mark packets for a rule of yours that does; ` +
       'write "mark N" (docs/strangers.md)'
     );
   }

@@ -111,7 +111,7 @@ describe('strangers', () => {
     for (const platform of ['openbsd', 'freebsd', 'linux'] as const)
       assert.deepEqual(on(platform, 'drop'), []);
     assert.deepEqual(on('linux', 'redirect 10025'), [
-      'mx.conf:1: strangers: "redirect 10025" is for pf: NFQUEUE leads nobody to a port, but can mark packets for ' +
+      'mx.conf:1: strangers: "redirect 10025" is for pf and nftables: NFQUEUE leads nobody to a port, but can mark packets for ' +
         'a rule of yours that does; write "mark N" (docs/strangers.md)',
     ]);
     assert.deepEqual(on('freebsd', 'mark 25'), [

@@ -279,6 +279,29 @@ nsenter --net=/run/netns/mx sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1
     await deliver('198.51.100.1');
   });
 
+  it('check looks for rules that use the mark of strangers, and for those that lead mail to a queue', async () => {
+    const strangers = ['--strangers', 'mark 7'];
+    await scene.install(...strangers);
+    const check = async (): Promise<string> => {
+      const args = ['--firewall', 'nft', '--nft-rules', scene.rules, ...strangers];
+      return (await scene.ask('check', '-c', EXAMPLE, ...args)).stdout.replace(/\n +/g, ' ');
+    };
+    const useless = await check();
+    assert.match(useless, /^error +strangers: no rule uses packet mark 7 for 192\.0\.2\.4, /m);
+    await scene.nft('add table inet own');
+    await scene.nft('add chain inet own in { type filter hook input priority 10; }');
+    await scene.nft('add rule inet own in meta mark 7 tcp dport 25 reject with tcp reset');
+    const queue = '-t mangle -A PREROUTING -p tcp --dport 25 -j NFQUEUE --queue-num 23';
+    await scene.stage.world.script(`iptables ${queue}`, 'mx');
+    const better = await check();
+    assert.match(better, /^ok +strangers: "meta mark 0x00000007 tcp dport 25 reject/m);
+    assert.doesNotMatch(better, /^error +strangers/m);
+    assert.match(
+      better,
+      /^error +nft: ".*NFQUEUE.*": nobody answers that queue with "firewall nft": mail is dropped/m,
+    );
+  });
+
   it('check finds all right, and what is not', async () => {
     await scene.daemon();
     await deliver('198.51.100.1');
@@ -296,7 +319,7 @@ nsenter --net=/run/netns/mx sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1
     ]) {
       assert.match(well, words);
     }
-    assert.doesNotMatch(well, /^(?:warning|error) +nft/m);
+    assert.doesNotMatch(well, /^(?:warning|error) +(?:nft|strangers)/m);
     await scene.nft('add element inet mx_white fake4 { 192.0.2.99 }');
     await scene.nft('add rule inet mx_white mail ip saddr 198.51.100.66 accept');
     await scene.nft('add table ip filter');

@@ -73,6 +73,13 @@ async function withConfig(wish: NftWish, given: readonly Given[]): Promise<numbe
   for (const remark of loaded.remarks) {
     if (!remark.message.endsWith('here nftables decides')) say(`warning: ${formatProblem(remark)}`);
   }
+  const own = loadConfig(given, [], 'linux');
+  if (own.ok && own.config.firewall !== 'nft') {
+    say(
+      `warning: the configuration has "firewall ${own.config.firewall}": these rules count as soon as they are`,
+    );
+    say('loaded, but the daemon looks after them with "firewall nft" only');
+  }
   return install(wish, spec, text, { nft: config.nft, rules: config.nftRules, port: config.port });
 }
 

@@ -62,11 +62,15 @@ async function iptablesLines(
   port: number,
   searchPath: string,
 ): Promise<string[]> {
-  const path = findProgram(name, searchPath);
-  const result = path === undefined ? undefined : await runProgram(path, ['-S'], TIMEOUT_MS);
+  // of all tables that there are; "iptables -t mangle -S" would make one
+  const path = findProgram(`${name}-save`, searchPath);
+  const result = path === undefined ? undefined : await runProgram(path, [], TIMEOUT_MS);
   if (result?.ok !== true) return [];
   return iptablesRules(result.stdout, family)
     .flatMap(queueRule)
-    .filter(({ ports }) => ports.includes(String(port)))
-    .map(({ text }) => `${name} ${text.replace(/^-A/, '-D')}`);
+    .filter(({ ports }) => ports.length === 0 || ports.includes(String(port)))
+    .map(({ text, chain }) => {
+      const [table = ''] = chain.split(' ');
+      return `${name}${table === 'filter' ? '' : ` -t ${table}`} ${text.replace(/^-A/, '-D')}`;
+    });
 }

@@ -177,6 +177,22 @@ describe('mxallowd nft-conf in the kernel', { skip: unavailable() }, () => {
     assert.deepEqual((await nft('list tables')).match(/inet \w+/g), ['inet mx_white']);
   });
 
+  it('lines of iptables are found in every table: they would drop all mail', async () => {
+    const line = 'PREROUTING -p tcp -m tcp --dport 25 -m state --state NEW -j NFQUEUE --queue-num 23';
+    await stage.world.script(`iptables -t mangle -A ${line}\nip6tables -t mangle -A ${line}`, 'mx');
+    const { status, stdout } = await nftConf('--install', '--yes');
+    assert.equal(status, 65);
+    assert.match(stdout, /by hand: iptables -t mangle -D PREROUTING .*NFQUEUE/);
+    assert.match(stdout, /by hand: ip6tables -t mangle -D PREROUTING .*NFQUEUE/);
+    assert.equal(existsSync(rules), false);
+  });
+
+  it('says when the configuration is for another firewall', async () => {
+    const { status, stderr } = await nftConf('--install', '--yes');
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /^mxallowd: warning: the configuration has "firewall queue": these rules count /m);
+  });
+
   it('puts the files back when the kernel refuses', async () => {
     await install();
     const before = readFileSync(rules, 'utf8');
