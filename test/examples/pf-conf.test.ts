@@ -205,7 +205,7 @@ describe('examples/mxallowd.conf', () => {
       'table mx-white',
       'anchor mxallowd',
       'pfctl /sbin/pfctl',
-      'firewall pf',
+      'firewall nft',
       'nft /usr/sbin/nft',
       'nft-rules /etc/mxallowd.nft',
       'nft-hook both',
